@@ -1,0 +1,5 @@
+//! Resguardo: an exchange of urgent alerts, in which every acknowledgement can be audited.
+//!
+//! Everything that happens is an entry in one journal; all else is derived from it. `ARCHITECTURE.md` is the map.
+
+pub mod model;

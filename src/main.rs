@@ -1,0 +1,3 @@
+//! The `resguardo` program.
+
+fn main() {}

@@ -1,0 +1,111 @@
+//! Batches and entries: what is put in order, kept in the journal and applied to the ledger.
+//!
+//! Owns the shape of an entry and the number of each kind. Statements are exact bytes, kept as they came,
+//! so that a signature over them can be checked at any later time; nothing here looks inside.
+
+use bytes::Bytes;
+
+use super::id::{Index, Position, UnixMicros};
+
+/// What an entry records. The numbers are part of the journal's format and are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum EntryKind {
+    /// A fact of the directory: an institution, an office, an auditor, a stream, a right.
+    Directory = 1,
+    /// An envelope handed in for publishing; its payload is kept apart.
+    Publish = 2,
+    /// A receipt of an office.
+    Receipt = 3,
+    /// A refusal of a known identity.
+    Refusal = 4,
+    /// A summary of refused strangers, or of refusals beyond the rate.
+    Summary = 5,
+}
+
+impl EntryKind {
+    /// Reads the kind from its number in the journal; `None` for a number that this version does not know.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Directory, Self::Publish, Self::Receipt, Self::Refusal, Self::Summary]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
+    }
+}
+
+/// The name of a batch: a retry under the same name is the same batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchName {
+    /// The hub that made the batch.
+    pub hub: u32,
+    /// That hub's run: one more at each start.
+    pub epoch: u64,
+    /// The batch's number in that run, from 0, without gaps.
+    pub number: u64,
+}
+
+/// What is handed in to be put in order: an entry without its place and time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// What it records.
+    pub kind: EntryKind,
+    /// The identity that answers for it: the URI of the caller's certificate, or the hub's own. At most 255 bytes.
+    pub identity: String,
+    /// The statement, exact bytes.
+    pub statement: Bytes,
+    /// The payload, kept apart from the entry so that it can be erased in place; opaque. Only with `Publish`.
+    pub payload: Option<Bytes>,
+}
+
+/// Proposals that go to the disk together, under one name and one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Its name.
+    pub name: BatchName,
+    /// The hub's time when it was closed; only grows from batch to batch.
+    pub time: UnixMicros,
+    /// What it holds, in order; at least one.
+    pub proposals: Vec<Proposal>,
+}
+
+/// A payload as the journal holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// The entry has none.
+    None,
+    /// The bytes, exactly as they came.
+    Kept(Bytes),
+    /// Overwritten: only the entry remains.
+    Erased,
+}
+
+/// One entry as the journal holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place.
+    pub index: Index,
+    /// The hub's time of its batch.
+    pub time: UnixMicros,
+    /// What it records.
+    pub kind: EntryKind,
+    /// The identity that answers for it.
+    pub identity: String,
+    /// The statement, exact bytes.
+    pub statement: Bytes,
+    /// The payload that belongs to it.
+    pub payload: Payload,
+}
+
+/// Where a journal stands after a batch: enough to tell that another journal, or another history, is not this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Mark {
+    /// The journal's random id.
+    pub journal: [u8; 16],
+    /// Batches so far: the position of the next one.
+    pub position: Position,
+    /// Entries so far: the index of the next one.
+    pub next_index: Index,
+    /// The journal's running checksum after the last batch; 0 for an empty journal.
+    pub chain: u32,
+    /// The time of the last batch.
+    pub time: UnixMicros,
+}
