@@ -3,3 +3,4 @@
 //! Everything that happens is an entry in one journal; all else is derived from it. `ARCHITECTURE.md` is the map.
 
 pub mod model;
+pub mod wire;

@@ -1,0 +1,5 @@
+//! Between the network and the model: generated code, conversion, errors as gRPC statuses, TLS and identities.
+//!
+//! Contains no rules: what may be and what follows is decided elsewhere.
+
+pub mod proto;
