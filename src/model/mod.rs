@@ -4,4 +4,9 @@
 //! Never knows protobuf, TLS, disks, tasks or the time of day: time is an argument.
 
 pub mod entry;
+pub mod envelope;
 pub mod id;
+pub mod identity;
+pub mod policy;
+pub mod receipt;
+pub mod refusal;

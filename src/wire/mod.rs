@@ -2,4 +2,5 @@
 //!
 //! Contains no rules: what may be and what follows is decided elsewhere.
 
+pub mod convert;
 pub mod proto;

@@ -1,0 +1,242 @@
+//! Between exact bytes and the model: decoding with every field checked, encoding once.
+//!
+//! Decoding is a pure function of the bytes: a replay of the journal decodes what the door decoded.
+//! Contains no rules but the form of a field.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::proto;
+use crate::model::envelope::{
+    CapMsgType, CapStatus, ENVELOPE_BYTES_MAX, Envelope, MessageClass, MessageId, Priority,
+};
+use crate::model::id::{Index, UnixMicros};
+use crate::model::identity::{Desk, Identity, Name};
+use crate::model::policy::Fact;
+use crate::model::receipt::{Action, MessageRef, RECEIPT_BYTES_MAX, Receipt, Stage};
+use crate::model::refusal::{Reason, Refusal};
+
+/// Decodes an envelope.
+///
+/// # Errors
+/// [`Reason::TooLarge`], [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
+pub fn envelope(bytes: &Bytes) -> Result<Envelope, Refusal> {
+    let wire: proto::Envelope = decode("envelope", bytes, ENVELOPE_BYTES_MAX)?;
+    let envelope = Envelope {
+        message_id: message_id("message_id", &wire.message_id)?,
+        class: number("message_class", wire.message_class, MessageClass::from_number)?,
+        stream: name("stream", &wire.stream)?,
+        sender: desk("sender", &wire.sender)?,
+        recipients: wire
+            .recipients
+            .iter()
+            .map(|office| name("recipients", office))
+            .collect::<Result<_, _>>()?,
+        directory_version: Index(wire.directory_version),
+        priority: number("priority", wire.priority, Priority::from_number)?,
+        status: number("status", wire.status, CapStatus::from_number)?,
+        msg_type: number("msg_type", wire.msg_type, CapMsgType::from_number)?,
+        thread_id: array("thread_id", &wire.thread_id)?,
+        references: wire
+            .references
+            .iter()
+            .map(|id| message_id("references", id))
+            .collect::<Result<_, _>>()?,
+        sent: UnixMicros(wire.sent_unix_us),
+        expires: wire.expires_unix_us.map(UnixMicros),
+        payload_bytes: wire.payload_bytes,
+        payload_digest: array("payload_digest", &wire.payload_digest)?,
+    };
+    envelope.check()?;
+    Ok(envelope)
+}
+
+/// Encodes an envelope: the exact bytes that travel and are kept.
+pub fn envelope_bytes(envelope: &Envelope) -> Bytes {
+    let wire = proto::Envelope {
+        message_id: id_bytes(envelope.message_id),
+        message_class: envelope.class as i32,
+        stream: envelope.stream.to_string(),
+        sender: envelope.sender.to_string(),
+        recipients: envelope.recipients.iter().map(Name::to_string).collect(),
+        directory_version: envelope.directory_version.0,
+        priority: envelope.priority as i32,
+        status: envelope.status as i32,
+        msg_type: envelope.msg_type as i32,
+        thread_id: Bytes::copy_from_slice(&envelope.thread_id),
+        references: envelope.references.iter().copied().map(id_bytes).collect(),
+        sent_unix_us: envelope.sent.0,
+        expires_unix_us: envelope.expires.map(|at| at.0),
+        payload_bytes: envelope.payload_bytes,
+        payload_digest: Bytes::copy_from_slice(&envelope.payload_digest),
+    };
+    wire.encode_to_vec().into()
+}
+
+/// Decodes a receipt.
+///
+/// # Errors
+/// [`Reason::TooLarge`], [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
+pub fn receipt(bytes: &Bytes) -> Result<Receipt, Refusal> {
+    let wire: proto::Receipt = decode("receipt", bytes, RECEIPT_BYTES_MAX)?;
+    let messages = wire.messages.iter().map(|message| {
+        let message_id = message_id("messages.message_id", &message.message_id)?;
+        Ok(MessageRef { index: Index(message.index), message_id })
+    });
+    let action = match wire.action {
+        0 => None,
+        action => Some(number("action", action, Action::from_number)?),
+    };
+    let receipt = Receipt {
+        desk: desk("desk", &wire.desk)?,
+        stage: number("stage", wire.stage, Stage::from_number)?,
+        messages: messages.collect::<Result<_, _>>()?,
+        notices: wire.notices.into_iter().map(Index).collect(),
+        at: UnixMicros(wire.at_unix_us),
+        action,
+        reason: wire.reason,
+    };
+    receipt.check()?;
+    Ok(receipt)
+}
+
+/// Encodes a receipt: the exact bytes that travel and are kept.
+pub fn receipt_bytes(receipt: &Receipt) -> Bytes {
+    let wire = proto::Receipt {
+        desk: receipt.desk.to_string(),
+        stage: receipt.stage as i32,
+        messages: receipt.messages.iter().map(message_ref).collect(),
+        notices: receipt.notices.iter().map(|index| index.0).collect(),
+        at_unix_us: receipt.at.0,
+        action: receipt.action.map_or(0, |action| action as i32),
+        reason: receipt.reason.clone(),
+    };
+    wire.encode_to_vec().into()
+}
+
+/// Puts a message's name on the wire.
+pub fn message_ref(message: &MessageRef) -> proto::MessageRef {
+    proto::MessageRef { index: message.index.0, message_id: id_bytes(message.message_id) }
+}
+
+/// Decodes a fact of the directory.
+///
+/// # Errors
+/// [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
+pub fn fact(bytes: &Bytes) -> Result<Fact, Refusal> {
+    use proto::directory_fact::Fact as Wire;
+    let wire: proto::DirectoryFact = decode("directory fact", bytes, usize::MAX)?;
+    let names = |field, list: &[String]| {
+        list.iter().map(|text| name(field, text)).collect::<Result<BTreeSet<_>, _>>()
+    };
+    Ok(match wire.fact {
+        Some(Wire::Institution(it)) => Fact::Institution(name("name", &it.name)?),
+        Some(Wire::Office(it)) => {
+            Fact::Office { name: name("name", &it.name)?, institution: name("institution", &it.institution)? }
+        }
+        Some(Wire::Auditor(it)) => Fact::Auditor {
+            name: name("name", &it.name)?,
+            institution: name("institution", &it.institution)?,
+        },
+        Some(Wire::Stream(it)) => Fact::Stream {
+            name: name("name", &it.name)?,
+            publishers: names("publishers", &it.publishers)?,
+            subscribers: names("subscribers", &it.subscribers)?,
+        },
+        Some(Wire::Headquarters(it)) => Fact::Headquarters(name("office", &it.office)?),
+        None => {
+            return Err(Refusal::field(
+                "fact",
+                "a directory fact says one thing; this says none that is known",
+            ));
+        }
+    })
+}
+
+/// Encodes a fact of the directory.
+pub fn fact_bytes(fact: &Fact) -> Bytes {
+    use proto::directory_fact::Fact as Wire;
+    let names = |set: &BTreeSet<Name>| set.iter().map(Name::to_string).collect();
+    let fact = match fact {
+        Fact::Institution(name) => Wire::Institution(proto::Institution { name: name.to_string() }),
+        Fact::Office { name, institution } => {
+            Wire::Office(proto::Office { name: name.to_string(), institution: institution.to_string() })
+        }
+        Fact::Auditor { name, institution } => {
+            Wire::Auditor(proto::Auditor { name: name.to_string(), institution: institution.to_string() })
+        }
+        Fact::Stream { name, publishers, subscribers } => Wire::Stream(proto::Stream {
+            name: name.to_string(),
+            publishers: names(publishers),
+            subscribers: names(subscribers),
+        }),
+        Fact::Headquarters(office) => Wire::Headquarters(proto::Headquarters { office: office.to_string() }),
+    };
+    proto::DirectoryFact { fact: Some(fact) }.encode_to_vec().into()
+}
+
+/// Reads a message id from the wire.
+///
+/// # Errors
+/// [`Reason::FieldInvalid`] for bytes that are not a UUID of version 7.
+pub fn message_id(field: &'static str, bytes: &[u8]) -> Result<MessageId, Refusal> {
+    MessageId::from_slice(bytes).ok_or_else(|| {
+        Refusal::field(field, format!("{field} is a UUID of version 7, 16 bytes; {} came", shown(bytes)))
+    })
+}
+
+/// Reads a name from the wire.
+///
+/// # Errors
+/// [`Reason::FieldInvalid`] for text that is not a name.
+pub fn name(field: &'static str, text: &str) -> Result<Name, Refusal> {
+    Name::from_str(text).map_err(|error| Refusal::field(field, format!("{field}: {error}")))
+}
+
+fn decode<M: prost::Message + Default>(what: &str, bytes: &Bytes, bytes_max: usize) -> Result<M, Refusal> {
+    if bytes.len() > bytes_max {
+        let message = format!("the {what} has {} bytes; at most {bytes_max} are taken", bytes.len());
+        return Err(Refusal::new(Reason::TooLarge, message));
+    }
+    M::decode(bytes.clone()).map_err(|error| {
+        Refusal::new(Reason::Malformed, format!("the bytes are not those of a {what}: {error}"))
+    })
+}
+
+fn desk(field: &'static str, uri: &str) -> Result<Desk, Refusal> {
+    match Identity::from_str(uri) {
+        Ok(Identity::Desk(desk)) => Ok(desk),
+        _ => Err(Refusal::field(
+            field,
+            format!("{field} is a desk, urn:resguardo:office:<office>:<desk>; {uri:.255?} came"),
+        )),
+    }
+}
+
+fn number<T>(field: &'static str, found: i32, from: fn(i32) -> Option<T>) -> Result<T, Refusal> {
+    from(found).ok_or_else(|| {
+        Refusal::field(field, format!("{field} {found} is not one that this hub knows, or is not set"))
+    })
+}
+
+fn array<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], Refusal> {
+    bytes
+        .try_into()
+        .map_err(|_| Refusal::field(field, format!("{field} has {N} bytes; {} came", bytes.len())))
+}
+
+fn id_bytes(id: MessageId) -> Bytes {
+    Bytes::copy_from_slice(id.as_bytes())
+}
+
+fn shown(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("{} bytes", bytes.len());
+    for byte in bytes.iter().take(20) {
+        let _ = write!(text, " {byte:02x}");
+    }
+    text
+}
