@@ -3,4 +3,5 @@
 //! Everything that happens is an entry in one journal; all else is derived from it. `ARCHITECTURE.md` is the map.
 
 pub mod host;
+pub mod journal;
 pub mod model;
