@@ -2,5 +2,6 @@
 //!
 //! Everything that happens is an entry in one journal; all else is derived from it. `ARCHITECTURE.md` is the map.
 
+pub mod host;
 pub mod model;
 pub mod wire;
