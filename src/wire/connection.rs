@@ -96,12 +96,11 @@ impl Connection {
         if self.cancelled.as_mut().poll(context).is_ready() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the hub ended the connection"));
         }
-        match &mut self.deadline {
-            Some(deadline) if deadline.as_mut().poll(context).is_ready() => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "the connection had its time"))
-            }
-            _ => Ok(()),
+        let timed_out = self.deadline.as_mut().is_some_and(|at| at.as_mut().poll(context).is_ready());
+        if timed_out {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the connection had its time"));
         }
+        Ok(())
     }
 }
 

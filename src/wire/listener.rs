@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
@@ -166,7 +166,7 @@ struct UnderWay {
 
 impl Handshakes {
     fn new(handshakes_max: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(handshakes_max)), begun: VecDeque::new() }
+        Self { places: Arc::new(Semaphore::new(handshakes_max.max(1))), begun: VecDeque::new() }
     }
 
     /// Gives a place, where there is none by ending the handshake that began first.
