@@ -7,4 +7,5 @@ pub mod hub;
 pub mod journal;
 pub mod ledger;
 pub mod model;
+pub mod order;
 pub mod wire;

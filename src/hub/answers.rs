@@ -27,7 +27,7 @@ pub trait Answer: Send + Sized + 'static {
 
 impl Answer for PublishResult {
     fn refused(refusal: &Refusal) -> Self {
-        Self { outcome: Some(publish_result::Outcome::Refusal(status::wire_refusal(refusal))) }
+        Self { outcome: Some(publish_result::Outcome::Refusal(refusal.into())) }
     }
 
     fn outcome(outcome: Outcome) -> Self {
@@ -40,7 +40,7 @@ impl Answer for PublishResult {
 
 impl Answer for ReceiptResult {
     fn refused(refusal: &Refusal) -> Self {
-        Self { outcome: Some(receipt_result::Outcome::Refusal(status::wire_refusal(refusal))) }
+        Self { outcome: Some(receipt_result::Outcome::Refusal(refusal.into())) }
     }
 
     fn outcome(outcome: Outcome) -> Self {

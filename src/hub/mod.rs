@@ -21,8 +21,10 @@ mod refusals;
 mod rows;
 pub mod run;
 mod sequence;
+mod serve;
 mod session;
 mod submit;
+pub mod verify;
 
 use std::sync::Arc;
 
@@ -35,6 +37,7 @@ use self::lane::Lane;
 use self::live::{Item, Live};
 use self::submit::Submitter;
 use crate::host::clock::Clock;
+use crate::host::disk::Disk;
 use crate::host::tasks::Tasks;
 use crate::journal::{JournalError, Reader};
 use crate::model::entry::Payload;
@@ -53,6 +56,8 @@ pub struct Hub {
     reads: Lane,
     /// The journal, for reading.
     journal: Reader,
+    /// Files.
+    disk: Arc<dyn Disk>,
     /// Tasks.
     tasks: Arc<dyn Tasks>,
     /// The clock.

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prost::Message as _;
 
 use super::rates::Rates;
 use super::submit::{Submitted, Submitter};

@@ -186,14 +186,15 @@ mod tests {
     #[test]
     fn each_kind_says_what_it_may_be_used_for_and_no_more() {
         let ca = issue_ca(&name("dev-authority"), VALIDITY).unwrap();
-        let addresses =
-            [HubAddress::Dns("localhost".into()), HubAddress::Ip(IpAddr::from([127, 0, 0, 1]))];
+        let addresses = [HubAddress::Dns("localhost".into()), HubAddress::Ip(IpAddr::from([127, 0, 0, 1]))];
         let hub = issue_server(&ca, &name("main"), &addresses, VALIDITY).unwrap();
         let identity = "urn:resguardo:office:iachr:desk-1".parse().unwrap();
         let desk = issue_client(&ca, &identity, VALIDITY).unwrap();
-        for (issued, is_ca, server, client) in
-            [(&ca, true, None, None), (&hub, false, Some(true), Some(false)), (&desk, false, Some(false), Some(true))]
-        {
+        for (issued, is_ca, server, client) in [
+            (&ca, true, None, None),
+            (&hub, false, Some(true), Some(false)),
+            (&desk, false, Some(false), Some(true)),
+        ] {
             let der = der(issued);
             let (_, parsed) = X509Certificate::from_der(&der).unwrap();
             let usage = parsed.extended_key_usage().unwrap().map(|usage| usage.value);

@@ -80,7 +80,8 @@ fn identity(certificate: &X509Certificate<'_>) -> Result<Identity, Refusal> {
         .map_err(|_| malformed("its subject alternative name cannot be read or stands there twice".into()))?;
     let mut uris = names.iter().flat_map(|names| &names.value.general_names).filter_map(uri);
     let Some(found) = uris.next() else {
-        let message = "the certificate holds no URI, so it names nobody: ask for one with your identity in it";
+        let message =
+            "the certificate holds no URI, so it names nobody: ask for one with your identity in it";
         return Err(Refusal::new(Reason::IdentityMissing, message));
     };
     match uris.count() {
@@ -158,7 +159,11 @@ mod tests {
         ];
         for (names, twice, expected) in table {
             let found = Certificate::read(&certificate(names.clone(), twice)).identity;
-            assert_eq!(found.clone().map_err(|refusal| refusal.reason), Err(expected), "{names:?}: {found:?}");
+            assert_eq!(
+                found.clone().map_err(|refusal| refusal.reason),
+                Err(expected),
+                "{names:?}: {found:?}"
+            );
         }
         let garbage = Certificate::read(&CertificateDer::from(vec![1, 2, 3]));
         assert_eq!(garbage.identity.unwrap_err().reason, Reason::IdentityMalformed);

@@ -140,10 +140,8 @@ async fn accept_all(mut accept: impl FnMut(&mut Context<'_>) -> Poll<Accepted>, 
             Err(error) => {
                 hall.door.observer.accept_failed(&error);
                 // Of one connection alone: the next may be fine, and waiting would let strangers slow the door.
-                let of_one = matches!(
-                    error.kind(),
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-                );
+                let of_one =
+                    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset);
                 if !of_one {
                     let _ = timeout(ACCEPT_PAUSE, stop.cancelled()).await;
                 }
@@ -262,7 +260,8 @@ impl Hall {
         if certificate.identity.is_err() {
             return Some(connection);
         }
-        let message = format!("the hub has {} connections, as many as it may", self.door.limits.connections_max);
+        let message =
+            format!("the hub has {} connections, as many as it may", self.door.limits.connections_max);
         let refusal = Refusal::new(Reason::ConnectionsExceeded, message).retry_after_ms(RETRY_AFTER_MS);
         Some(connection.refuse(refusal, self.patience()))
     }

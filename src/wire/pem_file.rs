@@ -51,7 +51,9 @@ pub enum PemFileError {
         file: String,
     },
     /// A private key that its group or everybody may read. On Unix only.
-    #[error("{file} may be read by others on this machine (mode {mode:04o}): `chmod 600 {file}` and, if others use this machine, ask for a new key")]
+    #[error(
+        "{file} may be read by others on this machine (mode {mode:04o}): `chmod 600 {file}` and, if others use this machine, ask for a new key"
+    )]
     OpenToOthers {
         /// The file's name.
         file: String,
@@ -115,10 +117,9 @@ impl PemFile {
 #[cfg(unix)]
 fn closed_to_others(name: &str, file: &File) -> Result<(), PemFileError> {
     use std::os::unix::fs::PermissionsExt as _;
-    let metadata = file.metadata().map_err(|error| PemFileError::Unreadable {
-        file: name.to_owned(),
-        message: error.to_string(),
-    })?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| PemFileError::Unreadable { file: name.to_owned(), message: error.to_string() })?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 == 0 {
         return Ok(());
@@ -159,7 +160,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hub.crt");
         let missing = PemFile::certificates(&path).unwrap_err().to_string();
-        assert_eq!(missing, format!("{} is not there; a file of certificates in PEM expected", path.display()));
+        assert_eq!(
+            missing,
+            format!("{} is not there; a file of certificates in PEM expected", path.display())
+        );
         assert!(matches!(PemFile::certificates(folder.path()), Err(PemFileError::Unreadable { .. })));
         std::fs::write(&path, vec![b'a'; usize::try_from(FILE_BYTES_MAX).unwrap() + 1]).unwrap();
         assert!(matches!(PemFile::certificates(&path), Err(PemFileError::TooLarge { .. })));

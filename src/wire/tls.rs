@@ -150,12 +150,7 @@ pub fn client_config(
 /// for clients in other languages that do not have it yet.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
-        kx_groups: vec![
-            kx_group::X25519MLKEM768,
-            kx_group::X25519,
-            kx_group::SECP256R1,
-            kx_group::SECP384R1,
-        ],
+        kx_groups: vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
         ..aws_lc_rs::default_provider()
     })
 }
@@ -185,7 +180,11 @@ fn authorities(file: &PemFile) -> Result<RootCertStore, TlsError> {
 
 type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn own_pair(credentials: &Credentials, provider: &CryptoProvider, clock: &dyn Clock) -> Result<Pair, TlsError> {
+fn own_pair(
+    credentials: &Credentials,
+    provider: &CryptoProvider,
+    clock: &dyn Clock,
+) -> Result<Pair, TlsError> {
     let Credentials { certificate, key, .. } = credentials;
     let chain = certificates(certificate)?;
     let private = private_key(key)?;
@@ -267,7 +266,7 @@ fn unusable(file: &PemFile, error: &rustls::Error) -> TlsError {
 }
 
 /// Shows a time in UTC; a time that no calendar holds as its number.
-fn time(at: UnixMicros) -> String {
+pub(super) fn time(at: UnixMicros) -> String {
     let shown = i64::try_from(at.0).ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
     shown.map_or_else(|| format!("{} us since 1970", at.0), |shown| format!("{shown:.0}"))
 }
@@ -285,8 +284,7 @@ mod tests {
     fn issued() -> (Issued, Issued, Issued) {
         let validity = Validity { not_before: UnixMicros(BEGIN), not_after: UnixMicros(END) };
         let ca = issue_ca(&"dev".parse().unwrap(), validity).unwrap();
-        let client =
-            |uri: &str| issue_client(&ca, &uri.parse().unwrap(), validity).unwrap();
+        let client = |uri: &str| issue_client(&ca, &uri.parse().unwrap(), validity).unwrap();
         let (one, other) = (client("urn:resguardo:auditor:a"), client("urn:resguardo:auditor:b"));
         (ca, one, other)
     }
