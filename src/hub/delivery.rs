@@ -157,20 +157,19 @@ impl Places {
     /// Chooses what comes next; `true` when the replay is over.
     fn choose(&self, view: &View, most: usize) -> Result<(Vec<Chosen>, bool), LedgerError> {
         let mut chosen = owed(view, self.office, Lane::Urgent, self.urgent, most)?;
-        let mut replaying = false;
-        if let Some((from, until)) = self.replay
+        let mut over = false;
+        if let Some(range) = self.replay
             && chosen.len() < most
         {
-            let page = view.replay(self.office, from, most - chosen.len())?;
-            let rows: Vec<Arc<MessageRow>> = page.rows.into_iter().filter(|row| row.index < until).collect();
-            replaying = !rows.is_empty();
+            let rows = replayed(view, self.office, range, most - chosen.len())?;
+            over = rows.is_empty();
             chosen.extend(rows.into_iter().map(|row| Chosen { owed: Owed::Message(row), why: Why::Replay }));
         }
         // What is replayed comes before what is not urgent, so that it stays in the order of the journal.
-        if !replaying && chosen.len() < most {
+        if (over || self.replay.is_none()) && chosen.len() < most {
             chosen.extend(owed(view, self.office, Lane::Other, self.other, most - chosen.len())?);
         }
-        Ok((chosen, self.replay.is_some() && !replaying && most > 0))
+        Ok((chosen, over))
     }
 
     fn pass(&mut self, chosen: &Chosen) {
@@ -195,6 +194,23 @@ fn owed(
         Lane::Other => Why::Other,
     };
     Ok(view.owed(office, lane, from, most)?.into_iter().map(|owed| Chosen { owed, why }).collect())
+}
+
+/// The next messages that an office was ever owed, at or after one index and before another.
+fn replayed(
+    view: &View,
+    office: OfficeNumber,
+    (mut from, until): (Index, Index),
+    most: usize,
+) -> Result<Vec<Arc<MessageRow>>, LedgerError> {
+    loop {
+        let page = view.replay(office, from, most)?;
+        let rows: Vec<_> = page.rows.into_iter().filter(|row| row.index < until).collect();
+        match page.next {
+            Some(next) if rows.is_empty() && next < until => from = next,
+            _ => return Ok(rows),
+        }
+    }
 }
 
 /// Makes a frame.

@@ -17,7 +17,6 @@ use super::submit::{self, Submitted};
 use crate::host::clock::Clock;
 use crate::ledger::entry::Statement;
 use crate::ledger::view::{Known, View};
-use crate::ledger::{self, LedgerError};
 use crate::model::entry::{EntryKind, Proposal};
 use crate::model::envelope::Envelope;
 use crate::model::identity::Identity;

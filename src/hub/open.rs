@@ -49,6 +49,9 @@ pub enum OpenError {
     /// The ledger, also after it was built anew.
     #[error("ledger: {0}")]
     Ledger(#[from] LedgerError),
+    /// The ledger is of another journal, or in a format that this version does not know.
+    #[error("the ledger is of another journal, or in a format that this version does not know")]
+    LedgerForeign,
     /// The system.
     #[error("{doing} {path}: {error}")]
     Io {
@@ -164,7 +167,7 @@ pub fn open(
         return Err(OpenError::NotFounded(home.journal()));
     }
     let built = match catch_up(&reader, Arc::clone(&store), news) {
-        Err(OpenError::Ledger(error)) => {
+        Err(error @ (OpenError::Ledger(_) | OpenError::LedgerForeign)) => {
             store = shelf.set_aside(store, &error.to_string(), news)?;
             catch_up(&reader, Arc::clone(&store), news)
         }
@@ -189,7 +192,7 @@ pub type Built = (Ledger, ledger::Writer, View);
 /// Feeds the ledger in a store what it lacks of a journal.
 ///
 /// # Errors
-/// [`OpenError::Ledger`] for a ledger that cannot be used, [`OpenError::Journal`].
+/// [`OpenError::Ledger`], [`OpenError::LedgerForeign`] for a ledger that cannot be used, [`OpenError::Journal`].
 pub fn catch_up(
     reader: &Reader,
     store: Arc<dyn Store>,
@@ -199,7 +202,7 @@ pub fn catch_up(
     let (mut ledger, mut rows, view) = match Ledger::open(store, end.journal)? {
         ledger::Opened::Ready { ledger, writer, view } => (ledger, writer, view),
         ledger::Opened::OtherJournal { .. } | ledger::Opened::OtherFormat { .. } => {
-            return Err(OpenError::Ledger(LedgerError::Unusable));
+            return Err(OpenError::LedgerForeign);
         }
     };
     let from = ledger.mark();
