@@ -2,5 +2,7 @@
 //!
 //! Contains no rules: what may be and what follows is decided elsewhere.
 
+pub mod certs;
 pub mod convert;
+pub mod identity;
 pub mod proto;
