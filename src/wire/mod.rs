@@ -5,4 +5,6 @@
 pub mod certs;
 pub mod convert;
 pub mod identity;
+pub mod pem_file;
 pub mod proto;
+pub mod tls;
