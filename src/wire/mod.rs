@@ -3,8 +3,11 @@
 //! Contains no rules: what may be and what follows is decided elsewhere.
 
 pub mod certs;
+pub mod connection;
 pub mod convert;
 pub mod identity;
+pub mod listener;
 pub mod pem_file;
 pub mod proto;
+pub mod stranger;
 pub mod tls;
