@@ -3,6 +3,8 @@
 //! Contains no rules: what may be and what follows is decided elsewhere.
 
 pub mod certs;
+pub mod client;
+pub mod connect_error;
 pub mod connection;
 pub mod convert;
 pub mod identity;
