@@ -11,5 +11,6 @@ pub mod identity;
 pub mod listener;
 pub mod pem_file;
 pub mod proto;
+pub mod status;
 pub mod stranger;
 pub mod tls;
