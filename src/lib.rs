@@ -5,4 +5,5 @@
 pub mod host;
 pub mod ledger;
 pub mod model;
+pub mod order;
 pub mod wire;
