@@ -80,6 +80,7 @@ pub enum AuditPermit {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     version: Index,
+    facts: Vec<Fact>,
     institutions: BTreeSet<Name>,
     offices: Vec<(Name, Name)>,
     numbers: BTreeMap<Name, OfficeNumber>,
@@ -94,7 +95,7 @@ impl Policy {
     /// # Errors
     /// A sentence that says what does not follow: an unknown institution or office, a second of the same name.
     pub fn apply(&mut self, index: Index, fact: Fact) -> Result<(), String> {
-        match fact {
+        match fact.clone() {
             Fact::Institution(name) => {
                 if !self.institutions.insert(name.clone()) {
                     return Err(format!("institution {name} is there already"));
@@ -124,6 +125,7 @@ impl Policy {
                 self.headquarters = Some(name);
             }
         }
+        self.facts.push(fact);
         self.version = index.next();
         Ok(())
     }
@@ -152,6 +154,11 @@ impl Policy {
     /// The index after the newest fact.
     pub fn version(&self) -> Index {
         self.version
+    }
+
+    /// The facts, in the order in which they were taken in.
+    pub fn facts(&self) -> &[Fact] {
+        &self.facts
     }
 
     /// Offices with their institutions, by number.

@@ -158,6 +158,11 @@ pub fn fact(bytes: &Bytes) -> Result<Fact, Refusal> {
 
 /// Encodes a fact of the directory.
 pub fn fact_bytes(fact: &Fact) -> Bytes {
+    wire_fact(fact).encode_to_vec().into()
+}
+
+/// Puts a fact of the directory on the wire.
+pub fn wire_fact(fact: &Fact) -> proto::DirectoryFact {
     use proto::directory_fact::Fact as Wire;
     let names = |set: &BTreeSet<Name>| set.iter().map(Name::to_string).collect();
     let fact = match fact {
@@ -175,7 +180,7 @@ pub fn fact_bytes(fact: &Fact) -> Bytes {
         }),
         Fact::Headquarters(office) => Wire::Headquarters(proto::Headquarters { office: office.to_string() }),
     };
-    proto::DirectoryFact { fact: Some(fact) }.encode_to_vec().into()
+    proto::DirectoryFact { fact: Some(fact) }
 }
 
 /// Reads a message id from the wire.
