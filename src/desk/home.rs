@@ -104,10 +104,7 @@ pub enum HomeError {
         source: io::Error,
     },
     /// Another process did not let go.
-    #[error(
-        "another process holds {} for more than {} s: end it, then try again", path.display(),
-        LOCK_PAUSE.as_millis() * u128::from(LOCK_TRIES) / 1_000
-    )]
+    #[error("another process of this home holds {} and does not let go: end it, then try again", path.display())]
     Busy {
         /// The lock.
         path: PathBuf,
@@ -211,8 +208,12 @@ impl Home {
     /// # Errors
     /// [`HomeError::Busy`], [`HomeError::Disk`].
     pub async fn lock(&self) -> Result<HomeLock, HomeError> {
+        self.lock_trying(LOCK_TRIES).await
+    }
+
+    pub(super) async fn lock_trying(&self, tries: u32) -> Result<HomeLock, HomeError> {
         let path = self.dir.join("lock");
-        for _ in 0..LOCK_TRIES {
+        for _ in 0..tries {
             if let Some(lock) = self.disk.lock(&path).map_err(at(&path))? {
                 return Ok(HomeLock { _lock: lock });
             }

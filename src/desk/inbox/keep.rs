@@ -50,15 +50,13 @@ pub enum Outcome {
         /// What is wrong, in words that name no person and no place.
         reason: String,
     },
-    /// A notice that the hub is owed an acknowledgement for: kept, now or before.
+    /// A notice: kept, now or before.
     Notice {
         /// The notice.
         notice: KeptNotice,
         /// Whether it had been kept before.
         again: bool,
     },
-    /// A receipt that is followed: shown, not kept, not acknowledged.
-    Followed(KeptNotice),
     /// Something that a later version of the hub sends: nothing was done.
     Unknown(Index),
 }
@@ -111,10 +109,10 @@ impl InboxWriter {
                 Some(proto::delivery::Content::Message(message)) => {
                     self.judge(index, Came { accepted, now, state, message }, &mut fresh)?
                 }
-                Some(proto::delivery::Content::Notice(notice)) => {
-                    self.judge_notice(index, accepted, now, notice)?
-                }
-                None => (Outcome::Unknown(index), None),
+                Some(proto::delivery::Content::Notice(proto::Notice {
+                    notice: Some(proto::notice::Notice::Receipt(receipt)),
+                })) => self.judge_notice(index, accepted, now, receipt)?,
+                _ => (Outcome::Unknown(index), None),
             };
             files.extend(file);
             outcomes.push(outcome);
@@ -184,15 +182,12 @@ impl InboxWriter {
         index: Index,
         recorded: UnixMicros,
         now: UnixMicros,
-        notice: proto::Notice,
+        receipt: Bytes,
     ) -> Result<(Outcome, Option<File>), StoreError> {
-        let body = NoticeBody { receipt: notice.receipt, recorded_unix_us: recorded.0, kept_unix_us: now.0 };
-        if !notice.outstanding {
-            return Ok((Outcome::Followed(body.into_notice(index)), None));
-        }
         match self.inbox.read_notice(index) {
             Ok(notice) => Ok((Outcome::Notice { notice, again: true }, None)),
             Err(error) if error.is_not_found() || matches!(error, StoreError::Damaged { .. }) => {
+                let body = NoticeBody { receipt, recorded_unix_us: recorded.0, kept_unix_us: now.0 };
                 let file = (notice_name(index), record::encode(&body));
                 Ok((Outcome::Notice { notice: body.into_notice(index), again: false }, Some(file)))
             }

@@ -54,7 +54,7 @@ fn message(index: u64) -> proto::Delivery {
     delivery(index, convert::envelope_bytes(&envelope(index, payload.as_bytes())), payload.as_bytes())
 }
 
-fn notice(index: u64, outstanding: bool) -> proto::Delivery {
+fn notice(index: u64) -> proto::Delivery {
     let about = envelope(1, b"payload 1").message_id;
     let receipt = Receipt {
         desk: Desk { office: "iachr".parse().unwrap(), desk: "desk-1".parse().unwrap() },
@@ -65,7 +65,8 @@ fn notice(index: u64, outstanding: bool) -> proto::Delivery {
         action: None,
         reason: "not our territory".into(),
     };
-    let notice = proto::Notice { receipt: convert::receipt_bytes(&receipt), outstanding };
+    let receipt = proto::notice::Notice::Receipt(convert::receipt_bytes(&receipt));
+    let notice = proto::Notice { notice: Some(receipt) };
     let content = Some(proto::delivery::Content::Notice(notice));
     proto::Delivery { index, accepted_unix_us: NOW.0 + index, content }
 }
@@ -84,8 +85,7 @@ fn what_was_returned_survives_every_crash_and_nothing_is_half_there() {
     disk.record();
     let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
     let ready = disk.recorded().len();
-    let frames =
-        [vec![message(3), notice(4, true), message(1)], vec![message(5)], vec![notice(6, true), message(7)]];
+    let frames = [vec![message(3), notice(4), message(1)], vec![message(5)], vec![notice(6), message(7)]];
     let mut promised = Vec::new();
     for frame in &frames {
         writer.keep(frame.clone(), NOW, false).unwrap();
@@ -217,15 +217,17 @@ fn a_command_is_due_until_it_succeeded_also_over_crashes() {
 }
 
 #[test]
-fn a_followed_receipt_is_shown_and_not_kept() {
+fn a_notice_is_kept_once() {
     let disk = MemoryDisk::new();
     let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
-    let outcomes = writer.keep(vec![notice(4, false), notice(5, true)], NOW, false).unwrap();
-    assert!(matches!(outcomes[0], Outcome::Followed(_)));
-    assert!(matches!(outcomes[1], Outcome::Notice { again: false, .. }));
+    let outcomes = writer.keep(vec![notice(5)], NOW, false).unwrap();
+    assert!(matches!(outcomes[0], Outcome::Notice { again: false, .. }));
+    let Outcome::Notice { notice: kept, again: true } = &writer.keep(vec![notice(5)], NOW, false).unwrap()[0]
+    else {
+        panic!("kept twice")
+    };
+    assert_eq!(kept.receipt.as_ref().unwrap().reason, "not our territory");
     assert_eq!(writer.inbox().notices().unwrap(), [Index(5)]);
-    let again = writer.keep(vec![notice(5, true)], NOW, false).unwrap();
-    assert!(matches!(again[0], Outcome::Notice { again: true, .. }));
 }
 
 #[test]
