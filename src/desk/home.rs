@@ -23,6 +23,8 @@ use serde::Deserialize;
 use super::store::{Folder, StoreError};
 use crate::host::disk::{Disk, Lock};
 use crate::model::identity::{Desk, Identity};
+use crate::wire::pem_file::PemFile;
+use crate::wire::tls::{Credentials, TlsError};
 
 /// The file of settings.
 pub const SETTINGS_FILE: &str = "desk.toml";
@@ -43,15 +45,15 @@ pub struct Settings {
     pub server_name: String,
 }
 
-/// Certificates and key, as they stand in their files.
-#[derive(Clone, PartialEq, Eq)]
-pub struct TlsFiles {
+/// Certificates and key, to be written.
+#[derive(Clone, Copy)]
+pub struct TlsFiles<'a> {
     /// The certificate chain, PEM.
-    pub cert: Vec<u8>,
+    pub cert: &'a str,
     /// The key, PEM.
-    pub key: Vec<u8>,
+    pub key: &'a str,
     /// The CA of the hub, PEM.
-    pub ca: Vec<u8>,
+    pub ca: &'a str,
 }
 
 /// A home.
@@ -152,20 +154,20 @@ impl Home {
         disk: Arc<dyn Disk>,
         dir: &Path,
         settings: Settings,
-        tls: &TlsFiles,
+        tls: TlsFiles<'_>,
     ) -> Result<Self, HomeError> {
         let tls_dir = dir.join("tls");
         disk.create_dir_all(&tls_dir).map_err(at(&tls_dir))?;
         let text = written(&settings);
         // The settings come last: a home that has them is whole.
-        for (name, bytes) in [
-            ("tls/ca.pem", &tls.ca[..]),
-            ("tls/cert.pem", &tls.cert[..]),
-            ("tls/key.pem", &tls.key[..]),
-            (SETTINGS_FILE, text.as_bytes()),
+        for (name, text) in [
+            ("tls/ca.pem", tls.ca),
+            ("tls/cert.pem", tls.cert),
+            ("tls/key.pem", tls.key),
+            (SETTINGS_FILE, &text),
         ] {
             let path = dir.join(name);
-            disk.write_atomically(&path, bytes).map_err(at(&path))?;
+            disk.write_atomically(&path, text.as_bytes()).map_err(at(&path))?;
         }
         Ok(Self { dir: dir.into(), disk, settings })
     }
@@ -191,16 +193,17 @@ impl Home {
         }
     }
 
-    /// Reads certificates and key.
+    /// Reads certificates and key, from the machine's own disk.
     ///
     /// # Errors
-    /// [`HomeError::Disk`] with the file.
-    pub fn tls(&self) -> Result<TlsFiles, HomeError> {
-        let read = |name| {
-            let path = self.dir.join("tls").join(name);
-            self.disk.read(&path, FILE_BYTES_MAX).map_err(at(&path))
-        };
-        Ok(TlsFiles { cert: read("cert.pem")?, key: read("key.pem")?, ca: read("ca.pem")? })
+    /// [`TlsError::File`]: one is missing, or the key is open to others.
+    pub fn credentials(&self) -> Result<Credentials, TlsError> {
+        let tls = self.dir.join("tls");
+        Ok(Credentials {
+            authorities: PemFile::certificates(&tls.join("ca.pem"))?,
+            certificate: PemFile::certificates(&tls.join("cert.pem"))?,
+            key: PemFile::key(&tls.join("key.pem"))?,
+        })
     }
 
     /// Takes the right to change what the home's processes share; waits a while for another that has it.
@@ -284,8 +287,8 @@ pub(super) mod tests {
             hub: "127.0.0.1:7443".into(),
             server_name: "localhost".into(),
         };
-        let tls = TlsFiles { cert: b"cert".into(), key: b"key".into(), ca: b"ca".into() };
-        Home::create(Arc::new(disk.clone()), Path::new("/home"), settings, &tls).unwrap()
+        let tls = TlsFiles { cert: "cert", key: "key", ca: "ca" };
+        Home::create(Arc::new(disk.clone()), Path::new("/home"), settings, tls).unwrap()
     }
 
     #[test]
@@ -294,7 +297,6 @@ pub(super) mod tests {
         let made = home_on(&disk);
         let opened = Home::open(Arc::new(disk), Path::new("/home")).unwrap();
         assert_eq!(opened.settings(), made.settings());
-        assert_eq!(opened.tls().unwrap().key, b"key");
         assert_eq!(opened.desk().unwrap().office.as_str(), "ohchr-honduras");
     }
 

@@ -3,73 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::keep::sha256;
 use super::*;
 use crate::desk::crash;
 use crate::desk::home::tests::home_on;
-use crate::host::clock::ManualClock;
+use crate::desk::sample::{NOW, delivery, delivery_of, envelope, notice};
 use crate::host::disk::{Disk, MemoryDisk};
-use crate::host::random::{SeededRandom, uuid_v7};
-use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
-use crate::model::identity::Desk;
-use crate::model::receipt::{MessageRef, Stage};
 use crate::wire::proto;
-
-const NOW: UnixMicros = UnixMicros(1_700_000_000_000_000);
-
-fn envelope(seed: u64, payload: &[u8]) -> Envelope {
-    let uuid = uuid_v7(&ManualClock::at(NOW), &SeededRandom::new(seed));
-    Envelope {
-        message_id: MessageId::from_slice(uuid.as_bytes()).unwrap(),
-        class: MessageClass::Alert,
-        stream: "monitoring-protection".parse().unwrap(),
-        sender: Desk { office: "iachr".parse().unwrap(), desk: "desk-1".parse().unwrap() },
-        recipients: vec!["ohchr-honduras".parse().unwrap()],
-        directory_version: Index(9),
-        priority: Priority::Urgent,
-        status: CapStatus::Exercise,
-        msg_type: CapMsgType::Alert,
-        thread_id: [7; 16],
-        references: vec![],
-        sent: NOW,
-        expires: None,
-        payload_bytes: payload.len() as u64,
-        payload_digest: sha256(payload),
-    }
-}
-
-fn delivery(index: u64, envelope: Bytes, payload: &[u8]) -> proto::Delivery {
-    let message = proto::Message {
-        envelope,
-        payload: Bytes::copy_from_slice(payload),
-        expired: false,
-        replayed: false,
-    };
-    let content = Some(proto::delivery::Content::Message(message));
-    proto::Delivery { index, accepted_unix_us: NOW.0 + index, content }
-}
-
-fn message(index: u64) -> proto::Delivery {
-    let payload = format!("payload {index}");
-    delivery(index, convert::envelope_bytes(&envelope(index, payload.as_bytes())), payload.as_bytes())
-}
-
-fn notice(index: u64) -> proto::Delivery {
-    let about = envelope(1, b"payload 1").message_id;
-    let receipt = Receipt {
-        desk: Desk { office: "iachr".parse().unwrap(), desk: "desk-1".parse().unwrap() },
-        stage: Stage::Declined,
-        messages: vec![MessageRef { index: Index(1), message_id: about }],
-        notices: vec![],
-        at: NOW,
-        action: None,
-        reason: "not our territory".into(),
-    };
-    let receipt = proto::notice::Notice::Receipt(convert::receipt_bytes(&receipt));
-    let notice = proto::Notice { notice: Some(receipt) };
-    let content = Some(proto::delivery::Content::Notice(notice));
-    proto::Delivery { index, accepted_unix_us: NOW.0 + index, content }
-}
 
 fn reopen(disk: &MemoryDisk) -> InboxWriter {
     InboxWriter::open(&Home::open(Arc::new(disk.clone()), Path::new("/home")).unwrap()).unwrap()
@@ -85,7 +24,7 @@ fn what_was_returned_survives_every_crash_and_nothing_is_half_there() {
     disk.record();
     let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
     let ready = disk.recorded().len();
-    let frames = [vec![message(3), notice(4), message(1)], vec![message(5)], vec![notice(6), message(7)]];
+    let frames = [vec![delivery(3), notice(4), delivery(1)], vec![delivery(5)], vec![notice(6), delivery(7)]];
     let mut promised = Vec::new();
     for frame in &frames {
         writer.keep(frame.clone(), NOW, false).unwrap();
@@ -126,13 +65,13 @@ fn a_duplicate_is_told_over_restarts_and_inside_a_frame() {
     let disk = MemoryDisk::new();
     let home = home_on(&disk);
     let mut writer = InboxWriter::open(&home).unwrap();
-    let outcomes = writer.keep(vec![message(2), message(2)], NOW, false).unwrap();
+    let outcomes = writer.keep(vec![delivery(2), delivery(2)], NOW, false).unwrap();
     assert!(matches!(&outcomes[0], Outcome::New(kept) if kept.entry.index == Index(2)));
     assert!(matches!(&outcomes[1], Outcome::Again { replayed: false, .. }));
     drop(writer);
     let mut writer = InboxWriter::open(&home).unwrap();
     // After a restore of the hub the same message may come at another index: that one is acknowledged.
-    let mut moved = message(2);
+    let mut moved = delivery(2);
     moved.index = 40;
     let outcomes = writer.keep(vec![moved], NOW, false).unwrap();
     assert!(matches!(&outcomes[0], Outcome::Again { message, .. } if message.index == Index(40)));
@@ -143,19 +82,19 @@ fn a_duplicate_is_told_over_restarts_and_inside_a_frame() {
 fn a_payload_that_is_not_the_digested_one_is_kept_aside_and_told() {
     let disk = MemoryDisk::new();
     let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
-    let bytes = convert::envelope_bytes(&envelope(2, b"payload 2"));
-    let outcomes = writer.keep(vec![delivery(2, bytes, b"payload X")], NOW, false).unwrap();
+    let bytes = convert::envelope_bytes(&envelope(2, "iachr", "ohchr-honduras", b"payload 2"));
+    let outcomes = writer.keep(vec![delivery_of(2, bytes, b"payload X")], NOW, false).unwrap();
     let Outcome::Unreadable { message: Some(found), reason, .. } = &outcomes[0] else {
         panic!("{outcomes:?}")
     };
-    assert_eq!(found.message_id, envelope(2, b"").message_id);
+    assert_eq!(found.message_id, envelope(2, "iachr", "ohchr-honduras", b"").message_id);
     assert!(reason.contains("SHA-256"), "{reason}");
     assert!(writer.inbox().entries().unwrap().is_empty());
     assert_eq!(writer.inbox().asides().unwrap(), [Index(2)]);
-    let garbage = writer.keep(vec![delivery(3, Bytes::from_static(b"\xff"), b"")], NOW, false).unwrap();
+    let garbage = writer.keep(vec![delivery_of(3, Bytes::from_static(b"\xff"), b"")], NOW, false).unwrap();
     assert!(matches!(garbage[0], Outcome::Unreadable { message: None, .. }), "{garbage:?}");
     // Whole, it is kept like any other.
-    assert!(matches!(writer.keep(vec![message(2)], NOW, false).unwrap()[0], Outcome::New(_)));
+    assert!(matches!(writer.keep(vec![delivery(2)], NOW, false).unwrap()[0], Outcome::New(_)));
 }
 
 #[test]
@@ -163,10 +102,10 @@ fn an_envelope_of_a_later_version_can_still_be_acknowledged_as_unreadable() {
     use prost::Message as _;
     let disk = MemoryDisk::new();
     let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
-    let bytes = convert::envelope_bytes(&envelope(2, b""));
+    let bytes = convert::envelope_bytes(&envelope(2, "iachr", "ohchr-honduras", b""));
     let mut later = proto::Envelope::decode(bytes).unwrap();
     later.message_class = 77;
-    let outcomes = writer.keep(vec![delivery(2, later.encode_to_vec().into(), b"")], NOW, false).unwrap();
+    let outcomes = writer.keep(vec![delivery_of(2, later.encode_to_vec().into(), b"")], NOW, false).unwrap();
     assert!(matches!(&outcomes[0], Outcome::Unreadable { message: Some(_), .. }), "{outcomes:?}");
 }
 
@@ -174,8 +113,9 @@ fn an_envelope_of_a_later_version_can_still_be_acknowledged_as_unreadable() {
 fn another_message_under_a_kept_id_never_replaces_it() {
     let disk = MemoryDisk::new();
     let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
-    writer.keep(vec![message(2)], NOW, false).unwrap();
-    let other = delivery(9, convert::envelope_bytes(&envelope(2, b"other")), b"other");
+    writer.keep(vec![delivery(2)], NOW, false).unwrap();
+    let other =
+        delivery_of(9, convert::envelope_bytes(&envelope(2, "iachr", "ohchr-honduras", b"other")), b"other");
     let outcomes = writer.keep(vec![other], NOW, false).unwrap();
     assert!(matches!(&outcomes[0], Outcome::Unreadable { message: Some(_), .. }), "{outcomes:?}");
     let entries = writer.inbox().entries().unwrap();
@@ -186,12 +126,12 @@ fn another_message_under_a_kept_id_never_replaces_it() {
 fn a_damaged_file_is_told_not_served_and_mended_when_it_comes_again() {
     let disk = MemoryDisk::new();
     let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
-    writer.keep(vec![message(2)], NOW, true).unwrap();
+    writer.keep(vec![delivery(2)], NOW, true).unwrap();
     let entry = writer.inbox().entries().unwrap().remove(0);
     let path = Path::new("/home/inbox").join(entry.file_name(State::Due));
     disk.flip_bit(&path, 60, 3).unwrap();
     assert!(matches!(writer.inbox().read(&entry), Err(StoreError::Damaged { .. })));
-    let outcomes = writer.keep(vec![message(2)], NOW, false).unwrap();
+    let outcomes = writer.keep(vec![delivery(2)], NOW, false).unwrap();
     assert!(matches!(&outcomes[0], Outcome::Mended { .. }), "{outcomes:?}");
     assert_eq!(writer.inbox().read(&entry).unwrap().payload, "payload 2");
     assert_eq!(writer.inbox().due().unwrap(), [entry]);
@@ -202,7 +142,7 @@ fn a_command_is_due_until_it_succeeded_also_over_crashes() {
     let disk = MemoryDisk::new();
     disk.record();
     let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
-    writer.keep(vec![message(1), message(2)], NOW, true).unwrap();
+    writer.keep(vec![delivery(1), delivery(2)], NOW, true).unwrap();
     let kept = disk.recorded().len();
     let entries = writer.inbox().due().unwrap();
     writer.inbox().settle_due(&entries[0]).unwrap();
@@ -246,6 +186,6 @@ fn a_fault_of_the_disk_acknowledges_nothing() {
         let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
         let error = std::io::ErrorKind::StorageFull;
         disk.inject(Fault { point, after: 0, error, carried_out: false });
-        assert!(writer.keep(vec![message(1)], NOW, false).is_err(), "{point:?}");
+        assert!(writer.keep(vec![delivery(1)], NOW, false).is_err(), "{point:?}");
     }
 }

@@ -49,13 +49,10 @@ pub(super) struct OutgoingBody {
     pub(super) payload: Bytes,
     #[prost(uint64, tag = "3")]
     pub(super) written_unix_us: u64,
+    /// `sender,identifier,sent`; empty for what is no alert.
     #[prost(string, tag = "4")]
-    pub(super) cap_sender: String,
-    #[prost(string, tag = "5")]
-    pub(super) cap_identifier: String,
-    #[prost(string, tag = "6")]
-    pub(super) cap_sent: String,
-    #[prost(message, optional, tag = "7")]
+    pub(super) reference: String,
+    #[prost(message, optional, tag = "5")]
     pub(super) outcome: Option<OutcomeBody>,
 }
 

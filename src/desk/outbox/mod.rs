@@ -24,6 +24,7 @@ use self::files::{OutcomeBody, OutgoingBody, StatementBody, message_name};
 use super::home::{Home, HomeLock};
 use super::record::{Record, encode};
 use super::store::{Folder, StoreError};
+use crate::cap::Reference;
 use crate::model::envelope::{Envelope, MessageId};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
@@ -67,17 +68,6 @@ pub struct StatementEntry {
     pub stand: Stand,
 }
 
-/// The names that CAP 1.2 gives an alert, by which later ones refer to it.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct CapName {
-    /// `sender`.
-    pub sender: String,
-    /// `identifier`.
-    pub identifier: String,
-    /// `sent`, as written.
-    pub sent: String,
-}
-
 /// What the hub said in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -108,8 +98,8 @@ pub struct Outgoing {
     pub envelope_bytes: Bytes,
     /// The payload.
     pub payload: Bytes,
-    /// Its CAP names.
-    pub cap: CapName,
+    /// The name that CAP 1.2 gives it, by which later ones refer to it; `None` for what is no alert.
+    pub reference: Option<Reference>,
     /// What the hub said; `None` while pending.
     pub outcome: Option<Outcome>,
 }
@@ -123,11 +113,11 @@ pub struct Statement {
     pub outcome: Option<Outcome>,
 }
 
-/// What [`Outbox::by_cap_names`] found.
+/// What [`Outbox::by_references`] found.
 #[derive(Debug)]
-pub struct ByCapNames {
-    /// For each name wanted, its message.
-    pub messages: Vec<Option<Outgoing>>,
+pub struct ByReferences {
+    /// For each name wanted, the envelope of the message that bears it.
+    pub messages: Vec<Option<Envelope>>,
     /// Files that could not be looked at.
     pub damaged: Vec<StoreError>,
 }
@@ -161,9 +151,7 @@ impl Outbox {
             envelope: message.envelope_bytes.clone(),
             payload: message.payload.clone(),
             written_unix_us: now.0,
-            cap_sender: message.cap.sender.clone(),
-            cap_identifier: message.cap.identifier.clone(),
-            cap_sent: message.cap.sent.clone(),
+            reference: message.reference.as_ref().map(Reference::to_string).unwrap_or_default(),
             outcome: None,
         };
         let name = message_name(message.envelope.message_id, Stand::Pending);
@@ -223,7 +211,7 @@ impl Outbox {
             envelope,
             envelope_bytes: body.envelope,
             payload: body.payload,
-            cap: CapName { sender: body.cap_sender, identifier: body.cap_identifier, sent: body.cap_sent },
+            reference: Reference::parse(&body.reference).ok(),
             outcome: body.outcome.map(OutcomeBody::into_outcome),
         })
     }
@@ -283,20 +271,25 @@ impl Outbox {
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn by_cap_names(&self, wanted: &[CapName]) -> Result<ByCapNames, StoreError> {
-        let mut found = ByCapNames { messages: vec![None; wanted.len()], damaged: Vec::new() };
+    pub fn by_references(&self, wanted: &[Reference]) -> Result<ByReferences, StoreError> {
+        let mut found = ByReferences { messages: vec![None; wanted.len()], damaged: Vec::new() };
         if wanted.is_empty() {
             return Ok(found);
         }
         for entry in self.messages()?.into_iter().filter(|entry| entry.stand != Stand::Refused) {
-            match self.read_message(entry.message_id) {
-                Ok(message) => {
-                    if let Some(at) = wanted.iter().position(|name| *name == message.cap) {
-                        found.messages[at] = Some(message);
-                    }
+            let message = match self.read_message(entry.message_id) {
+                Ok(message) => message,
+                Err(error @ StoreError::Damaged { .. }) => {
+                    found.damaged.push(error);
+                    continue;
                 }
-                Err(error @ StoreError::Damaged { .. }) => found.damaged.push(error),
                 Err(error) => return Err(error),
+            };
+            let Some(name) = message.reference else { continue };
+            for (_, place) in
+                wanted.iter().zip(&mut found.messages).filter(|(wanted, _)| wanted.names_the_same(&name))
+            {
+                *place = Some(message.envelope.clone());
             }
         }
         Ok(found)

@@ -6,47 +6,19 @@ use std::sync::Arc;
 use super::*;
 use crate::desk::crash;
 use crate::desk::home::tests::home_on;
-use crate::host::clock::ManualClock;
+use crate::desk::sample::{NOW, envelope, id};
 use crate::host::disk::{Disk, MemoryDisk};
-use crate::host::random::{SeededRandom, uuid_v7};
-use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
-
-const NOW: UnixMicros = UnixMicros(1_700_000_000_000_000);
-
-fn id(seed: u64) -> MessageId {
-    let clock = ManualClock::at(UnixMicros(NOW.0 + seed * 1_000));
-    MessageId::from_slice(uuid_v7(&clock, &SeededRandom::new(seed)).as_bytes()).unwrap()
-}
 
 fn outgoing(seed: u64) -> Outgoing {
     let payload = Bytes::from(format!("payload {seed}"));
-    let envelope = Envelope {
-        message_id: id(seed),
-        class: MessageClass::Alert,
-        stream: "monitoring-protection".parse().unwrap(),
-        sender: "urn:resguardo:office:ohchr-honduras:desk-1".parse().map(desk_of).unwrap(),
-        recipients: vec!["iachr".parse().unwrap()],
-        directory_version: Index(9),
-        priority: Priority::Urgent,
-        status: CapStatus::Exercise,
-        msg_type: CapMsgType::Alert,
-        thread_id: [7; 16],
-        references: vec![],
-        sent: NOW,
-        expires: None,
-        payload_bytes: payload.len() as u64,
-        payload_digest: [1; 32],
-    };
-    let cap =
-        CapName { sender: "a@example.org".into(), identifier: format!("id-{seed}"), sent: "then".into() };
-    Outgoing { envelope_bytes: convert::envelope_bytes(&envelope), envelope, payload, cap, outcome: None }
+    let envelope = envelope(seed, "ohchr-honduras", "iachr", &payload);
+    let envelope_bytes = convert::envelope_bytes(&envelope);
+    let reference = Some(reference(seed, "2026-03-02T09:14:00-06:00"));
+    Outgoing { envelope, envelope_bytes, payload, reference, outcome: None }
 }
 
-fn desk_of(identity: crate::model::identity::Identity) -> crate::model::identity::Desk {
-    match identity {
-        crate::model::identity::Identity::Desk(desk) => desk,
-        other => panic!("{other} is no desk"),
-    }
+fn reference(seed: u64, sent: &str) -> Reference {
+    Reference::parse(&format!("a@example.org,id-{seed},{sent}")).unwrap()
 }
 
 fn statement(seed: u64) -> StatementEntry {
@@ -133,9 +105,10 @@ async fn references_are_found_among_what_was_not_refused() {
     outbox.settle_message(&held, id(2), refused()).unwrap();
     let path = format!("/home/outbox/{}", message_name(id(4), Stand::Pending));
     disk.flip_bit(Path::new(&path), 30, 0).unwrap();
-    let wanted: Vec<_> = (1..=4).map(|seed| outgoing(seed).cap).collect();
-    let found = outbox.by_cap_names(&wanted).unwrap();
-    let ids: Vec<_> = found.messages.iter().map(|it| it.as_ref().map(|it| it.envelope.message_id)).collect();
+    // The same instant, written by a program that prefers another offset.
+    let wanted: Vec<_> = (1..=4).map(|seed| reference(seed, "2026-03-02T15:14:00+00:00")).collect();
+    let found = outbox.by_references(&wanted).unwrap();
+    let ids: Vec<_> = found.messages.iter().map(|it| it.as_ref().map(|it| it.message_id)).collect();
     assert_eq!(ids, [Some(id(1)), None, Some(id(3)), None]);
     assert_eq!(found.damaged.len(), 1);
 }
