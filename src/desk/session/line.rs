@@ -43,6 +43,8 @@ struct Line<'s, 'a> {
     receipts: Acknowledger,
     /// Deliveries that the hub may still send.
     credit: u32,
+    /// How many it lets be on their way at most: beyond that, more credit is lost.
+    credit_max: u32,
     closing: Option<End>,
     gather: Timer,
     grace: Timer,
@@ -58,7 +60,7 @@ pub(super) async fn serve(
     channel: Channel,
 ) -> Result<LineEnd, SessionError> {
     let stop = subscription.stop.clone();
-    let credit = subscription.credit_target();
+    let credit = subscription.credit_wanted(CREDIT);
     let start = proto::Start {
         streams: subscription.plan.streams.iter().map(ToString::to_string).collect(),
         replay_from_index: subscription.plan.replay_from.map(|index| index.0),
@@ -83,6 +85,7 @@ pub(super) async fn serve(
         subscription,
         receipts: Acknowledger::default(),
         credit,
+        credit_max: CREDIT,
         closing: None,
         gather: Timer::default(),
         grace: Timer::default(),
@@ -163,6 +166,9 @@ impl Line<'_, '_> {
     async fn take(&mut self, frame: proto::SubscribeResponse) -> Result<Result<(), CallError>, SessionError> {
         match frame.frame {
             Some(Frame::Started(started)) => {
+                if started.credit < self.credit {
+                    self.credit_max = started.credit;
+                }
                 self.credit = started.credit;
                 self.subscription.started_once = true;
                 self.tell(Event::Started { outstanding: started.outstanding })?;
@@ -190,7 +196,7 @@ impl Line<'_, '_> {
         for outcome in self.subscription.writer.keep(deliveries, now, due)? {
             self.kept(outcome)?;
         }
-        let target = self.subscription.credit_target();
+        let target = self.subscription.credit_wanted(self.credit_max);
         let missing = target.saturating_sub(self.credit);
         if missing > 0 && missing >= target / 2 {
             self.credit += missing;
@@ -312,9 +318,9 @@ impl Line<'_, '_> {
 
 impl Subscription<'_> {
     /// How many deliveries may be on their way: never more than are still wanted.
-    fn credit_target(&self) -> u32 {
+    fn credit_wanted(&self, credit_max: u32) -> u32 {
         let remaining = self.remaining.and_then(|remaining| u32::try_from(remaining).ok());
-        remaining.map_or(CREDIT, |remaining| remaining.min(CREDIT))
+        remaining.map_or(credit_max, |remaining| remaining.min(credit_max))
     }
 }
 

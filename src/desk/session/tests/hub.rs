@@ -59,12 +59,17 @@ impl FakeHub {
         Self { address, calls, state }
     }
 
-    /// Waits for the next subscription, and for its start.
+    /// Waits for the next subscription, and for its start, and grants what it asks for.
     pub(super) async fn subscribed(&mut self) -> (Call, proto::Start) {
+        self.subscribed_with(u32::MAX).await
+    }
+
+    /// The same, granting less credit.
+    pub(super) async fn subscribed_with(&mut self, credit_max: u32) -> (Call, proto::Start) {
         let mut call = self.calls.recv().await.unwrap();
         match call.up.message().await.unwrap().unwrap().frame.unwrap() {
             proto::subscribe_request::Frame::Start(start) => {
-                let credit = start.credit;
+                let credit = start.credit.min(credit_max);
                 call.send(Frame::Started(proto::Started { next_index: 100, outstanding: 1, credit })).await;
                 (call, start)
             }

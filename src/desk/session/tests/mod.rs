@@ -104,7 +104,9 @@ impl Desk {
         };
         let subscription =
             Subscription::open(&self.home, &way, host, plan, &self.told, self.stop.clone()).unwrap();
-        tokio::join!(subscription.run(), script)
+        // A test that hangs has failed.
+        let both = async { tokio::join!(subscription.run(), script) };
+        tokio::time::timeout(Duration::from_secs(60), both).await.expect("desk and script come to their ends")
     }
 
     /// What a power cut at this moment would leave in the inbox.
@@ -216,6 +218,36 @@ async fn with_a_count_no_more_is_asked_for_and_the_last_receipt_is_waited_for() 
         .await;
     assert_eq!(end.unwrap(), End::Counted);
     assert_eq!((desk.told.count("message"), desk.told.count("acknowledged")), (3, 2));
+}
+
+#[tokio::test]
+async fn credit_is_given_back_within_what_the_hub_grants() {
+    let (desk, mut hub) = (Desk::new(), FakeHub::start().await);
+    let (end, ()) = desk
+        .run(hub.way(), Plan::default(), async {
+            let (mut call, _) = hub.subscribed_with(4).await;
+            let mut left: u32 = 4;
+            for index in 1..=20 {
+                while left == 0 {
+                    match call.next().await {
+                        // A hub drops what is above its bound.
+                        proto::subscribe_request::Frame::Credit(more) => {
+                            left = (left + more.deliveries).min(4)
+                        }
+                        proto::subscribe_request::Frame::Receipts(frame) => {
+                            call.record(frame.receipts.iter().map(|_| 50)).await;
+                        }
+                        proto::subscribe_request::Frame::Start(_) => panic!("a second start"),
+                    }
+                }
+                call.deliver(vec![delivery(index)]).await;
+                left -= 1;
+            }
+            desk.told.wait_for("message", 20).await;
+            desk.stop.cancel();
+        })
+        .await;
+    assert_eq!(end.unwrap(), End::Stopped);
 }
 
 #[tokio::test]
