@@ -1,3 +1,5 @@
 //! The `resguardo` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    resguardo::cli::main()
+}

@@ -251,9 +251,9 @@ async fn write_rows(
 ) -> Result<(), SequenceError> {
     while let Some(mut staged) = waiting.recv().await {
         while let Ok(more) = waiting.try_recv() {
-            staged.join(more);
+            staged.join(more)?;
         }
-        written.send_replace(writer.write(staged)?.next_index);
+        written.send_replace(writer.write(&staged)?.next_index);
     }
     Ok(writer.close()?)
 }
