@@ -105,7 +105,11 @@ impl<'a> Set<'a> {
             writeln!(out, "{}  {identity}", home.display())?;
         }
         writeln!(out, "\nThese keys lie open on the disk: they are for trying, not for use.")?;
-        writeln!(out, "Next: resguardo hub init --home {0}/hub && resguardo hub run --home {0}/hub", self.dev.dir.display())?;
+        writeln!(
+            out,
+            "Next: resguardo hub init --home {0}/hub && resguardo hub run --home {0}/hub",
+            self.dev.dir.display()
+        )?;
         Ok(())
     }
 
@@ -127,7 +131,10 @@ impl<'a> Set<'a> {
         self.put(&dir.join("tls/key.pem"), &issued.key_pem)?;
         self.put(&dir.join("tls/ca.pem"), &self.ca.certificate_pem)?;
         self.put(&dir.join("founding.toml"), LIST)?;
-        let config = format!("# A hub for trying. Every key that may stand here has a default.\nname = \"{HUB}\"\nlisten = \"{}\"\n", self.dev.listen);
+        let config = format!(
+            "# A hub for trying. Every key that may stand here has a default.\nname = \"{HUB}\"\nlisten = \"{}\"\n",
+            self.dev.listen
+        );
         self.put(&dir.join("hub.toml"), &config)
     }
 
@@ -138,12 +145,15 @@ impl<'a> Set<'a> {
             hub: self.dev.listen.to_string(),
             server_name: "localhost".into(),
         };
-        let tls = TlsFiles { cert: &issued.certificate_pem, key: &issued.key_pem, ca: &self.ca.certificate_pem };
+        let tls =
+            TlsFiles { cert: &issued.certificate_pem, key: &issued.key_pem, ca: &self.ca.certificate_pem };
         Home::create(Arc::clone(&self.disk), dir, settings, tls)?;
         Ok(())
     }
 
     fn put(&self, path: &Path, text: &str) -> anyhow::Result<()> {
-        self.disk.write_atomically(path, text.as_bytes()).with_context(|| format!("writing {}", path.display()))
+        self.disk
+            .write_atomically(path, text.as_bytes())
+            .with_context(|| format!("writing {}", path.display()))
     }
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use crate::hub::home::{Home, HomeError};
 use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
 use crate::hub::verify::{self, VerifyError};
-use crate::hub::home::{Home, HomeError};
 use crate::journal::{JournalError, Verified};
 use crate::ledger::store_sled::SetAside;
 
@@ -67,7 +67,9 @@ impl HubError {
         let journal = match self {
             Self::Open(OpenError::Journal(error))
             | Self::Run(RunError::Open(OpenError::Journal(error)))
-            | Self::Verify(VerifyError::Journal(error) | VerifyError::Open(OpenError::Journal(error))) => error,
+            | Self::Verify(VerifyError::Journal(error) | VerifyError::Open(OpenError::Journal(error))) => {
+                error
+            }
             Self::Verify(VerifyError::Differs { .. }) => return true,
             _ => return false,
         };

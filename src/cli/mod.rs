@@ -53,13 +53,22 @@ pub fn main() -> ExitCode {
     let mut out = std::io::stdout();
     let result: anyhow::Result<()> = match &cli.command {
         Command::Hub(command) => runtime.block_on(async {
-            let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("signal");
-            command.run(&host, &cli.home, &mut out, async move { tokio::select!{ _ = term.recv() => {}, _ = tokio::signal::ctrl_c() => {} } }).await.map_err(Into::into)
+            let mut term =
+                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("signal");
+            command
+                .run(&host, &cli.home, &mut out, async move {
+                    tokio::select! { _ = term.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
+                })
+                .await
+                .map_err(Into::into)
         }),
         Command::Certs(certs::CertsCommand::Dev(dev)) => dev.run(&host, &mut out),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => { tracing::error!("{error}"); ExitCode::from(1) }
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(1)
+        }
     }
 }

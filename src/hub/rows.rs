@@ -28,7 +28,7 @@ const ENTRIES_PER_PAGE_MAX: usize = 4_096;
 
 /// Why a page could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub(super) enum ReadError {
     /// From the ledger.
     #[error("ledger: {0}")]
     Ledger(#[from] LedgerError),
@@ -38,7 +38,7 @@ pub enum ReadError {
 }
 
 /// Puts a delivery on the wire.
-pub fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow {
+pub(super) fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow {
     proto::DeliveryRow {
         message: Some(message(&row.message)),
         office: policy.office(row.office).map(Name::to_string).unwrap_or_default(),
@@ -50,7 +50,7 @@ pub fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow {
 ///
 /// # Errors
 /// [`ReadError::Ledger`]
-pub fn receipt(view: &View, row: &ReceiptRow) -> Result<proto::ReceiptRow, ReadError> {
+pub(super) fn receipt(view: &View, row: &ReceiptRow) -> Result<proto::ReceiptRow, ReadError> {
     let mut messages = Vec::with_capacity(row.messages.len());
     for index in &row.messages {
         if let Some(found) = view.message(*index)? {
@@ -64,7 +64,7 @@ pub fn receipt(view: &View, row: &ReceiptRow) -> Result<proto::ReceiptRow, ReadE
 ///
 /// # Errors
 /// [`ReadError`], each.
-pub fn history(
+pub(super) fn history(
     view: &View,
     journal: &Reader,
     permit: AuditPermit,
@@ -100,10 +100,10 @@ pub fn history(
 ///
 /// # Errors
 /// [`ReadError`], each.
-pub fn entries(
+pub(super) fn entries(
     view: &View,
     journal: &Reader,
-    selection: &Selection,
+    selection: Selection,
     (from, until): (Index, Index),
     rows_max: usize,
 ) -> Result<(Vec<EntryRow>, Option<Index>), ReadError> {

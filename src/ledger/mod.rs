@@ -38,7 +38,7 @@ use self::state::State;
 use self::store::{RowBatch, StoreError};
 use self::table::Table;
 use crate::model::entry::Mark;
-use crate::model::id::{Index, UnixMicros};
+use crate::model::id::Index;
 use crate::model::policy::{OfficeNumber, Policy};
 
 /// Entries decided under one lock at most: readers wait some tens of microseconds.
