@@ -33,7 +33,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::decide::{Additions, Deciding, Prepared};
 use self::entry::{Decoded, Outcome, Statement};
-pub use self::open::Opened;
+pub use self::open::{Opened, stands_at};
 use self::rows::{FactRow, ReceiptRow};
 use self::standing::Standing;
 pub use self::standing::Tally;

@@ -45,6 +45,18 @@ pub enum Opened {
     },
 }
 
+/// Tells where the ledger in a store stands; `None` where there is none, or one in a format that this version does not
+/// know.
+///
+/// # Errors
+/// [`LedgerError::Store`], [`LedgerError::Row`].
+pub fn stands_at(store: &Arc<dyn Store>) -> Result<Option<Mark>, LedgerError> {
+    match Standing::read(&Table::over(Arc::clone(store)))? {
+        Found::Standing(standing) => Ok(Some(standing.mark)),
+        Found::Nothing | Found::OtherFormat(_) => Ok(None),
+    }
+}
+
 impl Ledger {
     /// Opens the ledger of a journal. Reads what is outstanding and the policy, not the messages.
     ///
