@@ -13,7 +13,6 @@ use super::exchange::FRAMES_DOWN_MAX;
 use super::rows::{self, ReadError};
 use super::{Hub, read_fault, stopping_status};
 use crate::ledger::audit::{OutstandingCursor, Selection, Unreached};
-use crate::ledger::view::Lane;
 use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::model::policy::{AuditPermit, OfficeNumber};
@@ -145,7 +144,7 @@ impl AuditService for Audit {
         let Begun { selection, from, limit } =
             self.begin(&caller, request.into_inner().selection).map_err(refuse)?;
         let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| {
-            let page = hub.door.view.deliveries(&selection, from, most)?;
+            let page = hub.door.view.deliveries(selection, from, most)?;
             let policy = hub.door.view.policy();
             Ok((page.rows.iter().map(|row| rows::delivery(&policy, row)).collect(), page.next))
         });
@@ -164,7 +163,7 @@ impl AuditService for Audit {
         let Begun { selection, from, limit } =
             self.begin(&caller, request.into_inner().selection).map_err(refuse)?;
         let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| {
-            let page = hub.door.view.receipts(&selection, from, most)?;
+            let page = hub.door.view.receipts(selection, from, most)?;
             let found: Result<_, ReadError> =
                 page.rows.iter().map(|row| rows::receipt(&hub.door.view, row)).collect();
             Ok((found?, page.next))
@@ -184,9 +183,9 @@ impl AuditService for Audit {
         let request = request.into_inner();
         let unreached = unreached(request.stage).map_err(refuse)?;
         let Begun { selection, from, limit } = self.begin(&caller, request.selection).map_err(refuse)?;
-        let first = OutstandingCursor { office: OfficeNumber(0), lane: Lane::Urgent, index: Index(0) };
+        let first = OutstandingCursor::default();
         let pages: Pages<_, _> = Arc::new(move |hub: &Hub, cursor, most| {
-            let page = hub.door.view.outstanding(&selection, unreached, cursor, most)?;
+            let page = hub.door.view.outstanding(selection, unreached, cursor, most)?;
             let policy = hub.door.view.policy();
             let wanted = page.rows.iter().filter(|row| row.message.index >= from);
             Ok((wanted.map(|row| rows::delivery(&policy, row)).collect(), page.next))
