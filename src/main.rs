@@ -1,5 +1,7 @@
 //! The `resguardo` program.
 
-fn main() -> std::process::ExitCode {
-    resguardo::cli::main()
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    resguardo::cli::main(std::env::args_os())
 }

@@ -1,74 +1,90 @@
-//! The command line: flags, composition, printing; one file a command.
+//! The command line: what is asked, by whom, and how it is answered.
 //!
-//! Contains no rules.
+//! Owns flags, printing and exit codes; one file a command. Contains no rules: what may be and what follows is decided
+//! below.
 
-pub mod certs;
-pub mod hub;
+mod ack;
+mod audit;
+mod completions;
+mod context;
+mod exit;
+mod export;
+mod inbox;
+mod objects;
+mod publish;
+mod screen;
+mod show;
+mod start;
+mod subscribe;
+#[cfg(test)]
+mod tests;
+mod wait;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
-use crate::host::clock::SystemClock;
-use crate::host::disk::OsDisk;
-use crate::host::random::OsRandom;
-use crate::host::tasks::TokioTasks;
-use crate::hub::run::Host;
+pub use self::context::{Context, Stop};
+pub use self::exit::{Exit, Failure};
+pub use self::screen::Screen;
+pub use self::start::main;
 
-/// Exchange of urgent alerts.
+/// Exchange of urgent alerts on human rights defenders at risk.
+///
+/// Every message is on the hub's disk before it is confirmed, and every acknowledgement can be audited.
 #[derive(Debug, Parser)]
-#[command(name = "resguardo", version)]
+#[command(name = "resguardo", version, after_help = exit::EXIT_CODES, max_term_width = 120)]
 pub struct Cli {
-    /// Home.
-    #[arg(long, global = true, env = "RESGUARDO_HOME", default_value = ".")]
-    home: PathBuf,
+    /// The home of the desk, auditor or hub: its identity, keys, inbox and outbox.
+    #[arg(long, global = true, env = "RESGUARDO_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print for programs: one object a line (see docs/json.md).
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
     #[command(subcommand)]
-    command: Command,
+    pub command: Command,
 }
 
+/// What can be done.
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Hub.
+pub enum Command {
+    /// Publishes, and hands in what waits.
     #[command(subcommand)]
-    Hub(hub::HubCommand),
-    /// Certs.
+    Publish(publish::Publish),
+    /// Receives what the office is owed, keeps it and acknowledges it as received.
+    Subscribe(subscribe::Subscribe),
+    /// States what a person did with a message: read it, acted on it, declined it.
+    Ack(ack::Ack),
+    /// Lists what came, newest last; what nobody here has acknowledged yet is marked.
+    Inbox(inbox::InboxList),
+    /// Shows a message.
+    Show(show::Show),
+    /// Asks the hub what happened.
     #[command(subcommand)]
-    Certs(certs::CertsCommand),
+    Audit(audit::Audit),
+    /// Writes a message's alert as CAP 1.2 XML.
+    Export(export::Export),
+    /// Writes completions for a shell.
+    Completions(completions::Completions),
 }
 
-/// Main.
-pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("runtime");
-    let host = Host {
-        disk: Arc::new(OsDisk),
-        clock: Arc::new(SystemClock::new()),
-        random: Arc::new(OsRandom),
-        tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
-        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().into(),
-    };
-    let mut out = std::io::stdout();
-    let result: anyhow::Result<()> = match &cli.command {
-        Command::Hub(command) => runtime.block_on(async {
-            let mut term =
-                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("signal");
-            command
-                .run(&host, &cli.home, &mut out, async move {
-                    tokio::select! { _ = term.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
-                })
-                .await
-                .map_err(Into::into)
-        }),
-        Command::Certs(certs::CertsCommand::Dev(dev)) => dev.run(&host, &mut out),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::from(1)
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// What went wrong, with its exit code.
+    pub async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self.command {
+            // It ends by itself what it has begun.
+            Command::Subscribe(command) => command.run(context).await,
+            Command::Publish(command) => context.unless_stopped(command.run(context)).await,
+            Command::Ack(command) => context.unless_stopped(command.run(context)).await,
+            Command::Audit(command) => context.unless_stopped(command.run(context)).await,
+            Command::Inbox(command) => command.run(context),
+            Command::Show(command) => command.run(context),
+            Command::Export(command) => command.run(context),
+            Command::Completions(command) => command.run(context),
         }
     }
 }
