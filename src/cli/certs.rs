@@ -2,22 +2,22 @@
 //!
 //! Owns what such a set holds. Never overwrites one without being told; its keys lie open and are for trying only.
 
-use std::io::Write;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
 
+use super::context::Context;
+use super::exit::{Exit, Failure};
 use crate::desk::home::{Home, Settings, TlsFiles};
-use crate::host::disk::Disk;
+use crate::host::disk::{Disk, OpenMode};
 use crate::hub::founding;
-use crate::hub::run::Host;
 use crate::model::id::UnixMicros;
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::Fact;
-use crate::wire::certs::{HubAddress, Issued, Validity, issue_ca, issue_client, issue_server};
+use crate::wire::certs::{CertsError, HubAddress, Issued, Validity, issue_ca, issue_client, issue_server};
 
 /// Who is in the set, and who may do what.
 const LIST: &str = include_str!("../../certs-dev/offices.toml");
@@ -54,20 +54,22 @@ pub struct Dev {
     pub force: bool,
 }
 
-impl Dev {
-    /// Writes the set.
+impl CertsCommand {
+    /// Does it.
     ///
     /// # Errors
-    /// A set that is there without `--force`; any error of the disk.
-    pub fn run(&self, host: &Host, out: &mut dyn Write) -> anyhow::Result<()> {
-        let set = Set::new(host, self)?;
-        let there = host.disk.open(&self.dir.join("ca/cert.pem"), crate::host::disk::OpenMode::Read).is_ok();
-        ensure!(
-            self.force || !there,
-            "{} holds a set already: use it, name another folder with --dir, or write over it with --force",
-            self.dir.display()
-        );
-        set.write(out)
+    /// Usage: a set is there, and `--force` was not given; any error of the disk.
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let Self::Dev(dev) = self;
+        let there = context.disk.open(&dev.dir.join("ca/cert.pem"), OpenMode::Read).is_ok();
+        if there && !dev.force {
+            return Err(Failure::usage(format!(
+                "{} holds a set already: use it, name another folder with --dir, or write over it with --force",
+                dev.dir.display()
+            )));
+        }
+        Set::new(context, dev)?.write(context)?;
+        Ok(Exit::Done)
     }
 }
 
@@ -79,54 +81,57 @@ struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
-    fn new(host: &Host, dev: &'a Dev) -> anyhow::Result<Self> {
-        let now = host.clock.now().0;
-        let validity =
-            Validity { not_before: UnixMicros(now - BEFORE_US), not_after: UnixMicros(now + VALID_US) };
-        let ca = issue_ca(&"resguardo-dev".parse()?, validity)?;
-        Ok(Self { disk: Arc::clone(&host.disk), dev, validity, ca })
+    fn new(context: &Context, dev: &'a Dev) -> Result<Self, Failure> {
+        let now = context.clock.now().0;
+        let not_before = UnixMicros(now.saturating_sub(BEFORE_US));
+        let validity = Validity { not_before, not_after: UnixMicros(now + VALID_US) };
+        let ca = issue_ca(&name("resguardo-dev"), validity)?;
+        Ok(Self { disk: Arc::clone(&context.disk), dev, validity, ca })
     }
 
-    fn write(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+    fn write(&self, context: &Context) -> Result<(), Failure> {
         self.ca_home()?;
         self.hub_home()?;
-        writeln!(out, "{}  the hub, listening on {}", self.dev.dir.join("hub").display(), self.dev.listen)?;
-        for fact in founding::parse(LIST).context("the list of offices in this program")? {
+        let hub = self.dev.dir.join("hub");
+        context.screen.line(&format!("{}  the hub, listening on {}", hub.display(), self.dev.listen))?;
+        let facts =
+            founding::parse(LIST).expect("the list in this program is one that a hub can be founded with");
+        for fact in facts {
             let (home, identity) = match fact {
-                Fact::Office { name, .. } => {
-                    let desk = Desk { office: name.clone(), desk: DESK.parse()? };
-                    (name.to_string(), Identity::Desk(desk))
+                Fact::Office { name: office, .. } => {
+                    (office.to_string(), Identity::Desk(Desk { office, desk: name(DESK) }))
                 }
                 Fact::Auditor { name, .. } => (format!("auditor-{name}"), Identity::Auditor(name)),
                 _ => continue,
             };
             let home = self.dev.dir.join(home);
             self.client_home(&home, &identity)?;
-            writeln!(out, "{}  {identity}", home.display())?;
+            context.screen.line(&format!("{}  {identity}", home.display()))?;
+            let object = serde_json::json!({
+                "object": "home", "home": home.display().to_string(), "identity": identity.to_string(),
+            });
+            context.screen.object(&object)?;
         }
-        writeln!(out, "\nThese keys lie open on the disk: they are for trying, not for use.")?;
-        writeln!(
-            out,
-            "Next: resguardo hub init --home {0}/hub && resguardo hub run --home {0}/hub",
-            self.dev.dir.display()
-        )?;
+        let next = format!("resguardo hub init --home {0} && resguardo hub run --home {0}", hub.display());
+        context.screen.line("\nThese keys lie open on the disk: they are for trying, not for use.")?;
+        context.screen.line(&format!("Next: {next}"))?;
         Ok(())
     }
 
-    fn ca_home(&self) -> anyhow::Result<()> {
+    fn ca_home(&self) -> Result<(), Failure> {
         let dir = self.dev.dir.join("ca");
-        self.disk.create_dir_all(&dir)?;
+        self.folder(&dir)?;
         self.put(&dir.join("cert.pem"), &self.ca.certificate_pem)?;
         self.put(&dir.join("key.pem"), &self.ca.key_pem)
     }
 
-    fn hub_home(&self) -> anyhow::Result<()> {
-        let hub: Name = HUB.parse()?;
+    fn hub_home(&self) -> Result<(), Failure> {
+        let hub = name(HUB);
         let addresses =
             [HubAddress::Dns("localhost".into()), HubAddress::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))];
         let issued = issue_server(&self.ca, &hub, &addresses, self.validity)?;
         let dir = self.dev.dir.join("hub");
-        self.disk.create_dir_all(&dir.join("tls"))?;
+        self.folder(&dir.join("tls"))?;
         self.put(&dir.join("tls/cert.pem"), &issued.certificate_pem)?;
         self.put(&dir.join("tls/key.pem"), &issued.key_pem)?;
         self.put(&dir.join("tls/ca.pem"), &self.ca.certificate_pem)?;
@@ -138,7 +143,7 @@ impl<'a> Set<'a> {
         self.put(&dir.join("hub.toml"), &config)
     }
 
-    fn client_home(&self, dir: &Path, identity: &Identity) -> anyhow::Result<()> {
+    fn client_home(&self, dir: &Path, identity: &Identity) -> Result<(), Failure> {
         let issued = issue_client(&self.ca, identity, self.validity)?;
         let settings = Settings {
             identity: identity.clone(),
@@ -151,9 +156,25 @@ impl<'a> Set<'a> {
         Ok(())
     }
 
-    fn put(&self, path: &Path, text: &str) -> anyhow::Result<()> {
-        self.disk
-            .write_atomically(path, text.as_bytes())
-            .with_context(|| format!("writing {}", path.display()))
+    fn folder(&self, dir: &Path) -> Result<(), Failure> {
+        self.disk.create_dir_all(dir).map_err(|error| unwritten(dir, &error))
+    }
+
+    fn put(&self, path: &Path, text: &str) -> Result<(), Failure> {
+        self.disk.write_atomically(path, text.as_bytes()).map_err(|error| unwritten(path, &error))
+    }
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Fault, format!("cannot write {}: {error}", path.display()))
+}
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a name that stands in this file is a name")
+}
+
+impl From<CertsError> for Failure {
+    fn from(error: CertsError) -> Self {
+        Self::new(Exit::Fault, error.to_string())
     }
 }

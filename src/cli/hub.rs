@@ -2,17 +2,24 @@
 //!
 //! Owns what an operator is told. Never decides what is damage: the hub does.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use tracing_subscriber::EnvFilter;
 
+use super::context::Context;
+use super::exit::{Exit, Failure};
 use crate::hub::home::{Home, HomeError};
 use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
 use crate::hub::verify::{self, VerifyError};
 use crate::journal::{JournalError, Verified};
 use crate::ledger::store_sled::SetAside;
+
+/// After how many entries more the progress of a check is told.
+const PROGRESS_ENTRIES: u64 = 100_000;
+/// What tells one start of the machine from another.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The hub.
 #[derive(Debug, Subcommand)]
@@ -41,105 +48,149 @@ pub struct Init {
     founding: Option<PathBuf>,
 }
 
-/// Why a command of the operator's failed.
-#[derive(Debug, thiserror::Error)]
-pub enum HubError {
-    /// Opening.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The home.
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    /// Running.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// Checking.
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-    /// The terminal.
-    #[error("cannot write: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl HubError {
-    /// Whether what is on the disk is not what was written.
-    pub fn is_damage(&self) -> bool {
-        let journal = match self {
-            Self::Open(OpenError::Journal(error))
-            | Self::Run(RunError::Open(OpenError::Journal(error)))
-            | Self::Verify(VerifyError::Journal(error) | VerifyError::Open(OpenError::Journal(error))) => {
-                error
-            }
-            Self::Verify(VerifyError::Differs { .. }) => return true,
-            _ => return false,
-        };
-        matches!(journal, JournalError::Damage(_))
-    }
-}
-
 impl HubCommand {
-    /// Does it. `stop` comes when the operator asks for an orderly stop.
+    /// Does it.
     ///
     /// # Errors
-    /// [`HubError`], each.
-    pub async fn run(
-        &self,
-        host: &Host,
-        home: &Path,
-        out: &mut dyn Write,
-        stop: impl Future<Output = ()>,
-    ) -> Result<(), HubError> {
+    /// [`Exit::Integrity`] for damage, [`Exit::Usage`] for a home, configuration or founding file that is not right,
+    /// [`Exit::Fault`] for the rest.
+    pub(super) async fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let Some(home) = &context.home else {
+            return Err(Failure::usage("which hub? Name its home with --home DIR or RESGUARDO_HOME"));
+        };
+        let host = host(context);
         match self {
             Self::Init(init) => {
-                let facts = open::found(host, &Home::at(home), init.founding.as_deref())?;
-                writeln!(out, "founded: {facts} facts are the first entries of the journal")?;
+                let facts = open::found(&host, &Home::at(home), init.founding.as_deref())?;
+                context
+                    .screen
+                    .line(&format!("founded: {facts} facts are the first entries of the journal"))?;
             }
-            Self::Run => {
-                let ready = |address| {
-                    // A closed standard output is no reason not to serve.
-                    let _ = writeln!(out, "listening on {address}").and_then(|()| out.flush());
-                };
-                run::run(host, home, &mut log_news, ready, stop).await?;
-                tracing::info!("stopped in order");
-            }
-            Self::Verify => verified(host, home, out)?,
+            Self::Run => serve(context, &host, home).await?,
+            Self::Verify => verified(context, &host, home)?,
             Self::Rebuild => {
                 let place = Home::at(home);
                 let _lock = place.lock(host.disk.as_ref())?;
                 let config = place.config(host.disk.as_ref())?;
-                let opened = open::rebuild(host, &place, &config, &mut |news| tell(out, news))?;
+                let opened = open::rebuild(&host, &place, &config, &mut |news| tell(context, news))?;
                 let entries = opened.reader.mark().next_index;
                 opened.close()?;
-                writeln!(out, "rebuilt: the ledger stands at entry {entries}")?;
+                context.screen.line(&format!("rebuilt: the ledger stands at entry {entries}"))?;
             }
         }
-        Ok(())
+        Ok(Exit::Done)
     }
 }
 
-fn verified(host: &Host, home: &Path, out: &mut dyn Write) -> Result<(), HubError> {
-    let mut told = 0;
-    let mut progress = |so_far: &Verified| {
-        if so_far.entries >= told + 100_000 {
-            told = so_far.entries;
-            tracing::info!(entries = so_far.entries, bytes = so_far.bytes, "checking the journal");
-        }
+fn host(context: &Context) -> Host {
+    Host {
+        disk: context.disk.clone(),
+        clock: context.clock.clone(),
+        random: context.random.clone(),
+        tasks: context.tasks.clone(),
+        // Where the system has no such file no stop of the machine is noticed, and a ledger is trusted too long.
+        boot_id: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
+    }
+}
+
+async fn serve(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second hub in one process, as tests have, keeps the first one's log.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let ready = |address| {
+        // A closed standard output is no reason not to serve.
+        let _ = context.screen.line(&format!("listening on {address}"));
+        let _ = context.screen.object(&serde_json::json!({ "object": "listening", "address": address }));
     };
-    let report = verify::verify(host, home, &mut |news| tell(out, news), &mut progress)?;
-    let journal = report.journal;
-    writeln!(
-        out,
-        "whole: {} entries in {} batches and {} segments, {} payloads kept, {} erased, {} bytes",
-        journal.entries, journal.batches, journal.segments, journal.payloads, journal.erased, journal.bytes
-    )?;
-    writeln!(out, "agrees: {} rows of the ledger are those that the journal gives", report.ledger_rows)?;
+    let stop = context.stop.token.clone().cancelled_owned();
+    run::run(host, home, &mut log_news, ready, stop).await?;
+    tracing::info!("stopped in order");
     Ok(())
 }
 
-fn tell(out: &mut dyn Write, news: &News) {
+fn verified(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> {
+    let mut told = 0;
+    let mut progress = |so_far: &Verified| {
+        if so_far.entries >= told + PROGRESS_ENTRIES {
+            told = so_far.entries;
+            // Progress that cannot be told stops nothing.
+            let _ = context.screen.line(&format!("checked so far: {} entries, {} bytes", told, so_far.bytes));
+        }
+    };
+    let report = verify::verify(host, home, &mut |news| tell(context, news), &mut progress)?;
+    let (journal, rows) = (report.journal, report.ledger_rows);
+    context.screen.line(&format!(
+        "whole: {} entries in {} batches and {} segments, {} payloads kept, {} erased, {} bytes",
+        journal.entries, journal.batches, journal.segments, journal.payloads, journal.erased, journal.bytes
+    ))?;
+    context.screen.line(&format!("agrees: {rows} rows of the ledger are those that the journal gives"))?;
+    context.screen.object(&serde_json::json!({
+        "object": "verified",
+        "entries": journal.entries,
+        "batches": journal.batches,
+        "segments": journal.segments,
+        "payloads": journal.payloads,
+        "erased": journal.erased,
+        "bytes": journal.bytes,
+        "ledger_rows": rows,
+    }))?;
+    Ok(())
+}
+
+impl From<HomeError> for Failure {
+    fn from(error: HomeError) -> Self {
+        let exit = if matches!(error, HomeError::Locked(_)) { Exit::Fault } else { Exit::Usage };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let exit = if matches!(error, JournalError::Damage(_)) { Exit::Integrity } else { Exit::Fault };
+        Self::new(exit, format!("journal: {error}"))
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Home(error) => error.into(),
+            OpenError::Journal(error) => error.into(),
+            OpenError::Founding(_) | OpenError::Founded(_) | OpenError::NotFounded(_) => {
+                Self::usage(error.to_string())
+            }
+            OpenError::Ledger(_) | OpenError::LedgerForeign => Self::new(Exit::Fault, error.to_string()),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Open(error) => error.into(),
+            RunError::Home(error) => error.into(),
+            RunError::Tls(error) => Self::usage(error.to_string()),
+            other => Self::new(Exit::Fault, other.to_string()),
+        }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Open(error) => error.into(),
+            VerifyError::Home(error) => error.into(),
+            VerifyError::Journal(error) => error.into(),
+            VerifyError::Differs { .. } => Self::new(Exit::Integrity, error.to_string()),
+            other => Self::new(Exit::Fault, other.to_string()),
+        }
+    }
+}
+
+fn tell(context: &Context, news: &News) {
     if let Some(line) = line(news) {
         // Who asked may have closed the terminal; the work goes on.
-        let _ = writeln!(out, "{line}");
+        let _ = context.screen.line(&line);
     }
 }
 

@@ -5,10 +5,12 @@
 
 mod ack;
 mod audit;
+mod certs;
 mod completions;
 mod context;
 mod exit;
 mod export;
+mod hub;
 mod inbox;
 mod objects;
 mod publish;
@@ -65,6 +67,12 @@ pub enum Command {
     Audit(audit::Audit),
     /// Writes a message's alert as CAP 1.2 XML.
     Export(export::Export),
+    /// Founds, runs and checks a hub.
+    #[command(subcommand)]
+    Hub(hub::HubCommand),
+    /// Makes certificates and homes for trying.
+    #[command(subcommand)]
+    Certs(certs::CertsCommand),
     /// Writes completions for a shell.
     Completions(completions::Completions),
 }
@@ -79,6 +87,8 @@ impl Cli {
             // It ends by itself what it has begun.
             Command::Subscribe(command) => command.run(context).await,
             Command::Publish(command) => context.unless_stopped(command.run(context)).await,
+            Command::Hub(command) => command.run(context).await,
+            Command::Certs(command) => command.run(context),
             Command::Ack(command) => context.unless_stopped(command.run(context)).await,
             Command::Audit(command) => context.unless_stopped(command.run(context)).await,
             Command::Inbox(command) => command.run(context),

@@ -4,7 +4,6 @@
 //! journal or of another format is moved aside and built anew; one that is behind is fed what it lacks; one that knows
 //! of more than the journal holds shows that the journal has lost something, and nothing is started.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,16 +51,6 @@ pub enum OpenError {
     /// The ledger is of another journal, or in a format that this version does not know.
     #[error("the ledger is of another journal, or in a format that this version does not know")]
     LedgerForeign,
-    /// The system.
-    #[error("{doing} {path}: {error}")]
-    Io {
-        /// What was done.
-        doing: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
 }
 
 /// How far the ledger is with what it lacks.
