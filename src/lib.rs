@@ -2,4 +2,5 @@
 //!
 //! Everything that happens is an entry in one journal; all else is derived from it. `ARCHITECTURE.md` is the map.
 
+pub mod cap;
 pub mod model;
