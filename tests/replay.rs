@@ -25,10 +25,8 @@ const OFFICES: [&str; 3] = ["iachr", "ohchr-honduras", "ohchr-mexico"];
 const BATCHES: u64 = 300;
 
 fn founding() -> String {
-    let offices: String = OFFICES
-        .iter()
-        .map(|office| format!("[[office]]\nname = '{office}'\ninstitution = 'all'\n"))
-        .collect();
+    let office = |name| format!("[[office]]\nname = '{name}'\ninstitution = 'all'\n");
+    let offices = OFFICES.map(office).concat();
     format!(
         "institutions = ['all']\nheadquarters = 'iachr'\n{offices}[[stream]]\nname = 's'\n\
          publishers = {OFFICES:?}\nsubscribers = {OFFICES:?}\n"
