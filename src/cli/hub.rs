@@ -89,7 +89,7 @@ fn host(context: &Context) -> Host {
         clock: context.clock.clone(),
         random: context.random.clone(),
         tasks: context.tasks.clone(),
-        // Where the system has no such file no stop of the machine is noticed, and a ledger is trusted too long.
+        // Where the system has no such file, a ledger is built anew after every stop that was not in order.
         boot_id: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
     }
 }
@@ -183,7 +183,9 @@ impl From<VerifyError> for Failure {
             VerifyError::Open(error) => error.into(),
             VerifyError::Home(error) => error.into(),
             VerifyError::Journal(error) => error.into(),
-            VerifyError::Differs { .. } => Self::new(Exit::Integrity, error.to_string()),
+            VerifyError::Differs { .. } | VerifyError::LedgerSetAside(_) => {
+                Self::new(Exit::Integrity, error.to_string())
+            }
             other => Self::new(Exit::Fault, other.to_string()),
         }
     }

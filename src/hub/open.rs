@@ -185,6 +185,19 @@ pub fn rebuild(
 ) -> Result<Opened, OpenError> {
     let shelf = Shelf::of(host, home.ledger(), config);
     let store = shelf.store(news)?;
+    // Once the rows are aside, nothing tells a torn tail of the journal from one that was confirmed and is lost.
+    let confirmed = ledger::stands_at(&store).ok().flatten();
+    let looked = journal::open(
+        host.disk.clone(),
+        host.tasks.as_ref(),
+        &home.journal(),
+        options(config),
+        confirmed.as_ref(),
+    );
+    match looked {
+        Err(JournalError::OtherJournal { .. }) => {}
+        looked => drop(looked?),
+    }
     store.distrust("an operator had it built anew").map_err(LedgerError::from)?;
     store.close().map_err(LedgerError::from)?;
     drop(store);

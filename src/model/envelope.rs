@@ -214,9 +214,4 @@ impl Envelope {
         }
         Ok(())
     }
-
-    /// Tells whether it had expired at a time.
-    pub fn expired_at(&self, now: UnixMicros) -> bool {
-        self.expires.is_some_and(|expires| expires <= now)
-    }
 }

@@ -175,13 +175,25 @@ impl Store for SledStore {
     }
 }
 
+/// Removes a folder of rows that is no longer wanted, if it is there. Not one that is open.
+///
+/// # Errors
+/// [`StoreError::Io`]
+pub fn remove(dir: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(dir, &error)),
+        _ => Ok(()),
+    }
+}
+
 /// Tells why rows that may be there cannot be trusted.
 fn distrust(dir: &Path, boot_id: &str) -> Result<Option<Distrust>, StoreError> {
     let text = read_trust(dir)?;
     let text = text.as_deref();
     Ok(match text.map(|text| text.split_once(' ').unwrap_or((text, ""))) {
         Some(("closed", _)) => None,
-        Some(("open", boot)) if boot == boot_id => None,
+        // Where the boot has no id, no stop of the machine would be noticed.
+        Some(("open", boot)) if !boot_id.is_empty() && boot == boot_id => None,
         Some(("open", _)) => Some(Distrust::MachineStopped),
         Some(("distrusted", found)) => Some(Distrust::Damaged(found.to_owned())),
         Some(_) => Some(Distrust::Damaged(format!("{TRUST} says {text:?}"))),
