@@ -13,7 +13,7 @@ use crate::ledger::audit::{OutstandingCursor, Selection, Unreached};
 use crate::ledger::entry::Decoded;
 use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::store::sled::{SledOptions, SledStore};
-use crate::ledger::store::{Direction, Store};
+use crate::ledger::store::{Direction, Store, StoreError};
 use crate::ledger::view::View;
 use crate::model::entry::Mark;
 use crate::model::id::Index;
@@ -21,12 +21,12 @@ use crate::model::policy::{AuditPermit, OfficeNumber};
 use crate::model::receipt::Stage;
 
 /// A journal's batches: the mark after each, and its entries.
-type Journal = Vec<(Mark, Vec<Decoded>)>;
+pub(super) type Journal = Vec<(Mark, Vec<Decoded>)>;
 
 const ALL: [OfficeNumber; 3] = [IACHR, MEXICO, HONDURAS];
 
 /// Draws a journal and holds the ledger to the naive one at each batch.
-fn drawn_and_agreed(seed: u64, batches: usize) -> (Journal, Dump) {
+pub(super) fn drawn_and_agreed(seed: u64, batches: usize) -> (Journal, Dump) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let mut bench = Bench::founded_on(&store);
     let mut model = Model::default();
@@ -69,7 +69,7 @@ fn drawn_and_agreed(seed: u64, batches: usize) -> (Journal, Dump) {
     if let Some(staged) = unwritten {
         bench.writer.write(&staged).unwrap();
     }
-    (journal, dump(store.as_ref()))
+    (journal, dump(store.as_ref()).unwrap())
 }
 
 fn founding() -> Vec<Decoded> {
@@ -219,16 +219,15 @@ fn expected_outstanding(
 }
 
 /// All rows of a store.
-type Dump = Vec<(Vec<u8>, Vec<u8>)>;
+pub(super) type Dump = Vec<(Vec<u8>, Vec<u8>)>;
 
-fn dump(store: &dyn Store) -> Dump {
+pub(super) fn dump(store: &dyn Store) -> Result<Dump, StoreError> {
     let mut rows = Vec::new();
-    let scanned = store.scan(&[], &[u8::MAX; 20], Direction::Ascending, &mut |key, value| {
+    store.scan(&[], &[u8::MAX; 20], Direction::Ascending, &mut |key, value| {
         rows.push((key.to_vec(), value.to_vec()));
         ControlFlow::Continue(())
-    });
-    scanned.unwrap();
-    rows
+    })?;
+    Ok(rows)
 }
 
 /// Replays a journal: so many batches a write, opened again after so many.
@@ -249,7 +248,7 @@ fn replayed(store: &Arc<dyn Store>, journal: &Journal, joined: usize, restarted:
             bench = bench.reopened();
         }
     }
-    dump(store.as_ref())
+    dump(store.as_ref()).unwrap()
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod agree;
 mod bench;
+mod faults;
 mod load;
 mod model;
+mod recover;
 mod rules;
