@@ -10,7 +10,7 @@ use super::bench::*;
 use super::model::{Draw, Expected, Model};
 use crate::ledger::Staged;
 use crate::ledger::audit::{OutstandingCursor, Selection, Unreached};
-use crate::ledger::entry::Decoded;
+use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::store::sled::{SledOptions, SledStore};
 use crate::ledger::store::{Direction, Store, StoreError};
@@ -44,7 +44,13 @@ pub(super) fn drawn_and_agreed(seed: u64, batches: usize) -> (Journal, Dump) {
             entries.push(entry);
         }
         let mark = after(before, entries.len() as u64);
+        let door = door_answers(&bench.view, &entries);
         let applied = bench.ledger.decide(mark, &entries).unwrap();
+        for (index, passed) in door {
+            let outcome = &applied.outcomes[usize::try_from(index.0 - before.next_index.0).unwrap()];
+            let refused = matches!(outcome, Outcome::Refused(_));
+            assert_eq!(passed, !refused, "seed {seed}, batch {batch}: the door and the decision differ");
+        }
         let found: Vec<_> = applied.outcomes.iter().map(Expected::of).collect();
         for ((entry, found), expected) in entries.iter().zip(&found).zip(&expected) {
             assert_eq!(found, expected, "seed {seed}, batch {batch}: {entry:#?}");
@@ -72,8 +78,29 @@ pub(super) fn drawn_and_agreed(seed: u64, batches: usize) -> (Journal, Dump) {
     (journal, dump(store.as_ref()).unwrap())
 }
 
+/// What the door says of the receipts that name nothing of their own batch.
+fn door_answers(view: &View, entries: &[Decoded]) -> Vec<(Index, bool)> {
+    let next = view.decided().next_index;
+    let receipts = entries.iter().filter_map(|entry| match &entry.statement {
+        Statement::Receipt(receipt) => Some((entry.index, receipt)),
+        _ => None,
+    });
+    let receipts = receipts.filter(|(_, it)| {
+        it.messages
+            .iter()
+            .map(|named| named.index)
+            .chain(it.notices.iter().copied())
+            .all(|index| index < next)
+    });
+    let answers = receipts.map(|(index, receipt)| {
+        let office = view.policy().number(&receipt.desk.office).unwrap();
+        (index, view.check_receipt(office, receipt).unwrap().is_ok())
+    });
+    answers.collect()
+}
+
 fn founding() -> Vec<Decoded> {
-    let facts = directory().into_iter().map(|fact| (hub(), crate::ledger::entry::Statement::Fact(fact)));
+    let facts = directory().into_iter().map(|fact| (hub(), Statement::Fact(fact)));
     decoded(Mark::default(), facts.collect())
 }
 
