@@ -3,6 +3,7 @@
 mod agree;
 mod bench;
 mod faults;
+mod format;
 mod load;
 mod model;
 mod recover;
