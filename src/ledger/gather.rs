@@ -78,12 +78,16 @@ impl Gathering<'_> {
     }
 
     fn for_receipt(&mut self, office: OfficeNumber, receipt: &Receipt) -> Result<(), LedgerError> {
-        for named in &receipt.messages {
-            self.span(office, named.index)?;
-            self.message(named.index)?;
+        for index in receipt.messages.iter().map(|named| named.index).chain(receipt.notices.iter().copied()) {
+            self.span(office, index)?;
         }
-        for notice in &receipt.notices {
-            self.span(office, *notice)?;
+        // What was never owed is refused by the spans: the messages are not read for it.
+        let owed = receipt.messages.iter().filter(|named| {
+            let (number, place) = Places::of(named.index);
+            self.state.span(&self.gathered, (office, number)).is_some_and(|span| span.owed.contains(place))
+        });
+        for index in owed.map(|named| named.index).collect::<Vec<_>>() {
+            self.message(index)?;
         }
         Ok(())
     }

@@ -10,10 +10,10 @@ use super::bench::*;
 use super::model::{Draw, Expected, Model};
 use crate::ledger::Staged;
 use crate::ledger::audit::{OutstandingCursor, Selection, Unreached};
-use crate::ledger::entry::Decoded;
+use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::store::sled::{SledOptions, SledStore};
-use crate::ledger::store::{Direction, Store};
+use crate::ledger::store::{Direction, Store, StoreError};
 use crate::ledger::view::View;
 use crate::model::entry::Mark;
 use crate::model::id::Index;
@@ -21,12 +21,12 @@ use crate::model::policy::{AuditPermit, OfficeNumber};
 use crate::model::receipt::Stage;
 
 /// A journal's batches: the mark after each, and its entries.
-type Journal = Vec<(Mark, Vec<Decoded>)>;
+pub(super) type Journal = Vec<(Mark, Vec<Decoded>)>;
 
 const ALL: [OfficeNumber; 3] = [IACHR, MEXICO, HONDURAS];
 
 /// Draws a journal and holds the ledger to the naive one at each batch.
-fn drawn_and_agreed(seed: u64, batches: usize) -> (Journal, Dump) {
+pub(super) fn drawn_and_agreed(seed: u64, batches: usize) -> (Journal, Dump) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let mut bench = Bench::founded_on(&store);
     let mut model = Model::default();
@@ -44,7 +44,13 @@ fn drawn_and_agreed(seed: u64, batches: usize) -> (Journal, Dump) {
             entries.push(entry);
         }
         let mark = after(before, entries.len() as u64);
+        let door = door_answers(&bench.view, &entries);
         let applied = bench.ledger.decide(mark, &entries).unwrap();
+        for (index, passed) in door {
+            let outcome = &applied.outcomes[usize::try_from(index.0 - before.next_index.0).unwrap()];
+            let refused = matches!(outcome, Outcome::Refused(_));
+            assert_eq!(passed, !refused, "seed {seed}, batch {batch}: the door and the decision differ");
+        }
         let found: Vec<_> = applied.outcomes.iter().map(Expected::of).collect();
         for ((entry, found), expected) in entries.iter().zip(&found).zip(&expected) {
             assert_eq!(found, expected, "seed {seed}, batch {batch}: {entry:#?}");
@@ -69,11 +75,32 @@ fn drawn_and_agreed(seed: u64, batches: usize) -> (Journal, Dump) {
     if let Some(staged) = unwritten {
         bench.writer.write(&staged).unwrap();
     }
-    (journal, dump(store.as_ref()))
+    (journal, dump(store.as_ref()).unwrap())
+}
+
+/// What the door says of the receipts that name nothing of their own batch.
+fn door_answers(view: &View, entries: &[Decoded]) -> Vec<(Index, bool)> {
+    let next = view.decided().next_index;
+    let receipts = entries.iter().filter_map(|entry| match &entry.statement {
+        Statement::Receipt(receipt) => Some((entry.index, receipt)),
+        _ => None,
+    });
+    let receipts = receipts.filter(|(_, it)| {
+        it.messages
+            .iter()
+            .map(|named| named.index)
+            .chain(it.notices.iter().copied())
+            .all(|index| index < next)
+    });
+    let answers = receipts.map(|(index, receipt)| {
+        let office = view.policy().number(&receipt.desk.office).unwrap();
+        (index, view.check_receipt(office, receipt).unwrap().is_ok())
+    });
+    answers.collect()
 }
 
 fn founding() -> Vec<Decoded> {
-    let facts = directory().into_iter().map(|fact| (hub(), crate::ledger::entry::Statement::Fact(fact)));
+    let facts = directory().into_iter().map(|fact| (hub(), Statement::Fact(fact)));
     decoded(Mark::default(), facts.collect())
 }
 
@@ -219,16 +246,15 @@ fn expected_outstanding(
 }
 
 /// All rows of a store.
-type Dump = Vec<(Vec<u8>, Vec<u8>)>;
+pub(super) type Dump = Vec<(Vec<u8>, Vec<u8>)>;
 
-fn dump(store: &dyn Store) -> Dump {
+pub(super) fn dump(store: &dyn Store) -> Result<Dump, StoreError> {
     let mut rows = Vec::new();
-    let scanned = store.scan(&[], &[u8::MAX; 20], Direction::Ascending, &mut |key, value| {
+    store.scan(&[], &[u8::MAX; 20], Direction::Ascending, &mut |key, value| {
         rows.push((key.to_vec(), value.to_vec()));
         ControlFlow::Continue(())
-    });
-    scanned.unwrap();
-    rows
+    })?;
+    Ok(rows)
 }
 
 /// Replays a journal: so many batches a write, opened again after so many.
@@ -249,7 +275,7 @@ fn replayed(store: &Arc<dyn Store>, journal: &Journal, joined: usize, restarted:
             bench = bench.reopened();
         }
     }
-    dump(store.as_ref())
+    dump(store.as_ref()).unwrap()
 }
 
 #[test]

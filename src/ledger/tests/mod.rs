@@ -2,6 +2,9 @@
 
 mod agree;
 mod bench;
+mod faults;
+mod format;
 mod load;
 mod model;
+mod recover;
 mod rules;

@@ -301,12 +301,17 @@ fn receipt_for_what_was_never_owed_is_refused_whole() {
         vec![(owed, id(1)), (other, id(2))],
     ] {
         for stage in [Stage::Received, Stage::Read, Stage::Acted, Stage::Declined, Stage::Unreadable] {
-            let stated = state(receipt("ohchr-mexico", stage, &messages));
+            let stated = receipt("ohchr-mexico", stage, &messages);
+            let door = bench.view.check_receipt(MEXICO, &stated).unwrap().unwrap_err();
+            assert_eq!(door.reason, Reason::NotOwed, "{stage} {messages:?}");
+            let stated = state(stated);
             assert_eq!(bench.refused(by("ohchr-mexico"), stated), Reason::NotOwed, "{stage} {messages:?}");
         }
     }
     for notice in [Index(0), owed, beyond] {
-        let stated = state(noticed("ohchr-mexico", &[notice]));
+        let stated = noticed("ohchr-mexico", &[notice]);
+        assert_eq!(bench.view.check_receipt(MEXICO, &stated).unwrap().unwrap_err().reason, Reason::NotOwed);
+        let stated = state(stated);
         assert_eq!(bench.refused(by("ohchr-mexico"), stated), Reason::NotOwed);
     }
     assert_eq!(bench.owed(MEXICO), [owed.0], "nothing followed from them");
