@@ -1,0 +1,3 @@
+//! Kills.
+#[path = "../stage/mod.rs"]
+mod stage;
