@@ -3,6 +3,8 @@
 //! Everything that happens is an entry in one journal; all else is derived from it. `ARCHITECTURE.md` is the map.
 
 pub mod cap;
+pub mod cli;
+pub mod desk;
 pub mod host;
 pub mod hub;
 pub mod journal;

@@ -139,7 +139,9 @@ fn declared_encoding(head: &str) -> Result<Option<&str>, Fault> {
     };
     let (inside, _) = after.split_once("?>").ok_or_else(ill)?;
     let (version, rest) = pseudo_attribute(inside, "version").ok_or_else(ill)?;
-    if version != "1.0" {
+    // Section 2.8: a document of a later version 1.x is read as one of 1.0.
+    let minor = version.strip_prefix("1.").unwrap_or_default();
+    if minor.is_empty() || !minor.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Fault::ill_formed(version, "XML version `1.0`"));
     }
     let (encoding, rest) = match pseudo_attribute(rest, "encoding") {
@@ -259,7 +261,9 @@ mod tests {
         assert!(decode(b"\xff\xfe\0\0<\0\0\0").unwrap_err().fault.to_string().contains("UTF-32"));
         for declaration in [
             "<?xml encoding='UTF-8'?>",
-            "<?xml version='1.1'?>",
+            "<?xml version='2.0'?>",
+            "<?xml version='1.'?>",
+            "<?xml version='1.x'?>",
             "<?xml version='1.0' encoding=''?>",
             "<?xml ?>",
             "<?xml version='1.0' standalone='maybe'?>",
@@ -272,6 +276,7 @@ mod tests {
             assert!(matches!(fault, Fault::IllFormed { .. }), "{declaration}: {fault:?}");
         }
         assert!(decode(b"<?xml version = '1.0' encoding = \"UTF-8\" standalone = 'yes' ?><a/>").is_ok());
+        assert!(decode(b"<?xml version='1.1'?><a/>").is_ok());
         assert!(decode(b"<?xml-stylesheet href='a'?><a/>").is_ok());
     }
 }

@@ -9,13 +9,14 @@ use std::str::FromStr;
 use super::alert::{Alert, AlertParts, Area, Height, Info, NamedValue, Resource};
 use super::error::{CapError, Fault, Notice, Warning};
 use super::flaw::{Flaw, place};
+use super::plain::excerpt;
 use super::reference::References;
 use super::sequence::{Sequence, leaf};
 use super::shape::{Circle, Polygon};
 use super::time::Time;
 use super::value::{Decimal, Identifier, Language, Sender, Text, Uri, size_bytes, trimmed};
 use super::xml::{self, Element};
-use super::{DOCUMENT_BYTES_MAX, NAMESPACE, encoding, tag};
+use super::{DOCUMENT_BYTES_MAX, NAMESPACE, encoding};
 
 /// The namespaces of the versions before.
 const OLD_VERSIONS: [(&str, &str); 2] =
@@ -121,8 +122,9 @@ impl Reading {
             return Err(root.flaw(Fault::OldVersion { version }));
         }
         if root.name != "alert" || *root.namespace != *NAMESPACE {
-            let namespace: String = root.namespace.chars().take(100).collect();
-            let found = tag::shown(&format!("`{}` of namespace `{namespace}`", root.name));
+            let namespace =
+                if root.namespace.is_empty() { "none".to_owned() } else { excerpt(&root.namespace) };
+            let found = format!("{} of namespace {namespace}", excerpt(root.name));
             return Err(root.flaw(Fault::NotAnAlert { found }));
         }
         let parts = self.alert(&root)?;

@@ -40,7 +40,7 @@ pub fn text(alert: &Alert, languages: &[&str]) -> String {
     }
     card.words("Note", alert.note.as_deref());
     for reference in alert.references.iter().flat_map(References::list) {
-        card.words("About", Some(&reference.to_string()));
+        card.words("References", Some(&reference.to_string()));
     }
     card.words("Incidents", alert.incidents.as_deref());
     let (shown, others) = by_language(&alert.infos, languages);
@@ -115,7 +115,7 @@ impl Card {
                 self.line(label, time.as_str());
             }
         }
-        self.words("From", info.sender_name.as_deref());
+        self.words("Sender name", info.sender_name.as_deref());
         self.words("Audience", info.audience.as_deref());
         self.words("Description", info.description.as_deref());
         self.words("Instruction", info.instruction.as_deref());

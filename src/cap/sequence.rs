@@ -111,13 +111,17 @@ impl<'t, 'a> Sequence<'t, 'a> {
 
     /// Says what is wrong with an element that stands where `expected` should.
     fn out_of_order(&self, found: &Element<'_>, expected: String) -> Flaw {
-        let before = self.next.checked_sub(1).map(|last| self.parent.children[last].name);
         let fault = match self.place(found) {
             None => foreign(found, self.parent.name, expected),
             Some(place) if self.stood.contains(&place) => Fault::Repeated,
-            Some(_) => {
-                let found = before.map_or("at the beginning".to_owned(), |name| format!("after `{name}`"));
-                Fault::Misplaced { found, expected }
+            Some(place) => {
+                let read = &self.parent.children[..self.next];
+                let later = read.iter().find(|child| self.place(child).is_some_and(|other| other > place));
+                let after = read.last().map(|child| format!("after `{}`", child.name));
+                Fault::Misplaced {
+                    found: after.unwrap_or_else(|| "at the beginning".to_owned()),
+                    expected: later.map_or(expected, |child| format!("it before `{}`", child.name)),
+                }
             }
         };
         Flaw { at: found.at, element: tag::shown(found.name), fault }

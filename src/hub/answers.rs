@@ -13,12 +13,12 @@ use crate::wire::proto::{Accepted, PublishResult, ReceiptResult, Recorded, publi
 use crate::wire::status;
 
 /// Frames of one stream that may wait for their answers: enough to fill a batch while another is on its way to the disk.
-pub const FRAMES_WAITING_MAX: usize = 64;
+pub(super) const FRAMES_WAITING_MAX: usize = 64;
 /// Answers sent in one frame at most.
 const ANSWERS_PER_FRAME_MAX: usize = 1_024;
 
 /// An answer to one thing.
-pub trait Answer: Send + Sized + 'static {
+pub(super) trait Answer: Send + Sized + 'static {
     /// Makes the answer of a refusal.
     fn refused(refusal: &Refusal) -> Self;
     /// Makes the answer of an outcome.
@@ -59,7 +59,7 @@ impl Answer for ReceiptResult {
 ///
 /// # Errors
 /// The refusal that the ledger decided.
-pub fn accepted(outcome: Outcome) -> Result<Accepted, Refusal> {
+pub(super) fn accepted(outcome: Outcome) -> Result<Accepted, Refusal> {
     match outcome {
         Outcome::Accepted { index, time, duplicate } => {
             Ok(Accepted { index: index.0, accepted_unix_us: time.0, duplicate })
@@ -70,7 +70,7 @@ pub fn accepted(outcome: Outcome) -> Result<Accepted, Refusal> {
 }
 
 /// The answers of one frame, on their way.
-pub struct Answers<A> {
+pub(super) struct Answers<A> {
     /// The answers in order; `None` where the outcome must come.
     slots: Vec<Option<A>>,
     outcomes: Option<Outcomes>,
@@ -81,7 +81,10 @@ impl<A: Answer> Answers<A> {
     ///
     /// # Errors
     /// [`crate::model::refusal::Reason::Stopping`]; nothing was handed in.
-    pub async fn of(checked: Vec<Result<Submitted, A>>, submitter: &Submitter) -> Result<Self, Refusal> {
+    pub(super) async fn of(
+        checked: Vec<Result<Submitted, A>>,
+        submitter: &Submitter,
+    ) -> Result<Self, Refusal> {
         let mut slots = Vec::with_capacity(checked.len());
         let mut items = Vec::with_capacity(checked.len());
         for one in checked {
@@ -117,7 +120,7 @@ impl<A: Answer> Answers<A> {
 }
 
 /// Sends answers down in order, those that are ready together in one frame, until there are no more.
-pub async fn send<A: Answer, F>(
+pub(super) async fn send<A: Answer, F>(
     mut waiting: mpsc::Receiver<Answers<A>>,
     down: mpsc::Sender<Result<F, Status>>,
     frame: fn(Vec<A>) -> F,

@@ -9,11 +9,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::Hub;
 use super::exchange::FRAMES_DOWN_MAX;
 use super::rows::{self, ReadError};
+use super::{Hub, read_fault, stopping_status};
 use crate::ledger::audit::{OutstandingCursor, Selection, Unreached};
-use crate::ledger::view::Lane;
 use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::model::policy::{AuditPermit, OfficeNumber};
@@ -23,8 +22,8 @@ use crate::wire::convert;
 use crate::wire::proto::audit_service_server::AuditService;
 use crate::wire::proto::{
     self, DescribeMessageRequest, DescribeMessageResponse, ListDeliveriesRequest, ListDeliveriesResponse,
-    ListEntriesRequest, ListEntriesResponse, ListOutstandingRequest, ListOutstandingResponse, ListReceiptsRequest,
-    ListReceiptsResponse,
+    ListEntriesRequest, ListEntriesResponse, ListOutstandingRequest, ListOutstandingResponse,
+    ListReceiptsRequest, ListReceiptsResponse,
 };
 
 /// Rows in one page and frame: with the longest names and reasons still below what gRPC takes by default.
@@ -32,7 +31,7 @@ const PAGE_ROWS_MAX: usize = 256;
 
 /// The service.
 #[derive(Clone)]
-pub struct Audit {
+pub(super) struct Audit {
     hub: Arc<Hub>,
 }
 
@@ -42,7 +41,7 @@ type Frames<F> = ReceiverStream<Result<F, Status>>;
 
 impl Audit {
     /// Serves a hub.
-    pub fn new(hub: Arc<Hub>) -> Self {
+    pub(super) fn new(hub: Arc<Hub>) -> Self {
         Self { hub }
     }
 
@@ -51,7 +50,8 @@ impl Audit {
         let policy = self.hub.door.view.policy();
         let permit = policy.permit_audit(caller)?;
         let wire = selection.unwrap_or_default();
-        let office = if wire.office.is_empty() { None } else { Some(self.office("selection.office", &wire.office)?) };
+        let office =
+            if wire.office.is_empty() { None } else { Some(self.office("selection.office", &wire.office)?) };
         let limit = if wire.limit == 0 { u64::MAX } else { wire.limit };
         Ok(Begun { selection: Selection { permit, office }, from: Index(wire.from_index), limit })
     }
@@ -59,7 +59,8 @@ impl Audit {
     fn office(&self, field: &'static str, text: &str) -> Result<OfficeNumber, Refusal> {
         let name = convert::name(field, text)?;
         self.hub.door.view.policy().number(&name).ok_or_else(|| {
-            Refusal::new(Reason::OfficeUnknown, format!("the directory holds no office {name}")).of_field(field)
+            Refusal::new(Reason::OfficeUnknown, format!("the directory holds no office {name}"))
+                .of_field(field)
         })
     }
 
@@ -118,7 +119,7 @@ async fn send_pages<R: Send + 'static, C: Send + 'static, F>(
         let (shared, pages) = (Arc::clone(hub), Arc::clone(&pages));
         let page = hub.reads.run(move || pages(&shared, from, PAGE_ROWS_MAX)).await;
         let (mut rows, following) =
-            page.map_err(|_| hub.stopping_status())?.map_err(|error| hub.read_fault(&error))?;
+            page.map_err(|_| stopping_status())?.map_err(|error| read_fault(&error))?;
         rows.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         left -= rows.len() as u64;
         next = following;
@@ -143,7 +144,7 @@ impl AuditService for Audit {
         let Begun { selection, from, limit } =
             self.begin(&caller, request.into_inner().selection).map_err(refuse)?;
         let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| {
-            let page = hub.door.view.deliveries(&selection, from, most)?;
+            let page = hub.door.view.deliveries(selection, from, most)?;
             let policy = hub.door.view.policy();
             Ok((page.rows.iter().map(|row| rows::delivery(&policy, row)).collect(), page.next))
         });
@@ -162,7 +163,7 @@ impl AuditService for Audit {
         let Begun { selection, from, limit } =
             self.begin(&caller, request.into_inner().selection).map_err(refuse)?;
         let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| {
-            let page = hub.door.view.receipts(&selection, from, most)?;
+            let page = hub.door.view.receipts(selection, from, most)?;
             let found: Result<_, ReadError> =
                 page.rows.iter().map(|row| rows::receipt(&hub.door.view, row)).collect();
             Ok((found?, page.next))
@@ -182,9 +183,9 @@ impl AuditService for Audit {
         let request = request.into_inner();
         let unreached = unreached(request.stage).map_err(refuse)?;
         let Begun { selection, from, limit } = self.begin(&caller, request.selection).map_err(refuse)?;
-        let first = OutstandingCursor { office: OfficeNumber(0), lane: Lane::Urgent, index: Index(0) };
+        let first = OutstandingCursor::default();
         let pages: Pages<_, _> = Arc::new(move |hub: &Hub, cursor, most| {
-            let page = hub.door.view.outstanding(&selection, unreached, cursor, most)?;
+            let page = hub.door.view.outstanding(selection, unreached, cursor, most)?;
             let policy = hub.door.view.policy();
             let wanted = page.rows.iter().filter(|row| row.message.index >= from);
             Ok((wanted.map(|row| rows::delivery(&policy, row)).collect(), page.next))
@@ -208,9 +209,10 @@ impl AuditService for Audit {
         };
         self.hub.settled().await?;
         let hub = Arc::clone(&self.hub);
-        let read = self.hub.reads.run(move || rows::history(&hub.door.view, &hub.journal, permit, id, sender));
-        let read = read.await.map_err(|_| self.hub.stopping_status())?;
-        let found = read.map_err(|error| self.hub.read_fault(&error))?;
+        let read =
+            self.hub.reads.run(move || rows::history(&hub.door.view, &hub.journal, permit, id, sender));
+        let read = read.await.map_err(|_| stopping_status())?;
+        let found = read.map_err(|error| read_fault(&error))?;
         Ok(Response::new(found.map_err(refuse)?))
     }
 
@@ -227,7 +229,7 @@ impl AuditService for Audit {
             self.begin(&caller, request.into_inner().selection).map_err(refuse)?;
         let until = self.hub.journal.mark().next_index;
         let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| {
-            rows::entries(&hub.door.view, &hub.journal, &selection, (from, until), most)
+            rows::entries(&hub.door.view, &hub.journal, selection, (from, until), most)
         });
         self.list(&caller, CALL, (from, limit), pages, |entries| ListEntriesResponse { entries })
     }
@@ -238,12 +240,15 @@ fn unreached(stage: i32) -> Result<Unreached, Refusal> {
         (0, _) | (_, Some(Stage::Received)) => Ok(Unreached::Received),
         (_, Some(Stage::Read)) => Ok(Unreached::Read),
         (_, Some(Stage::Acted)) => Ok(Unreached::Acted),
-        _ => Err(Refusal::field("stage", "outstanding is a matter of received, read or acted; another stage came")),
+        _ => Err(Refusal::field(
+            "stage",
+            "outstanding is a matter of received, read or acted; another stage came",
+        )),
     }
 }
 
 /// Tells whether a permit covers what an office stated.
-pub fn covers(permit: AuditPermit, office: Option<OfficeNumber>) -> bool {
+pub(super) fn covers(permit: AuditPermit, office: Option<OfficeNumber>) -> bool {
     match permit {
         AuditPermit::All => true,
         AuditPermit::Own(own) => office == Some(own),

@@ -148,7 +148,11 @@ impl Config {
         let config: Self = toml::from_str(text)?;
         let limits = &config.limits;
         let range = |key, found: u64, low: u64, high: u64, expected| {
-            if (low..=high).contains(&found) { Ok(()) } else { Err(ConfigError::Range { key, found, expected }) }
+            if (low..=high).contains(&found) {
+                Ok(())
+            } else {
+                Err(ConfigError::Range { key, found, expected })
+            }
         };
         let mib = 1024 * 1024;
         range("limits.payload_bytes_max", limits.payload_bytes_max, 1, 3 * mib, "1 to 3145728 bytes")?;

@@ -10,7 +10,7 @@ use crate::model::entry::{Entry, EntryKind};
 use crate::wire::convert;
 
 /// Decodes a statement of a kind.
-pub fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
+pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
     let decoded = match kind {
         EntryKind::Publish => convert::envelope(bytes)
             .map(|envelope| Statement::Publish { envelope: Box::new(envelope), digest: sha256(bytes) }),
@@ -22,11 +22,11 @@ pub fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
 }
 
 /// Decodes an entry.
-pub fn entry(entry: &Entry) -> Decoded {
+pub(super) fn entry(entry: &Entry) -> Decoded {
     with_statement(entry, statement(entry.kind, &entry.statement))
 }
 
 /// Joins an entry and its statement, decoded before.
-pub fn with_statement(entry: &Entry, statement: Statement) -> Decoded {
+pub(super) fn with_statement(entry: &Entry, statement: Statement) -> Decoded {
     Decoded { index: entry.index, time: entry.time, caller: entry.identity.parse().ok(), statement }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tonic::Status;
 
-use super::Hub;
 use super::live::Item;
+use super::{Hub, read_fault, stopping_status};
 use crate::ledger::LedgerError;
 use crate::ledger::rows::MessageRow;
 use crate::ledger::view::{Lane, Owed, View};
@@ -25,7 +25,7 @@ const FRAME_DELIVERIES_MAX: usize = 64;
 const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
 /// The cursor of one subscription.
-pub struct Cursor {
+pub(super) struct Cursor {
     places: Places,
     /// Only these streams; none: all.
     streams: Vec<Name>,
@@ -69,7 +69,7 @@ impl Chosen {
 
 impl Cursor {
     /// Begins at the oldest that is owed; replays what stands from an index on, up to now.
-    pub fn new(hub: &Hub, office: OfficeNumber, streams: Vec<Name>, replay_from: Option<u64>) -> Self {
+    pub(super) fn new(hub: &Hub, office: OfficeNumber, streams: Vec<Name>, replay_from: Option<u64>) -> Self {
         let until = hub.door.view.decided().next_index;
         let replay = replay_from.map(|from| (Index(from), until));
         let places = Places { office, urgent: Index(0), replay, other: Index(0) };
@@ -77,7 +77,7 @@ impl Cursor {
     }
 
     /// Waits until something new is owed.
-    pub async fn rung(&mut self) {
+    pub(super) async fn rung(&mut self) {
         if self.bell.changed().await.is_err() {
             // The hub is gone; the subscription is ended by others.
             std::future::pending::<()>().await;
@@ -88,7 +88,7 @@ impl Cursor {
     ///
     /// # Errors
     /// A status when the hub fails to read.
-    pub async fn next(&mut self, hub: &Hub, most: u32) -> Result<Vec<Delivery>, Status> {
+    pub(super) async fn next(&mut self, hub: &Hub, most: u32) -> Result<Vec<Delivery>, Status> {
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(FRAME_DELIVERIES_MAX);
         loop {
             // What rings from here on is looked at again.
@@ -120,9 +120,9 @@ impl Cursor {
             places.choose(&hub.door.view, most)
         } else {
             let view = hub.door.view.clone();
-            hub.reads.run(move || places.choose(&view, most)).await.map_err(|_| hub.stopping_status())?
+            hub.reads.run(move || places.choose(&view, most)).await.map_err(|_| stopping_status())?
         };
-        chosen.map_err(|error| hub.read_fault(&error))
+        chosen.map_err(|error| read_fault(&error))
     }
 
     fn wants(&self, chosen: &Chosen) -> bool {
@@ -214,7 +214,7 @@ fn replayed(
 }
 
 /// Makes a frame.
-pub fn frame(deliveries: Vec<Delivery>) -> SubscribeResponse {
+pub(super) fn frame(deliveries: Vec<Delivery>) -> SubscribeResponse {
     SubscribeResponse { frame: Some(subscribe_response::Frame::Deliveries(Deliveries { deliveries })) }
 }
 

@@ -11,13 +11,13 @@ use crate::wire::proto::{DescribeDirectoryRequest, DescribeDirectoryResponse};
 
 /// The service.
 #[derive(Clone)]
-pub struct Directory {
+pub(super) struct Directory {
     hub: Arc<Hub>,
 }
 
 impl Directory {
     /// Serves a hub.
-    pub fn new(hub: Arc<Hub>) -> Self {
+    pub(super) fn new(hub: Arc<Hub>) -> Self {
         Self { hub }
     }
 }

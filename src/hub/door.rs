@@ -22,8 +22,8 @@ use crate::model::envelope::Envelope;
 use crate::model::identity::Identity;
 use crate::model::policy::OfficeNumber;
 use crate::model::refusal::{Reason, Refusal};
-use crate::wire::convert;
 use crate::wire::connection::Caller;
+use crate::wire::convert;
 use crate::wire::proto::{Accepted, PublishRequest};
 use crate::wire::status;
 
@@ -34,7 +34,7 @@ const RESERVE_RETRY_MS: u64 = 60_000;
 
 /// What the door found in a publish.
 #[derive(Debug)]
-pub enum Publish {
+pub(super) enum Publish {
     /// It was accepted before; this is the first answer.
     Known(Accepted),
     /// It is new, as far as the door knows.
@@ -42,7 +42,7 @@ pub enum Publish {
 }
 
 /// The door.
-pub struct Door {
+pub(super) struct Door {
     /// What the ledger knows.
     pub view: View,
     /// Where refusals go.
@@ -59,7 +59,7 @@ pub struct Door {
 
 impl Door {
     /// Hangs the door.
-    pub fn new(view: View, refusals: Refusals, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(view: View, refusals: Refusals, limits: Limits, clock: Arc<dyn Clock>) -> Self {
         let publishes = Rates::new(limits.publishes_per_s, limits.publishes_burst);
         let streams = Arc::new(Semaphore::new(limits.streams_max));
         let (disk_low, stopping) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -71,13 +71,15 @@ impl Door {
     /// # Errors
     /// A status with [`Reason::IdentityMissing`], [`Reason::IdentityAmbiguous`], [`Reason::IdentityMalformed`] or
     /// [`Reason::NotEnrolled`].
-    pub fn admit<T>(&self, request: &Request<T>) -> Result<Identity, Status> {
+    pub(super) fn admit<T>(&self, request: &Request<T>) -> Result<Identity, Status> {
         let Some(caller) = request.extensions().get::<Arc<Caller>>() else {
             let refusal = Refusal::new(Reason::IdentityMissing, "the connection bears no certificate");
             return Err(status::refused(&refusal));
         };
-        let admitted =
-            caller.identity.clone().and_then(|identity| self.view.policy().admit(&identity).map(|()| identity));
+        let admitted = caller
+            .identity
+            .clone()
+            .and_then(|identity| self.view.policy().admit(&identity).map(|()| identity));
         admitted.map_err(|refusal| {
             self.refusals.stranger(refusal.reason.name(), Some(caller.peer), &refusal.message);
             status::refused(&refusal)
@@ -85,7 +87,7 @@ impl Door {
     }
 
     /// Records the refusal of an admitted caller and makes it a status.
-    pub fn refuse(&self, caller: &Identity, call: &str, refusal: &Refusal) -> Status {
+    pub(super) fn refuse(&self, caller: &Identity, call: &str, refusal: &Refusal) -> Status {
         self.refusals.known(caller, call, refusal);
         status::refused(refusal)
     }
@@ -94,7 +96,7 @@ impl Door {
     ///
     /// # Errors
     /// [`Reason::Stopping`], [`Reason::ConnectionsExceeded`].
-    pub fn stream(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(submit::stopping());
         }
@@ -105,7 +107,7 @@ impl Door {
     }
 
     /// The largest credit.
-    pub fn credit_max(&self) -> u32 {
+    pub(super) fn credit_max(&self) -> u32 {
         self.limits.deliveries_in_flight_max
     }
 
@@ -113,9 +115,12 @@ impl Door {
     ///
     /// # Errors
     /// [`Reason::FieldInvalid`] for none.
-    pub fn credit(&self, asked: u32) -> Result<u32, Refusal> {
+    pub(super) fn credit(&self, asked: u32) -> Result<u32, Refusal> {
         if asked == 0 {
-            return Err(Refusal::field("start.credit", "a subscription begins with a credit of at least 1; this has 0"));
+            return Err(Refusal::field(
+                "start.credit",
+                "a subscription begins with a credit of at least 1; this has 0",
+            ));
         }
         Ok(asked.min(self.limits.deliveries_in_flight_max))
     }
@@ -125,7 +130,7 @@ impl Door {
     /// # Errors
     /// Any refusal of form, bounds or policy, [`Reason::IdReused`], [`Reason::RateExceeded`],
     /// [`Reason::DiskReserve`], [`Reason::Stopping`].
-    pub fn publish(&self, caller: &Identity, request: PublishRequest) -> Result<Publish, Refusal> {
+    pub(super) fn publish(&self, caller: &Identity, request: PublishRequest) -> Result<Publish, Refusal> {
         let envelope = convert::envelope(&request.envelope)?;
         self.bounds(&envelope, request.payload.len())?;
         envelope.check_payload(request.payload.len(), &sha256(&request.payload))?;
@@ -143,7 +148,10 @@ impl Door {
             statement: request.envelope,
             payload: Some(request.payload),
         };
-        Ok(Publish::New(Submitted { proposal, statement: Statement::Publish { envelope: Box::new(envelope), digest } }))
+        Ok(Publish::New(Submitted {
+            proposal,
+            statement: Statement::Publish { envelope: Box::new(envelope), digest },
+        }))
     }
 
     fn bounds(&self, envelope: &Envelope, payload_bytes: usize) -> Result<(), Refusal> {
@@ -167,7 +175,8 @@ impl Door {
             return Err(submit::stopping());
         }
         if self.disk_low.load(Ordering::Acquire) {
-            let message = "the hub's disk is down to its reserve, which is kept for receipts: tell its operator";
+            let message =
+                "the hub's disk is down to its reserve, which is kept for receipts: tell its operator";
             return Err(Refusal::new(Reason::DiskReserve, message).retry_after_ms(RESERVE_RETRY_MS));
         }
         self.publishes.take(office, 1, self.clock.monotonic_us()).map_err(|retry_after_ms| {
@@ -183,17 +192,21 @@ impl Door {
     ///
     /// # Errors
     /// Any refusal of form or policy.
-    pub fn receipt(&self, caller: &Identity, bytes: Bytes) -> Result<Submitted, Refusal> {
+    pub(super) fn receipt(&self, caller: &Identity, bytes: Bytes) -> Result<Submitted, Refusal> {
         let receipt = convert::receipt(&bytes)?;
         self.view.policy().permit_receipt(caller, &receipt.desk)?;
-        let proposal =
-            Proposal { kind: EntryKind::Receipt, identity: caller.to_string(), statement: bytes, payload: None };
+        let proposal = Proposal {
+            kind: EntryKind::Receipt,
+            identity: caller.to_string(),
+            statement: bytes,
+            payload: None,
+        };
         Ok(Submitted { proposal, statement: Statement::Receipt(Box::new(receipt)) })
     }
 }
 
 /// SHA-256 (FIPS 180-4).
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }

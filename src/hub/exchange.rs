@@ -6,10 +6,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Hub;
 use super::answers::{self, Answer, Answers, FRAMES_WAITING_MAX};
 use super::door::Publish;
 use super::session;
+use super::{Hub, stopping_status};
 use crate::model::identity::Identity;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::proto::exchange_service_server::ExchangeService;
@@ -20,19 +20,19 @@ use crate::wire::proto::{
 use crate::wire::status;
 
 /// Messages in one frame of a publishing stream at most.
-pub const FRAME_MESSAGES_MAX: usize = 256;
+pub(super) const FRAME_MESSAGES_MAX: usize = 256;
 /// Frames on their way down to one caller: the next is made while one is sent.
-pub const FRAMES_DOWN_MAX: usize = 4;
+pub(super) const FRAMES_DOWN_MAX: usize = 4;
 
 /// The service.
 #[derive(Clone)]
-pub struct Exchange {
+pub(super) struct Exchange {
     hub: Arc<Hub>,
 }
 
 impl Exchange {
     /// Serves a hub.
-    pub fn new(hub: Arc<Hub>) -> Self {
+    pub(super) fn new(hub: Arc<Hub>) -> Self {
         Self { hub }
     }
 }
@@ -43,7 +43,9 @@ impl ExchangeService for Exchange {
         let caller = self.hub.door.admit(&request)?;
         let refuse = |refusal: &Refusal| self.hub.door.refuse(&caller, "Publish", refusal);
         let item = match self.hub.door.publish(&caller, request.into_inner()).map_err(|it| refuse(&it))? {
-            Publish::Known(accepted) => return Ok(Response::new(PublishResponse { accepted: Some(accepted) })),
+            Publish::Known(accepted) => {
+                return Ok(Response::new(PublishResponse { accepted: Some(accepted) }));
+            }
             Publish::New(item) => item,
         };
         let outcomes = self.hub.submitter.submit_now(vec![item]).map_err(|it| refuse(&it))?;
@@ -60,8 +62,11 @@ impl ExchangeService for Exchange {
         request: Request<Streaming<PublishStreamRequest>>,
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
         let caller = self.hub.door.admit(&request)?;
-        let place =
-            self.hub.door.stream().map_err(|refusal| self.hub.door.refuse(&caller, "PublishStream", &refusal))?;
+        let place = self
+            .hub
+            .door
+            .stream()
+            .map_err(|refusal| self.hub.door.refuse(&caller, "PublishStream", &refusal))?;
         let (down, frames) = mpsc::channel(FRAMES_DOWN_MAX);
         let (answers, waiting) = mpsc::channel(FRAMES_WAITING_MAX);
         let (hub, up) = (Arc::clone(&self.hub), request.into_inner());
@@ -112,7 +117,7 @@ async fn take_frames(
 ) -> Result<(), Status> {
     loop {
         let frame = tokio::select! {
-            () = hub.stop.cancelled() => return Err(hub.stopping_status()),
+            () = hub.stop.cancelled() => return Err(stopping_status()),
             frame = up.message() => frame?,
         };
         let Some(frame) = frame else { return Ok(()) };

@@ -15,21 +15,21 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// The way into a lane.
 #[derive(Clone, Debug)]
-pub struct Lane {
+pub(super) struct Lane {
     jobs: mpsc::Sender<Job>,
 }
 
 /// The lane has ended: the hub is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the hub is stopping")]
-pub struct LaneEnded;
+pub(super) struct LaneEnded;
 
 impl Lane {
     /// Starts a lane; it ends when its last clone is dropped.
     ///
     /// # Errors
     /// The system gives no further thread.
-    pub fn start(tasks: &dyn Tasks, name: &str) -> io::Result<(Self, Task)> {
+    pub(super) fn start(tasks: &dyn Tasks, name: &str) -> io::Result<(Self, Task)> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(JOBS_WAITING_MAX);
         let task = tasks.spawn_dedicated(
             name,
@@ -48,7 +48,7 @@ impl Lane {
     ///
     /// # Errors
     /// [`LaneEnded`]
-    pub async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LaneEnded> {

@@ -16,7 +16,7 @@ const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A message or a notice, as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub(super) struct Item {
     /// Its index.
     pub index: Index,
     /// The hub's time of its acceptance.
@@ -36,7 +36,7 @@ impl Item {
 
 /// The newest messages and the offices' bells.
 #[derive(Debug, Default)]
-pub struct Live {
+pub(super) struct Live {
     recent: RwLock<Recent>,
     bells: RwLock<Vec<watch::Sender<()>>>,
 }
@@ -49,7 +49,7 @@ struct Recent {
 
 impl Live {
     /// Keeps new items, in the order of the journal; the oldest make room.
-    pub fn keep(&self, items: impl IntoIterator<Item = Item>) {
+    pub(super) fn keep(&self, items: impl IntoIterator<Item = Item>) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
         for item in items {
             recent.bytes += item.bytes();
@@ -62,7 +62,7 @@ impl Live {
     }
 
     /// Finds items by their indexes; `None` for each that is no longer here.
-    pub fn find(&self, indexes: &[Index]) -> Vec<Option<Item>> {
+    pub(super) fn find(&self, indexes: &[Index]) -> Vec<Option<Item>> {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let find = |index: &Index| {
             let place = recent.items.binary_search_by_key(index, |item| item.index).ok()?;
@@ -72,13 +72,13 @@ impl Live {
     }
 
     /// Tells whether everything accepted at or after an index is here.
-    pub fn covers(&self, index: Index) -> bool {
+    pub(super) fn covers(&self, index: Index) -> bool {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         recent.items.front().is_some_and(|oldest| oldest.index <= index)
     }
 
     /// Rings for an office: something is owed to it.
-    pub fn ring(&self, office: OfficeNumber) {
+    pub(super) fn ring(&self, office: OfficeNumber) {
         let bells = self.bells.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(bell) = bells.get(usize::from(office.0)) {
             bell.send_replace(());
@@ -86,7 +86,7 @@ impl Live {
     }
 
     /// Listens for an office's bell.
-    pub fn listen(&self, office: OfficeNumber) -> watch::Receiver<()> {
+    pub(super) fn listen(&self, office: OfficeNumber) -> watch::Receiver<()> {
         let mut bells = self.bells.write().unwrap_or_else(PoisonError::into_inner);
         let wanted = usize::from(office.0) + 1;
         if bells.len() < wanted {

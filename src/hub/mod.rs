@@ -69,22 +69,11 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// The status that ends a stream of a stopping hub.
-    fn stopping_status(&self) -> Status {
-        status::refused(&submit::stopping())
-    }
-
     /// Waits until everything that was answered so far is in the ledger's rows.
     async fn settled(&self) -> Result<(), Status> {
         let decided = self.door.view.decided().next_index;
         let mut written = self.written.clone();
-        written.wait_for(|written| *written >= decided).await.map(|_| ()).map_err(|_| self.stopping_status())
-    }
-
-    /// The status of a read that failed: said in the log, not to the caller.
-    fn read_fault(&self, error: &dyn std::error::Error) -> Status {
-        tracing::error!(%error, "a read failed");
-        status::fault()
+        written.wait_for(|written| *written >= decided).await.map(|_| ()).map_err(|_| stopping_status())
     }
 
     /// Reads messages and notices, from memory or from the journal; in the order of `indexes`.
@@ -98,8 +87,8 @@ impl Hub {
         let journal = self.journal.clone();
         let read = move || missing.into_iter().map(|at| read_item(&journal, at)).collect();
         let read: Result<Vec<Item>, JournalError> =
-            self.reads.run(read).await.map_err(|_| self.stopping_status())?;
-        let mut read = read.map_err(|error| self.read_fault(&error))?.into_iter();
+            self.reads.run(read).await.map_err(|_| stopping_status())?;
+        let mut read = read.map_err(|error| read_fault(&error))?.into_iter();
         Ok(found.into_iter().filter_map(|item| item.or_else(|| read.next())).collect())
     }
 }
@@ -111,4 +100,15 @@ fn read_item(journal: &Reader, index: Index) -> Result<Item, JournalError> {
         Payload::None | Payload::Erased => None,
     };
     Ok(Item { index, time: entry.time, statement: entry.statement, payload })
+}
+
+/// The status that ends a stream of a stopping hub.
+fn stopping_status() -> Status {
+    status::refused(&submit::stopping())
+}
+
+/// The status of a read that failed: said in the log, not to the caller.
+fn read_fault(error: &dyn std::error::Error) -> Status {
+    tracing::error!(%error, "a read failed");
+    status::fault()
 }

@@ -4,7 +4,6 @@
 //! journal or of another format is moved aside and built anew; one that is behind is fed what it lacks; one that knows
 //! of more than the journal holds shows that the journal has lost something, and nothing is started.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use super::run::Host;
 use super::sequence::HUB_NUMBER;
 use crate::journal::{self, JournalError, Options, Reader, Recovery, Writer};
 use crate::ledger::store::Store;
-use crate::ledger::store_sled::SledStore;
+use crate::ledger::store_sled::{SetAside, SledOptions, SledStore};
 use crate::ledger::view::View;
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::model::entry::{Batch, BatchName, EntryKind, Mark, Proposal};
@@ -52,16 +51,6 @@ pub enum OpenError {
     /// The ledger is of another journal, or in a format that this version does not know.
     #[error("the ledger is of another journal, or in a format that this version does not know")]
     LedgerForeign,
-    /// The system.
-    #[error("{doing} {path}: {error}")]
-    Io {
-        /// What was done.
-        doing: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
 }
 
 /// How far the ledger is with what it lacks.
@@ -79,12 +68,7 @@ pub enum News {
     /// What the journal's opening found and mended.
     Journal(Recovery),
     /// The ledger could not be used: it was moved aside, and another is built.
-    LedgerSetAside {
-        /// Why.
-        why: String,
-        /// Where it is now; `None` when there was nothing to keep.
-        to: Option<PathBuf>,
-    },
+    LedgerSetAside(SetAside),
     /// The ledger is fed what it lacks.
     CatchingUp(Progress),
 }
@@ -105,6 +89,17 @@ pub struct Opened {
     pub store: Arc<dyn Store>,
     /// This run's number: one more than the last run that wrote.
     pub epoch: u64,
+}
+
+impl Opened {
+    /// Closes journal and ledger in order.
+    ///
+    /// # Errors
+    /// [`OpenError::Ledger`], [`OpenError::Journal`].
+    pub fn close(self) -> Result<(), OpenError> {
+        self.journal.close()?;
+        Ok(self.rows.close()?)
+    }
 }
 
 /// Founds a hub: makes its journal, whose first entries are the facts of the founding file.
@@ -146,14 +141,14 @@ pub fn open(
     config: &Config,
     news: &mut dyn FnMut(&News),
 ) -> Result<Opened, OpenError> {
-    let shelf = Shelf { host, dir: home.ledger(), cache_bytes: config.ledger.cache_bytes };
+    let shelf = Shelf::of(host, home.ledger(), config);
     let mut store = shelf.store(news)?;
     let open = |confirmed: Option<&Mark>| {
         journal::open(host.disk.clone(), host.tasks.as_ref(), &home.journal(), options(config), confirmed)
     };
-    let opened = match open(ledger::stands_at(store.as_ref()).ok().flatten().as_ref()) {
+    let opened = match open(ledger::stands_at(&store).ok().flatten().as_ref()) {
         Err(JournalError::OtherJournal { .. }) => {
-            store = shelf.set_aside(store, "it is of another journal", news)?;
+            store = shelf.anew(store, "it is of another journal", news)?;
             open(None)
         }
         opened => opened,
@@ -168,7 +163,7 @@ pub fn open(
     }
     let built = match catch_up(&reader, Arc::clone(&store), news) {
         Err(error @ (OpenError::Ledger(_) | OpenError::LedgerForeign)) => {
-            store = shelf.set_aside(store, &error.to_string(), news)?;
+            store = shelf.anew(store, &error.to_string(), news)?;
             catch_up(&reader, Arc::clone(&store), news)
         }
         built => built,
@@ -178,12 +173,22 @@ pub fn open(
     Ok(Opened { journal, reader, ledger, rows, view, store, epoch })
 }
 
-/// Moves a ledger aside, so that the next opening builds it anew.
+/// Builds the ledger anew from the journal; the old rows are moved aside.
 ///
 /// # Errors
-/// [`OpenError::Io`]
-pub fn forget_ledger(host: &Host, home: &Home) -> Result<Option<PathBuf>, OpenError> {
-    move_aside(host, &home.ledger())
+/// [`OpenError`], each.
+pub fn rebuild(
+    host: &Host,
+    home: &Home,
+    config: &Config,
+    news: &mut dyn FnMut(&News),
+) -> Result<Opened, OpenError> {
+    let shelf = Shelf::of(host, home.ledger(), config);
+    let store = shelf.store(news)?;
+    store.distrust("an operator had it built anew").map_err(LedgerError::from)?;
+    store.close().map_err(LedgerError::from)?;
+    drop(store);
+    open(host, home, config, news)
 }
 
 /// A ledger: for deciding, for its rows, for reading.
@@ -211,7 +216,7 @@ pub fn catch_up(
     let mut told = from.next_index.0;
     while let Some(batch) = batches.next()? {
         let decoded: Vec<_> = batch.entries.iter().map(decode::entry).collect();
-        rows.write(ledger.decide(batch.after, &decoded)?.staged)?;
+        rows.write(&ledger.decide(batch.after, &decoded)?.staged)?;
         let at = batch.after.next_index.0;
         if at - told >= PROGRESS_ENTRIES || at == end.next_index.0 {
             told = at;
@@ -226,54 +231,38 @@ fn last_epoch(reader: &Reader) -> Result<u64, JournalError> {
     Ok(reader.batches(last).next()?.map_or(0, |batch| batch.name.epoch))
 }
 
-/// Where the ledger's store is, and how it is opened and replaced.
-struct Shelf<'a> {
-    host: &'a Host,
-    dir: PathBuf,
-    cache_bytes: u64,
+/// Where the ledger's store is, and how it is opened.
+struct Shelf {
+    options: SledOptions,
 }
 
-impl Shelf<'_> {
-    fn store(&self, news: &mut dyn FnMut(&News)) -> Result<Arc<dyn Store>, OpenError> {
-        match SledStore::open(&self.dir, self.cache_bytes, &self.host.boot_id) {
-            Ok(store) => Ok(Arc::new(store)),
-            Err(error) => self.anew(&error.to_string(), news),
-        }
+impl Shelf {
+    fn of(host: &Host, dir: PathBuf, config: &Config) -> Self {
+        let (boot_id, cache_bytes) = (host.boot_id.clone(), config.ledger.cache_bytes);
+        Self { options: SledOptions { dir, boot_id, cache_bytes } }
     }
 
-    fn set_aside(
+    fn store(&self, news: &mut dyn FnMut(&News)) -> Result<Arc<dyn Store>, OpenError> {
+        let opened = SledStore::open(&self.options).map_err(LedgerError::from)?;
+        if let Some(aside) = opened.set_aside {
+            news(&News::LedgerSetAside(aside));
+        }
+        Ok(Arc::new(opened.store))
+    }
+
+    /// Opens it anew, empty, after saying why what it holds cannot be used.
+    fn anew(
         &self,
         store: Arc<dyn Store>,
         why: &str,
         news: &mut dyn FnMut(&News),
     ) -> Result<Arc<dyn Store>, OpenError> {
+        store.distrust(why).map_err(LedgerError::from)?;
         // It is of no use any more: whether it closes well does not matter.
         let _ = store.close();
         drop(store);
-        self.anew(why, news)
+        self.store(news)
     }
-
-    fn anew(&self, why: &str, news: &mut dyn FnMut(&News)) -> Result<Arc<dyn Store>, OpenError> {
-        let to = move_aside(self.host, &self.dir)?;
-        news(&News::LedgerSetAside { why: why.into(), to });
-        let store = SledStore::open(&self.dir, self.cache_bytes, &self.host.boot_id);
-        Ok(Arc::new(store.map_err(|error| OpenError::Ledger(error.into()))?))
-    }
-}
-
-/// Gives a folder another name beside it; `None` when there is none.
-fn move_aside(host: &Host, dir: &Path) -> Result<Option<PathBuf>, OpenError> {
-    let io = |doing| move |error| OpenError::Io { doing, path: dir.to_owned(), error };
-    let mut name = dir.as_os_str().to_owned();
-    name.push(format!(".aside-{}", host.clock.now().0));
-    let to = PathBuf::from(name);
-    match host.disk.rename(dir, &to) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io("move aside")(error)),
-    }
-    host.disk.sync_dir(dir.parent().unwrap_or(Path::new("."))).map_err(io("sync the folder of"))?;
-    Ok(Some(to))
 }
 
 fn directory_proposal(hub: &str, fact: &Fact) -> Proposal {

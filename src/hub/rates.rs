@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// A bucket for each key.
 #[derive(Debug)]
-pub struct Rates<K> {
+pub(super) struct Rates<K> {
     per_s: u32,
     burst: u32,
     buckets: Mutex<HashMap<K, Bucket>>,
@@ -23,7 +23,7 @@ struct Bucket {
 
 impl<K: Eq + Hash> Rates<K> {
     /// Gives each key `burst` at once and `per_s` a second on average; both at least 1.
-    pub fn new(per_s: u32, burst: u32) -> Self {
+    pub(super) fn new(per_s: u32, burst: u32) -> Self {
         Self { per_s, burst, buckets: Mutex::new(HashMap::new()) }
     }
 
@@ -31,7 +31,7 @@ impl<K: Eq + Hash> Rates<K> {
     ///
     /// # Errors
     /// Milliseconds until there will be enough; nothing was taken.
-    pub fn take(&self, key: K, count: u32, now_us: u64) -> Result<(), u64> {
+    pub(super) fn take(&self, key: K, count: u32, now_us: u64) -> Result<(), u64> {
         let full = u64::from(self.burst) * 1_000_000;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry(key).or_insert(Bucket { micro_tokens: full, filled_us: now_us });

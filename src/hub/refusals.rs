@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-
 use super::rates::Rates;
 use super::submit::{Submitted, Submitter};
 use crate::host::clock::Clock;
@@ -29,7 +28,7 @@ const STRANGERS_LOGGED_PER_S: u32 = 1;
 const STRANGERS_LOGGED_BURST: u32 = 20;
 
 /// Where refusals go.
-pub struct Refusals {
+pub(super) struct Refusals {
     clock: Arc<dyn Clock>,
     submitter: Submitter,
     /// The hub's own identity: it answers for summaries.
@@ -47,7 +46,7 @@ struct Period {
 
 impl Refusals {
     /// Begins to count.
-    pub fn new(clock: Arc<dyn Clock>, submitter: Submitter, hub: Identity) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, submitter: Submitter, hub: Identity) -> Self {
         let period = Mutex::new(Period { since: clock.now(), counts: BTreeMap::new() });
         let entries = Rates::new(ENTRIES_PER_S, ENTRIES_BURST);
         let strangers = Rates::new(STRANGERS_LOGGED_PER_S, STRANGERS_LOGGED_BURST);
@@ -55,13 +54,15 @@ impl Refusals {
     }
 
     /// Takes a refusal of somebody enrolled.
-    pub fn known(&self, identity: &Identity, call: &str, refusal: &Refusal) {
+    pub(super) fn known(&self, identity: &Identity, call: &str, refusal: &Refusal) {
         // All desks of an office share one rate.
         let key = match identity {
             Identity::Desk(desk) => format!("urn:resguardo:office:{}", desk.office),
             other => other.to_string(),
         };
-        if self.entries.take(key, 1, self.clock.monotonic_us()).is_err() || !self.write(identity, call, refusal) {
+        if self.entries.take(key, 1, self.clock.monotonic_us()).is_err()
+            || !self.write(identity, call, refusal)
+        {
             self.count(format!("BEYOND_RATE_{}", refusal.reason));
             return;
         }
@@ -69,7 +70,7 @@ impl Refusals {
     }
 
     /// Takes a refusal of somebody who is not enrolled.
-    pub fn stranger(&self, reason: &str, peer: Option<SocketAddr>, said: &str) {
+    pub(super) fn stranger(&self, reason: &str, peer: Option<SocketAddr>, said: &str) {
         self.count(format!("STRANGER_{reason}"));
         if self.strangers.take((), 1, self.clock.monotonic_us()).is_ok() {
             let peer = peer.map_or_else(|| "unknown".into(), |peer| peer.to_string());
@@ -78,7 +79,7 @@ impl Refusals {
     }
 
     /// Writes the running period's summary, if there is anything in it, and begins the next. Called once a minute.
-    pub fn sum_up(&self) {
+    pub(super) fn sum_up(&self) {
         let now = self.clock.now();
         let period = {
             let mut period = self.period.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +94,7 @@ impl Refusals {
             RefusalCount { reason: reason.clone(), count: *count }
         });
         let summary = RefusalSummary { since_unix_us: period.since.0, counts: counts.collect() };
-        let proposal = self.proposal(EntryKind::Summary, &self.hub, &summary);
+        let proposal = proposal(EntryKind::Summary, &self.hub, &summary);
         if self.submitter.submit_now(vec![Submitted { proposal, statement: Statement::Refusal }]).is_err() {
             // The queue is full: the counts go into the next period's summary.
             let mut running = self.period.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,17 +111,17 @@ impl Refusals {
             reason: refusal.reason.to_string(),
             message: refusal.message.clone(),
         };
-        let proposal = self.proposal(EntryKind::Refusal, identity, &record);
+        let proposal = proposal(EntryKind::Refusal, identity, &record);
         self.submitter.submit_now(vec![Submitted { proposal, statement: Statement::Refusal }]).is_ok()
-    }
-
-    fn proposal(&self, kind: EntryKind, identity: &Identity, statement: &impl prost::Message) -> Proposal {
-        let statement = statement.encode_to_vec().into();
-        Proposal { kind, identity: identity.to_string(), statement, payload: None }
     }
 
     fn count(&self, reason: String) {
         let mut period = self.period.lock().unwrap_or_else(PoisonError::into_inner);
         *period.counts.entry(reason).or_default() += 1;
     }
+}
+
+fn proposal(kind: EntryKind, identity: &Identity, statement: &impl prost::Message) -> Proposal {
+    let statement = statement.encode_to_vec().into();
+    Proposal { kind, identity: identity.to_string(), statement, payload: None }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::audit::covers;
 use crate::journal::{JournalError, Reader};
 use crate::ledger::LedgerError;
-use crate::ledger::audit::{DeliveryRow, Selection};
+use crate::ledger::audit::{DeliveryRow, Selection, StageRow};
 use crate::ledger::rows::{MessageRow, ReceiptRow};
 use crate::ledger::view::View;
 use crate::model::entry::{Entry, EntryKind};
@@ -21,14 +21,17 @@ use crate::model::policy::{AuditPermit, OfficeNumber, Policy};
 use crate::model::receipt::MessageRef;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::convert;
-use crate::wire::proto::{self, DescribeMessageResponse, EntryRow, StageRow};
+use crate::wire::proto::{self, DescribeMessageResponse, EntryRow};
 
 /// Entries read for one page at most: a caller that may see few of them still gets on.
 const ENTRIES_PER_PAGE_MAX: usize = 4_096;
 
+/// Receipts told of one message at most: its offices' stages, and far more repetitions than anybody makes in good faith.
+const HISTORY_RECEIPTS_MAX: usize = 4_096;
+
 /// Why a page could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub(super) enum ReadError {
     /// From the ledger.
     #[error("ledger: {0}")]
     Ledger(#[from] LedgerError),
@@ -38,11 +41,11 @@ pub enum ReadError {
 }
 
 /// Puts a delivery on the wire.
-pub fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow {
+pub(super) fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow {
     proto::DeliveryRow {
         message: Some(message(&row.message)),
         office: policy.office(row.office).map(Name::to_string).unwrap_or_default(),
-        stages: row.stages.iter().map(|stage| stage_row(stage)).collect(),
+        stages: row.stages.iter().cloned().map(stage_row).collect(),
     }
 }
 
@@ -50,21 +53,30 @@ pub fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow {
 ///
 /// # Errors
 /// [`ReadError::Ledger`]
-pub fn receipt(view: &View, row: &ReceiptRow) -> Result<proto::ReceiptRow, ReadError> {
+pub(super) fn receipt(view: &View, row: &ReceiptRow) -> Result<proto::ReceiptRow, ReadError> {
     let mut messages = Vec::with_capacity(row.messages.len());
     for index in &row.messages {
         if let Some(found) = view.message(*index)? {
             messages.push(convert::message_ref(&MessageRef { index: *index, message_id: found.message_id }));
         }
     }
-    Ok(proto::ReceiptRow { stage: Some(stage_row(row)), messages, news: row.news })
+    let stage = StageRow {
+        stage: row.stage,
+        receipt: row.index,
+        desk: row.desk.clone(),
+        recorded: row.recorded,
+        at: row.at,
+        action: row.action,
+        reason: row.reason.clone(),
+    };
+    Ok(proto::ReceiptRow { stage: Some(stage_row(stage)), messages, news: row.news })
 }
 
 /// Tells one message's history; inside, the refusal of one that is not there or not for the caller to see.
 ///
 /// # Errors
 /// [`ReadError`], each.
-pub fn history(
+pub(super) fn history(
     view: &View,
     journal: &Reader,
     permit: AuditPermit,
@@ -87,12 +99,22 @@ pub fn history(
     };
     let Some(history) = view.history(permit, row.index)? else { return Ok(Err(unknown())) };
     let policy = view.policy();
-    let receipts: Result<Vec<_>, _> = history.receipts.iter().map(|row| receipt(view, row)).collect();
+    let mut receipts = Vec::new();
+    let mut next = Some(Index(0));
+    while let Some(from) = next
+        && receipts.len() < HISTORY_RECEIPTS_MAX
+    {
+        let page = view.receipts_about(permit, row, from, HISTORY_RECEIPTS_MAX - receipts.len())?;
+        for row in &page.rows {
+            receipts.push(receipt(view, row)?);
+        }
+        next = page.next;
+    }
     Ok(Ok(DescribeMessageResponse {
         message: Some(message(&history.message)),
         envelope: journal.entry(row.index)?.map(|entry| entry.statement).unwrap_or_default(),
         deliveries: history.deliveries.iter().map(|row| delivery(&policy, row)).collect(),
-        receipts: receipts?,
+        receipts,
     }))
 }
 
@@ -100,10 +122,10 @@ pub fn history(
 ///
 /// # Errors
 /// [`ReadError`], each.
-pub fn entries(
+pub(super) fn entries(
     view: &View,
     journal: &Reader,
-    selection: &Selection,
+    selection: Selection,
     (from, until): (Index, Index),
     rows_max: usize,
 ) -> Result<(Vec<EntryRow>, Option<Index>), ReadError> {
@@ -181,14 +203,14 @@ fn message(row: &Arc<MessageRow>) -> proto::MessageRow {
     }
 }
 
-fn stage_row(row: &ReceiptRow) -> StageRow {
-    StageRow {
+fn stage_row(row: StageRow) -> proto::StageRow {
+    proto::StageRow {
         stage: row.stage as i32,
-        receipt_index: row.index.0,
+        receipt_index: row.receipt.0,
         desk: row.desk.to_string(),
         recorded_unix_us: row.recorded.0,
         at_unix_us: row.at.0,
         action: row.action.map_or(0, |action| action as i32),
-        reason: row.reason.clone(),
+        reason: row.reason,
     }
 }

@@ -44,7 +44,7 @@ const ROWS_WAITING_MAX: usize = 16;
 /// How often the disk's free bytes are looked at.
 const DISK_LOOK: Duration = Duration::from_secs(1);
 /// How often refusals are summed up.
-const SUM_UP: Duration = Duration::from_secs(60);
+const SUM_UP: Duration = Duration::from_mins(1);
 
 /// What the machine gives.
 #[derive(Clone)]
@@ -115,8 +115,7 @@ pub async fn run(
     let opened = open::open(host, &home, &config, news)?;
     let socket = TcpListener::bind(config.listen).await;
     let socket = socket.map_err(|error| RunError::Listen { address: config.listen, error })?;
-    let address =
-        socket.local_addr().map_err(|error| RunError::Listen { address: config.listen, error })?;
+    let address = socket.local_addr().map_err(|error| RunError::Listen { address: config.listen, error })?;
     let Parts { hub, sequence, rows, drain, space } = start(host, &config, opened)?;
     watch_over(&hub, &home, &config, space);
     let end = CancellationToken::new();
@@ -131,7 +130,10 @@ pub async fn run(
     hub.stop.cancel();
     let grace = Duration::from_millis(config.limits.grace_ms);
     if tokio::time::timeout(grace, server).await.is_err() {
-        tracing::warn!(grace_ms = config.limits.grace_ms, "connections outlive the grace period: they are cut");
+        tracing::warn!(
+            grace_ms = config.limits.grace_ms,
+            "connections outlive the grace period: they are cut"
+        );
     }
     end.cancel();
     drain.cancel();
@@ -224,7 +226,8 @@ fn start(host: &Host, config: &Config, opened: Opened) -> Result<Parts, RunError
     let tasks = host.tasks.as_ref();
     let sequence = Dedicated::start(tasks, "sequence", move || sequence.run())?;
     let rows = Dedicated::start(tasks, "ledger-rows", move || write_rows(rows, waiting, tell_written))?;
-    let (reads, _) = Lane::start(tasks, "reads").map_err(|error| RunError::Thread { name: "reads", error })?;
+    let (reads, _) =
+        Lane::start(tasks, "reads").map_err(|error| RunError::Thread { name: "reads", error })?;
     let identity = Identity::Hub(config.name.clone());
     let refusals = Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity);
     let door = Door::new(view, refusals, config.limits.clone(), Arc::clone(&host.clock));
@@ -251,9 +254,9 @@ async fn write_rows(
 ) -> Result<(), SequenceError> {
     while let Some(mut staged) = waiting.recv().await {
         while let Ok(more) = waiting.try_recv() {
-            staged.join(more);
+            staged.join(more)?;
         }
-        written.send_replace(writer.write(staged)?.next_index);
+        written.send_replace(writer.write(&staged)?.next_index);
     }
     Ok(writer.close()?)
 }
@@ -266,7 +269,12 @@ fn watch_over(hub: &Arc<Hub>, home: &Home, config: &Config, space: Space) {
         let free = disk.free_bytes(&dir);
         let low = free.as_ref().is_ok_and(|free| *free < reserve_bytes) || space.shortage().is_some();
         if watched.door.disk_low.swap(low, Ordering::AcqRel) != low {
-            tracing::warn!(low, ?free, reserve_bytes, "the disk's reserve: publishing is refused while it is low");
+            tracing::warn!(
+                low,
+                ?free,
+                reserve_bytes,
+                "the disk's reserve: publishing is refused while it is low"
+            );
         }
     };
     hub.tasks.spawn("disk-watch", repeat(Arc::clone(hub), DISK_LOOK, look));

@@ -34,7 +34,7 @@ const BATCH_SUBMISSIONS_MAX: usize = 1_024;
 /// Between two attempts at putting a batch in order.
 const ORDER_PAUSE: Duration = Duration::from_millis(10);
 /// This hub's number in the names of batches: with an order of its own there is no other.
-pub const HUB_NUMBER: u32 = 1;
+pub(super) const HUB_NUMBER: u32 = 1;
 
 /// Why the sequence ended.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,7 @@ pub enum SequenceError {
 }
 
 /// Everything that the sequence works with.
-pub struct Sequence<O: Order> {
+pub(super) struct Sequence<O: Order> {
     /// The order.
     pub order: O,
     /// The order's tail, at the journal's end.
@@ -82,7 +82,7 @@ impl<O: Order> Sequence<O> {
     ///
     /// # Errors
     /// The first failure; nothing is answered after it.
-    pub async fn run(mut self) -> Result<(), SequenceError> {
+    pub(super) async fn run(mut self) -> Result<(), SequenceError> {
         let mut waiting = VecDeque::new();
         let mut number = 0;
         while self.gather(&mut waiting).await {

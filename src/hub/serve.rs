@@ -39,7 +39,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
 /// Serves a hub on a socket until it stops; `end` cuts what is left of its connections.
-pub fn serve(
+pub(super) fn serve(
     hub: &Arc<Hub>,
     socket: TcpListener,
     tls: Arc<ServerConfig>,

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::{Notify, mpsc};
 use tonic::{Status, Streaming};
 
-use super::Hub;
 use super::answers::{self, Answer, Answers, FRAMES_WAITING_MAX};
 use super::delivery::{self, Cursor};
+use super::{Hub, stopping_status};
 use crate::model::identity::{Identity, Name};
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::convert;
 use crate::wire::proto::{
-    Receipts, ReceiptResult, ReceiptResults, Start, Started, SubscribeRequest, SubscribeResponse,
+    ReceiptResult, ReceiptResults, Receipts, Start, Started, SubscribeRequest, SubscribeResponse,
     subscribe_request, subscribe_response,
 };
 use crate::wire::status;
@@ -35,9 +35,9 @@ struct Credit {
 }
 
 /// Runs a subscription to its end: the subscriber's, the hub's or the line's.
-pub async fn run(hub: Arc<Hub>, caller: Identity, mut up: Streaming<SubscribeRequest>, down: Down) {
+pub(super) async fn run(hub: Arc<Hub>, caller: Identity, mut up: Streaming<SubscribeRequest>, down: Down) {
     let begun = tokio::select! {
-        () = hub.stop.cancelled() => Err(hub.stopping_status()),
+        () = hub.stop.cancelled() => Err(stopping_status()),
         begun = begin(&hub, &caller, &mut up) => begun,
     };
     let (cursor, started) = match begun {
@@ -57,9 +57,10 @@ pub async fn run(hub: Arc<Hub>, caller: Identity, mut up: Streaming<SubscribeReq
     let results = |results: Vec<ReceiptResult>| SubscribeResponse {
         frame: Some(subscribe_response::Frame::ReceiptResults(ReceiptResults { results })),
     };
-    let answering = hub.tasks.spawn("receipt-answers", Box::pin(answers::send(waiting, down.clone(), results)));
+    let answering =
+        hub.tasks.spawn("receipt-answers", Box::pin(answers::send(waiting, down.clone(), results)));
     let ended = tokio::select! {
-        () = hub.stop.cancelled() => Err(hub.stopping_status()),
+        () = hub.stop.cancelled() => Err(stopping_status()),
         ended = take_frames(&hub, &caller, up, answers, &credit) => ended,
         ended = deliver(&hub, cursor, &down, &credit) => ended,
     };
@@ -76,7 +77,8 @@ async fn begin(
     up: &mut Streaming<SubscribeRequest>,
 ) -> Result<(Cursor, Started), Status> {
     let refuse = |refusal: Refusal| hub.door.refuse(caller, "Subscribe", &refusal);
-    let Some(SubscribeRequest { frame: Some(subscribe_request::Frame::Start(start)) }) = up.message().await? else {
+    let Some(SubscribeRequest { frame: Some(subscribe_request::Frame::Start(start)) }) = up.message().await?
+    else {
         return Err(refuse(Refusal::new(Reason::FrameUnexpected, "a subscription begins with `start`")));
     };
     permit(hub, caller, &start).map_err(refuse)

@@ -21,7 +21,7 @@ const STOPPING_RETRY_MS: u64 = 2_000;
 
 /// One thing to put in order, with its statement as the door decoded it.
 #[derive(Debug)]
-pub struct Submitted {
+pub(super) struct Submitted {
     /// What becomes an entry.
     pub proposal: Proposal,
     /// The same statement, decoded.
@@ -37,7 +37,7 @@ impl Submitted {
 
 /// Things that go in together and are answered together.
 #[derive(Debug)]
-pub struct Submission {
+pub(super) struct Submission {
     /// The things, in order.
     pub items: Vec<Submitted>,
     /// Where the outcomes go, in the same order.
@@ -48,11 +48,11 @@ pub struct Submission {
 }
 
 /// Where the outcomes will come. They do not come when the hub fails before the things are on its disk.
-pub type Outcomes = oneshot::Receiver<Vec<Outcome>>;
+pub(super) type Outcomes = oneshot::Receiver<Vec<Outcome>>;
 
 /// The way in.
 #[derive(Clone, Debug)]
-pub struct Submitter {
+pub(super) struct Submitter {
     submissions: mpsc::Sender<Submission>,
     /// Bytes that may still wait.
     room: Arc<Semaphore>,
@@ -61,7 +61,7 @@ pub struct Submitter {
 
 impl Submitter {
     /// Makes a way in that holds at most `bytes_max` bytes, and its end.
-    pub fn new(bytes_max: usize) -> (Self, mpsc::Receiver<Submission>) {
+    pub(super) fn new(bytes_max: usize) -> (Self, mpsc::Receiver<Submission>) {
         let (submissions, waiting) = mpsc::channel(SUBMISSIONS_WAITING_MAX);
         (Self { submissions, room: Arc::new(Semaphore::new(bytes_max)), bytes_max }, waiting)
     }
@@ -70,7 +70,7 @@ impl Submitter {
     ///
     /// # Errors
     /// [`Reason::Busy`], [`Reason::Stopping`]; nothing was handed in.
-    pub fn submit_now(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
+    pub(super) fn submit_now(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
         let (bytes, permits) = self.weigh(&items);
         let weight = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| busy())?;
         let (reply, outcomes) = oneshot::channel();
@@ -87,7 +87,7 @@ impl Submitter {
     ///
     /// # Errors
     /// [`Reason::Stopping`]; nothing was handed in.
-    pub async fn submit(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
+    pub(super) async fn submit(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
         let (bytes, permits) = self.weigh(&items);
         let weight = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| stopping())?;
         let (reply, outcomes) = oneshot::channel();
@@ -109,7 +109,7 @@ fn busy() -> Refusal {
 }
 
 /// The refusal of a hub that is stopping.
-pub fn stopping() -> Refusal {
+pub(super) fn stopping() -> Refusal {
     let message = "the hub is stopping: hand in the same bytes again when it is back";
     Refusal::new(Reason::Stopping, message).retry_after_ms(STOPPING_RETRY_MS)
 }

@@ -14,7 +14,7 @@ use super::run::Host;
 use crate::journal::{self, JournalError, Verified};
 use crate::ledger::LedgerError;
 use crate::ledger::store::{Direction, Store, StoreError};
-use crate::ledger::store_sled::SledStore;
+use crate::ledger::store_sled::{SledOptions, SledStore};
 
 /// Rows compared at a time.
 const PAGE_ROWS: usize = 4_096;
@@ -87,14 +87,13 @@ pub fn verify(
     let beside = dir.join("ledger.verify");
     // A leftover of a check that was cut short.
     remove(&beside)?;
-    let cache_bytes = config.ledger.cache_bytes;
-    let second = SledStore::open(&beside, cache_bytes, &host.boot_id).map_err(LedgerError::from)?;
-    let second: Arc<dyn Store> = Arc::new(second);
+    let (boot_id, cache_bytes) = (host.boot_id.clone(), config.ledger.cache_bytes);
+    let options = SledOptions { dir: beside.clone(), boot_id, cache_bytes };
+    let second: Arc<dyn Store> = Arc::new(SledStore::open(&options)?.store);
     let (_, rows, _) = open::catch_up(&opened.reader, Arc::clone(&second), news)?;
     let compared = compare(opened.store.as_ref(), second.as_ref());
     rows.close()?;
-    opened.rows.close()?;
-    opened.journal.close()?;
+    opened.close()?;
     remove(&beside)?;
     Ok(Report { journal, ledger_rows: compared? })
 }

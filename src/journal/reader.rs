@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::batch::BatchHeader;
+use super::batch::{BatchHeader, PayloadClaim};
 use super::error::{JournalError, Wrong};
 use super::frame::FrameKind;
 use super::scan::{FrameAt, Frames, READ_BYTES, SCAN_BYTES, Seen, Walk};
@@ -189,7 +189,7 @@ fn find_batch(shared: &Shared, position: Position) -> Result<(u32, u64, BatchHea
     loop {
         let frame = stream.frame(shared)?;
         match frame.header.kind {
-            FrameKind::Batch => {}
+            FrameKind::Batch => stream.frames.load(&frame)?,
             FrameKind::Entry => {
                 stream.frames.index = stream.frames.index.next();
                 continue;
@@ -221,10 +221,11 @@ impl Stream {
         Ok(Self { segment: place.segment, frames, read_bytes })
     }
 
+    /// Goes on to the next frame, without a look at its body.
     fn frame(&mut self, shared: &Shared) -> Result<FrameAt, JournalError> {
         loop {
             let (end, followed) = shared.frames_end(self.segment);
-            if let Some(frame) = self.frames.next(end)? {
+            if let Some(frame) = self.frames.next_header(end)? {
                 return Ok(frame);
             }
             if !followed {
@@ -232,39 +233,44 @@ impl Stream {
                 return Err(self.frames.wrong(end, wrong));
             }
             let next = shared.segment_start(self.segment + 1);
-            if next.start.next_index != self.frames.index {
-                let wrong = Wrong::number(
-                    "the segment's end before entry",
-                    self.frames.index.0,
-                    next.start.next_index.0,
-                );
+            if next.index != self.frames.index {
+                let wrong =
+                    Wrong::number("the segment's end before entry", self.frames.index.0, next.index.0);
                 return Err(self.frames.wrong(end, wrong));
             }
             *self = Self::open(shared, next, self.read_bytes)?;
         }
     }
 
+    /// Reads an entry that is there. What stands before it is passed over, so that damage there does not hide it.
     fn entry(&mut self, shared: &Shared, wanted: Index) -> Result<Entry, JournalError> {
         loop {
             let frame = self.frame(shared)?;
             if frame.header.kind != FrameKind::Entry {
                 continue;
             }
-            let body = self.frames.entry_body(frame.offset)?;
-            if body.index == wanted {
-                let (claim, mut entry) = (body.payload, body.to_entry(Payload::None));
-                if let Some(claim) = claim {
-                    let payload = self.frame(shared)?;
-                    claim.agrees(payload.header).map_err(|wrong| self.frames.wrong(payload.offset, wrong))?;
-                    entry.payload = match payload.header.kind {
-                        FrameKind::ErasedPayload => Payload::Erased,
-                        _ => Payload::Kept(Bytes::copy_from_slice(self.frames.body())),
-                    };
-                }
-                self.frames.index = wanted.next();
-                return Ok(entry);
+            if self.frames.index < wanted {
+                self.frames.index = self.frames.index.next();
+                continue;
             }
-            self.frames.index = self.frames.index.next();
+            self.frames.load(&frame)?;
+            let body = self.frames.entry_body(frame.offset)?;
+            let (claim, mut entry) = (body.payload, body.to_entry(Payload::None));
+            if let Some(claim) = claim {
+                entry.payload = self.payload(shared, claim)?;
+            }
+            self.frames.index = wanted.next();
+            return Ok(entry);
         }
+    }
+
+    fn payload(&mut self, shared: &Shared, claim: PayloadClaim) -> Result<Payload, JournalError> {
+        let frame = self.frame(shared)?;
+        self.frames.load(&frame)?;
+        claim.agrees(frame.header).map_err(|wrong| self.frames.wrong(frame.offset, wrong))?;
+        Ok(match frame.header.kind {
+            FrameKind::ErasedPayload => Payload::Erased,
+            _ => Payload::Kept(Bytes::copy_from_slice(self.frames.body())),
+        })
     }
 }

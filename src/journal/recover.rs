@@ -139,7 +139,7 @@ impl Found {
         if let Some(error @ JournalError::Disk { .. }) = stop {
             return Err(error);
         }
-        let torn_bytes = judge(file.as_ref(), &header, &walk, stop)?;
+        let torn_bytes = judge(file.as_ref(), &header, &mut walk, stop)?;
         segments.push(Segment { header, frames_end: walk.whole_end, points: points.take() });
         Ok(Self { segments, ends_missing, file, walk, points, torn_bytes })
     }

@@ -45,6 +45,7 @@ pub(super) struct Frames {
 pub(super) struct FrameAt {
     pub(super) offset: u64,
     pub(super) header: FrameHeader,
+    end: u64,
 }
 
 impl Frames {
@@ -69,6 +70,13 @@ impl Frames {
 
     /// Reads the next frame of those that stop at `end`; `None` at the end.
     pub(super) fn next(&mut self, end: u64) -> Result<Option<FrameAt>, JournalError> {
+        let frame = self.next_header(end)?;
+        frame.iter().try_for_each(|frame| self.load(frame))?;
+        Ok(frame)
+    }
+
+    /// Goes on to the next frame of those that stop at `end`, without a look at its body; `None` at the end.
+    pub(super) fn next_header(&mut self, end: u64) -> Result<Option<FrameAt>, JournalError> {
         let offset = self.offset;
         if offset == end {
             return Ok(None);
@@ -76,11 +84,17 @@ impl Frames {
         let head = self.fill(offset, FRAME_HEADER_BYTES as u64, end)?;
         let head: [u8; FRAME_HEADER_BYTES] = self.buffer[head].try_into().expect("filled with sixteen bytes");
         let header = FrameHeader::decode(&head, self.seed).map_err(|found| self.no_header(&head, found))?;
-        if u64::from(header.body_bytes) > BATCH_BYTES_MAX {
-            return Err(
-                self.wrong(offset, Wrong::number("a frame of bytes", header.body_bytes, BATCH_BYTES_MAX))
-            );
+        let max = BATCH_BYTES_MAX.min(end - offset);
+        if header.frame_bytes() > max {
+            return Err(self.wrong(offset, Wrong::number("a frame of bytes", header.frame_bytes(), max)));
         }
+        self.offset += header.frame_bytes();
+        Ok(Some(FrameAt { offset, header, end }))
+    }
+
+    /// Reads the body of a frame and checks it.
+    pub(super) fn load(&mut self, frame: &FrameAt) -> Result<(), JournalError> {
+        let FrameAt { offset, header, end } = *frame;
         let all = self.fill(offset, header.frame_bytes(), end)?;
         self.body =
             all.start + FRAME_HEADER_BYTES..all.start + FRAME_HEADER_BYTES + header.body_bytes as usize;
@@ -94,8 +108,7 @@ impl Frames {
         if self.buffer[self.body.end..all.end].iter().any(|byte| *byte != 0) {
             return Err(self.wrong(offset, Wrong::new("bytes after the frame's body", "zeros")));
         }
-        self.offset += header.frame_bytes();
-        Ok(Some(FrameAt { offset, header }))
+        Ok(())
     }
 
     /// The body of the frame that was read last.
@@ -128,8 +141,8 @@ impl Frames {
     /// Makes the buffer hold `len` bytes from `offset` on, and gives their place in it.
     fn fill(&mut self, offset: u64, len: u64, end: u64) -> Result<std::ops::Range<usize>, JournalError> {
         if offset + len > end {
-            let expected = format!("at most {} before byte {end}", end - offset);
-            return Err(self.wrong(offset, Wrong::new(format!("a frame of {len} bytes"), expected)));
+            let expected = format!("a frame before byte {end}");
+            return Err(self.wrong(offset, Wrong::new("no room for one", expected)));
         }
         let small = |long: u64| usize::try_from(long).expect("a buffer is in memory");
         let buffered = self.buffer_offset..self.buffer_offset + self.buffer.len() as u64;
@@ -214,6 +227,15 @@ impl Walk {
                 kind => return Err(self.unexpected(at, kind, "a batch")),
             }
         }
+    }
+
+    /// Where the batch that ended the walk says that it ends, if its own frame is whole.
+    pub(super) fn stopped_batch_end(&mut self, end: u64) -> Option<u64> {
+        self.frames.offset = self.whole_end;
+        let frame = self.frames.next(end).ok()??;
+        let header =
+            BatchHeader::decode(self.frames.body()).ok().filter(|_| frame.header.kind == FrameKind::Batch)?;
+        Some(self.frames.offset + u64::from(header.frames_bytes))
     }
 
     fn batch(

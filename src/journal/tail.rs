@@ -12,7 +12,7 @@ use super::error::{JournalError, Wrong};
 use super::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES, FrameHeader, FrameKind, Seed};
 use super::prepare::ZEROS;
 use super::scan::{SCAN_BYTES, Walk};
-use super::segment::SegmentHeader;
+use super::segment::{SegmentHeader, end_offset};
 use crate::host::disk::DiskFile;
 
 /// Judges what follows `walk.whole_end` in the last segment, where `stop` is what ended the walk: gives how many bytes
@@ -23,7 +23,7 @@ use crate::host::disk::DiskFile;
 pub(super) fn judge(
     file: &dyn DiskFile,
     header: &SegmentHeader,
-    walk: &Walk,
+    walk: &mut Walk,
     stop: Option<JournalError>,
 ) -> Result<u64, JournalError> {
     let mut last_written = None;
@@ -46,14 +46,14 @@ pub(super) fn judge(
         let text = format!("a batch that was not whole when a later one was written, at byte {later}");
         return Err(walk.frames.wrong(walk.whole_end, Wrong::new(text, "a whole one")));
     }
-    let bytes = last_written + 1 - walk.whole_end;
-    if bytes > BATCH_BYTES_MAX {
-        let text = format!("bytes up to {last_written}");
-        return Err(walk
-            .frames
-            .wrong(walk.whole_end, Wrong::new(text, "zeros beyond what one batch can reach")));
+    let room_end = end_offset(header.bytes);
+    let reach = walk.stopped_batch_end(room_end).unwrap_or(walk.whole_end + BATCH_BYTES_MAX).min(room_end);
+    if last_written >= reach {
+        let wrong =
+            Wrong::new(format!("bytes up to {last_written}"), "zeros beyond what the batch can reach");
+        return Err(walk.frames.wrong(walk.whole_end, wrong));
     }
-    Ok(bytes)
+    Ok(last_written + 1 - walk.whole_end)
 }
 
 /// Checks that nothing stands between the last whole batch and `end`.

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
+
 /// Longest value, in bytes: sled keeps longer ones in files of their own that it never syncs.
 pub const VALUE_BYTES_MAX: usize = 4096;
 
@@ -24,7 +26,7 @@ pub enum StoreError {
 }
 
 /// Rows to put (`Some`) and to take out (`None`) together, by key. Values have at most [`VALUE_BYTES_MAX`] bytes.
-pub type RowBatch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub type RowBatch = BTreeMap<Bytes, Option<Bytes>>;
 
 /// Which way a scan goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`], each: nothing can be said of the row.
-    fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    fn row(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
 
     /// Visits the rows from `from` to before `to`, in order of their keys.
     ///
@@ -73,9 +75,23 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Io`].
     fn disk_bytes(&self) -> Result<u64, StoreError>;
 
+    /// Sees to it that what is stored is not used again: the next opening begins with nothing. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    fn distrust(&self, found: &str) -> Result<(), StoreError>;
+
     /// Makes all durable and ends the store's use: calls after it fail with [`StoreError::Closed`].
     ///
     /// # Errors
     /// [`StoreError`], each: the store will not be trusted after the machine stops.
     fn close(&self) -> Result<(), StoreError>;
+}
+
+/// Holds a batch to the bounds of the format.
+pub(super) fn assert_bounds(batch: &RowBatch) {
+    for (key, value) in batch {
+        let bytes = value.as_ref().map_or(0, Bytes::len);
+        assert!(bytes <= VALUE_BYTES_MAX, "the value of key {key:?} has {bytes} bytes");
+    }
 }

@@ -215,12 +215,65 @@ fn not_trusted(error: &CertificateError) -> HubNotTrusted {
         E::NotValidYetContext { not_before, .. } => HubNotTrusted::NotBegun(micros(not_before)),
         E::NotValidForNameContext { expected, presented } => HubNotTrusted::WrongName {
             expected: expected.to_str().into_owned(),
-            presented: presented.clone(),
+            presented: presented.iter().filter_map(|name| server_name(name)).collect(),
         },
         other => HubNotTrusted::Unusable(other.to_string()),
     }
 }
 
+/// Takes a name out of the library's way of showing it; `None` for names that are no server's, such as URIs.
+fn server_name(shown: &str) -> Option<String> {
+    let (kind, rest) = shown.split_once('(')?;
+    let name = rest.strip_suffix(')')?.trim_matches('"');
+    matches!(kind, "DnsName" | "IpAddress").then(|| name.to_owned())
+}
+
 fn list(names: &[String]) -> String {
     if names.is_empty() { "no name at all".into() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_about_a_certificate_are_refusals_and_others_are_not() {
+        use AlertDescription as A;
+        use CertificateRefused as R;
+        let unusable = |alert: &str| Some(R::Unusable(alert.into()));
+        let table = [
+            (A::CertificateRequired, Some(R::None)),
+            (A::UnknownCA, Some(R::UnknownCa)),
+            (A::DecryptError, Some(R::UnknownCa)),
+            (A::CertificateExpired, Some(R::NotValidNow)),
+            (A::CertificateRevoked, Some(R::Revoked)),
+            (A::BadCertificate, unusable("BadCertificate")),
+            (A::UnsupportedCertificate, unusable("UnsupportedCertificate")),
+            (A::CertificateUnknown, unusable("CertificateUnknown")),
+            (A::AccessDenied, unusable("AccessDenied")),
+            (A::ProtocolVersion, None),
+            (A::HandshakeFailure, None),
+            (A::NoApplicationProtocol, None),
+            (A::InternalError, None),
+        ];
+        for (alert, why) in table {
+            let error = io::Error::new(io::ErrorKind::InvalidData, RustlsError::AlertReceived(alert));
+            let found = ConnectError::of_tls("hub:1", &error);
+            match why {
+                Some(why) => assert_eq!(found, ConnectError::Refused { address: "hub:1".into(), why }),
+                None => assert!(matches!(found, ConnectError::NotAHub { .. }), "{alert:?}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_a_hub_that_is_another_read_as_names() {
+        let presented =
+            ["DnsName(\"hub.example\")", "IpAddress(::1)", "UniformResourceIdentifier(\"urn:x\")"];
+        let presented = presented.iter().filter_map(|shown| server_name(shown)).collect();
+        let why = HubNotTrusted::WrongName { expected: "a".into(), presented };
+        assert_eq!(why.to_string(), "its certificate is for hub.example, ::1, not for a");
+        let why = HubNotTrusted::WrongName { expected: "a".into(), presented: vec![] };
+        assert_eq!(why.to_string(), "its certificate is for no name at all, not for a");
+    }
 }

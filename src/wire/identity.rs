@@ -37,7 +37,7 @@ impl Certificate {
     pub fn read(der: &CertificateDer<'_>) -> Self {
         let fingerprint = Fingerprint::of(der);
         let Ok((_, parsed)) = X509Certificate::from_der(der) else {
-            let identity = Err(malformed("the certificate cannot be read".into()));
+            let identity = Err(malformed("it cannot be read"));
             return Self { identity, fingerprint, not_before: UnixMicros(0), not_after: UnixMicros(0) };
         };
         let validity = parsed.validity();
@@ -77,7 +77,7 @@ impl fmt::Debug for Fingerprint {
 fn identity(certificate: &X509Certificate<'_>) -> Result<Identity, Refusal> {
     let names = certificate
         .subject_alternative_name()
-        .map_err(|_| malformed("its subject alternative name cannot be read or stands there twice".into()))?;
+        .map_err(|_| malformed("its subject alternative name cannot be read or stands there twice"))?;
     let mut uris = names.iter().flat_map(|names| &names.value.general_names).filter_map(uri);
     let Some(found) = uris.next() else {
         let message =
@@ -85,7 +85,7 @@ fn identity(certificate: &X509Certificate<'_>) -> Result<Identity, Refusal> {
         return Err(Refusal::new(Reason::IdentityMissing, message));
     };
     match uris.count() {
-        0 => found.parse().map_err(|error| malformed(format!("its URI {error}"))),
+        0 => found.parse().map_err(|error| malformed(&format!("its URI {error}"))),
         more => {
             let message = format!("the certificate holds {} URIs; exactly one names its bearer", more + 1);
             Err(Refusal::new(Reason::IdentityAmbiguous, message))
@@ -100,7 +100,7 @@ fn uri<'a>(name: &'a GeneralName<'_>) -> Option<&'a str> {
     }
 }
 
-fn malformed(what: String) -> Refusal {
+fn malformed(what: &str) -> Refusal {
     Refusal::new(Reason::IdentityMalformed, format!("the certificate names nobody: {what}"))
 }
 

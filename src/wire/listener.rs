@@ -283,3 +283,104 @@ async fn linger(mut socket: TcpStream) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::host::clock::{Clock, SystemClock};
+    use crate::host::tasks::TokioTasks;
+    use crate::wire::certs::{Validity, issue_ca};
+    use crate::wire::pem_file::PemFile;
+    use crate::wire::tls::{Credentials, server_config};
+
+    /// Longer than anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    enum Seen {
+        Failure(io::ErrorKind),
+        Stranger,
+    }
+
+    struct Told(mpsc::Sender<Seen>);
+
+    impl Observer for Told {
+        fn turned_away(&self, _: &Stranger) {
+            let _ = self.0.try_send(Seen::Stranger);
+        }
+
+        fn accept_failed(&self, error: &io::Error) {
+            let _ = self.0.try_send(Seen::Failure(error.kind()));
+        }
+    }
+
+    fn door(clock: Arc<dyn Clock>) -> (Door, mpsc::Receiver<Seen>) {
+        let us = clock.now().0;
+        let validity =
+            Validity { not_before: clock.now(), not_after: crate::model::id::UnixMicros(us + 3_600_000_000) };
+        let own = issue_ca(&"a".parse().unwrap(), validity).unwrap();
+        let pem = |text: &str| PemFile::new("own", text);
+        let credentials = Credentials {
+            authorities: pem(&own.certificate_pem),
+            certificate: pem(&own.certificate_pem),
+            key: pem(&own.key_pem),
+        };
+        let (told, seen) = mpsc::channel(1_024);
+        let door = Door {
+            config: watch::channel(server_config(&credentials, clock).unwrap()).1,
+            limits: ListenerLimits::default(),
+            tasks: Arc::new(TokioTasks::on(Handle::current())),
+            observer: Arc::new(Told(told)),
+            stop: CancellationToken::new(),
+            end: CancellationToken::new(),
+        };
+        (door, seen)
+    }
+
+    #[tokio::test]
+    async fn accept_that_fails_is_tried_again_without_spinning_and_still_stops() {
+        let clock = Arc::new(SystemClock::new());
+        let (door, mut seen) = door(clock.clone());
+        let stop = door.stop.clone();
+        let began_us = clock.monotonic_us();
+        // EMFILE: no more file descriptors.
+        let (_incoming, task) = open(|_| Poll::Ready(Err(io::Error::from_raw_os_error(24))), door);
+        for _ in 0..4 {
+            let failure = timeout(PATIENCE, seen.recv()).await.expect("it is tried again");
+            assert!(matches!(failure, Some(Seen::Failure(_))));
+        }
+        let took = Duration::from_micros(clock.monotonic_us() - began_us);
+        assert!(took >= 3 * ACCEPT_PAUSE, "{took:?} for three pauses");
+        stop.cancel();
+        timeout(PATIENCE, task).await.expect("the listener ends").unwrap();
+    }
+
+    #[tokio::test]
+    async fn socket_that_comes_after_failed_accepts_is_greeted() {
+        let (door, mut seen) = door(Arc::new(SystemClock::new()));
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut failures = vec![io::ErrorKind::ConnectionAborted, io::ErrorKind::OutOfMemory];
+        let accept = move |context: &mut Context<'_>| match failures.pop() {
+            Some(kind) => Poll::Ready(Err(kind.into())),
+            None => socket.poll_accept(context),
+        };
+        let (_incoming, _task) = open(accept, door);
+        drop(TcpStream::connect(address).await.unwrap());
+        for expected in [Some(io::ErrorKind::OutOfMemory), Some(io::ErrorKind::ConnectionAborted), None] {
+            match timeout(PATIENCE, seen.recv()).await.expect("each is told").unwrap() {
+                Seen::Failure(kind) => assert_eq!(Some(kind), expected),
+                Seen::Stranger => assert_eq!(None, expected),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn listener_ends_when_nobody_takes_its_connections() {
+        let (door, _seen) = door(Arc::new(SystemClock::new()));
+        let (incoming, task) = listen(TcpListener::bind("127.0.0.1:0").await.unwrap(), door);
+        drop(incoming);
+        timeout(PATIENCE, task).await.expect("the listener ends").unwrap();
+    }
+}

@@ -113,6 +113,10 @@ impl PemFile {
     }
 }
 
+/// The permission bits of the group and of everybody else, the lowest ones.
+#[cfg(unix)]
+const OTHERS_BITS: u32 = 6;
+
 /// Looks at the file that was opened, not at its path: that may name another one by now.
 #[cfg(unix)]
 fn closed_to_others(name: &str, file: &File) -> Result<(), PemFileError> {
@@ -121,7 +125,7 @@ fn closed_to_others(name: &str, file: &File) -> Result<(), PemFileError> {
         .metadata()
         .map_err(|error| PemFileError::Unreadable { file: name.to_owned(), message: error.to_string() })?;
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
+    if mode.trailing_zeros() >= OTHERS_BITS {
         return Ok(());
     }
     Err(PemFileError::OpenToOthers { file: name.to_owned(), mode })

@@ -199,6 +199,7 @@ fn cut(message: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Reason as R;
 
     fn read_back(refusal: &Refusal) -> Refused {
         match CallError::from(refused(refusal)) {
@@ -229,7 +230,6 @@ mod tests {
     fn only_what_can_pass_by_waiting_has_a_code_that_says_so() {
         let waits = |code| matches!(code, Code::ResourceExhausted | Code::Unavailable);
         let found: Vec<_> = Reason::ALL.iter().copied().filter(|reason| waits(code(*reason))).collect();
-        use Reason as R;
         assert_eq!(found, [R::RateExceeded, R::ConnectionsExceeded, R::Busy, R::DiskReserve, R::Stopping]);
     }
 
@@ -248,7 +248,7 @@ mod tests {
         let read = read_back(&Refusal::new(Reason::Malformed, "ñ".repeat(5_000)));
         assert_eq!(read.message, "ñ".repeat(MESSAGE_BYTES_MAX / 2));
         let status = refused(&Refusal::field("sender", "ñ".repeat(5_000)));
-        let size: usize = status.into_http::<()>().headers().values().map(|value| value.len()).sum();
+        let size: usize = status.into_http::<()>().headers().values().map(http::HeaderValue::len).sum();
         assert!(size < 8 << 10, "{size}");
     }
 

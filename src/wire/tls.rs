@@ -37,6 +37,17 @@ pub struct Credentials {
     pub key: PemFile,
 }
 
+impl Credentials {
+    /// Says what this side's own certificate says: the identity that envelopes and receipts must name, and how long
+    /// it is still valid.
+    ///
+    /// # Errors
+    /// [`TlsError::Content`] for a file without a certificate.
+    pub fn own(&self) -> Result<Certificate, TlsError> {
+        Ok(Certificate::read(&certificates(&self.certificate)?[0]))
+    }
+}
+
 /// Why credentials cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
@@ -188,7 +199,7 @@ fn own_pair(
     let Credentials { certificate, key, .. } = credentials;
     let chain = certificates(certificate)?;
     let private = private_key(key)?;
-    check_validity(certificate, &chain, clock.now())?;
+    check_validity(credentials, clock.now())?;
     rustls::sign::CertifiedKey::from_der(chain.clone(), private.clone_key(), provider).map_err(|error| {
         match error {
             rustls::Error::InconsistentKeys(_) => TlsError::KeyForeign {
@@ -202,9 +213,9 @@ fn own_pair(
     Ok((chain, private))
 }
 
-fn check_validity(file: &PemFile, chain: &[CertificateDer<'_>], now: UnixMicros) -> Result<(), TlsError> {
-    let own = Certificate::read(chain.first().expect("a file without a certificate is refused before"));
-    let file = || file.name().to_owned();
+fn check_validity(credentials: &Credentials, now: UnixMicros) -> Result<(), TlsError> {
+    let own = credentials.own()?;
+    let file = || credentials.certificate.name().to_owned();
     // The last second counts whole.
     if now.0 / 1_000_000 > own.not_after.0 / 1_000_000 {
         return Err(TlsError::Ended { file: file(), ended: own.not_after, now });
@@ -218,6 +229,7 @@ fn check_validity(file: &PemFile, chain: &[CertificateDer<'_>], now: UnixMicros)
 const EXPECTED_CERTIFICATE: &str = "a certificate in PEM (-----BEGIN CERTIFICATE-----)";
 const EXPECTED_KEY: &str = "a private key in PEM, not encrypted (-----BEGIN PRIVATE KEY-----)";
 
+/// Gives a file's certificates: at least one.
 fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(file.bytes())
         .collect::<Result<_, _>>()
@@ -291,6 +303,16 @@ mod tests {
 
     fn at(us: u64) -> Arc<dyn Clock> {
         Arc::new(ManualClock::at(UnixMicros(us)))
+    }
+
+    #[test]
+    fn own_certificate_says_who_this_side_is() {
+        let (ca, one, _) = issued();
+        let [authorities, certificate, key] = [&ca.certificate_pem, &one.certificate_pem, &one.key_pem]
+            .map(|pem| PemFile::new("", pem.as_str()));
+        let own = Credentials { authorities, certificate, key }.own().unwrap();
+        assert_eq!(own.identity.unwrap().to_string(), "urn:resguardo:auditor:a");
+        assert_eq!(own.not_after, UnixMicros(END));
     }
 
     fn told(authorities: &str, certificate: &str, key: &str, now: u64) -> String {
