@@ -106,10 +106,12 @@ async fn office_that_asks_for_anothers_gets_nothing_of_it() {
 #[tokio::test]
 async fn sender_sees_who_acknowledged_and_a_recipient_only_itself() {
     let Scene { stage, first, .. } = scene().await;
-    let history = async |name: &str| office(&stage, name).await.describe(&first.id(), HONDURAS).await.unwrap();
+    let history =
+        async |name: &str| office(&stage, name).await.describe(&first.id(), HONDURAS).await.unwrap();
     let sender = history(HONDURAS).await;
     assert_eq!(sender.envelope, first.envelope_bytes());
-    let stages: Vec<_> = sender.deliveries.iter().map(|row| (row.office.as_str(), row.stages.len())).collect();
+    let stages: Vec<_> =
+        sender.deliveries.iter().map(|row| (row.office.as_str(), row.stages.len())).collect();
     assert_eq!(stages, [(IACHR, 0), (MEXICO, 1)]);
     assert_eq!(sender.receipts.len(), 1);
     let recipient = history(IACHR).await;
@@ -128,7 +130,8 @@ async fn receipt_that_covers_several_senders_shows_each_sender_its_own() {
     let deliveries = subscription.next(2).await;
     subscription.acknowledge(&deliveries).await;
     let rows = honduras.auditor().receipts(all()).await.unwrap();
-    let named: Vec<_> = rows.iter().flat_map(|row| &row.messages).map(|message| message.message_id.clone()).collect();
+    let named: Vec<_> =
+        rows.iter().flat_map(|row| &row.messages).map(|message| message.message_id.clone()).collect();
     assert_eq!(named, [ours.id()]);
     let rows = stage.auditor("iachr").await.receipts(all()).await.unwrap();
     assert_eq!(rows[0].messages.len(), 2);

@@ -93,7 +93,10 @@ async fn frames_of_messages_hold_from_1_to_256() {
         let end = told(end);
         assert_eq!((end.code, end.reason.is_empty()), (Code::InvalidArgument, false), "{count}: {end:?}");
     }
-    assert!(stage.auditor("iachr").await.deliveries(all()).await.unwrap().is_empty(), "a frame is taken whole or not");
+    assert!(
+        stage.auditor("iachr").await.deliveries(all()).await.unwrap().is_empty(),
+        "a frame is taken whole or not"
+    );
     let drafts: Vec<_> = (0..256).map(|_| desk.draft(&[IACHR])).collect();
     assert_eq!(desk.send_all(&drafts, 256).await.len(), 256);
 }

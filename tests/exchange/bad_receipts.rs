@@ -1,8 +1,8 @@
 //! Receipts that are not as they must be: each refused by the field that is wrong, and the subscription goes on.
 
 use bytes::Bytes;
-use resguardo::wire::proto::{Action, Delivery, MessageRef, Receipt};
 use resguardo::wire::proto::Stage as ReceiptStage;
+use resguardo::wire::proto::{Action, Delivery, MessageRef, Receipt};
 
 use crate::stage::Stage;
 use crate::stage::audit::all;

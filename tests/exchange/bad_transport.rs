@@ -119,13 +119,20 @@ async fn requests_that_are_no_calls_are_refused() {
     let stage = Stage::open().await;
     let desk = stage.desk(HONDURAS).await;
     let body = || whole(b"");
-    let unknown = ["/resguardo.v1.ExchangeService/Burn", "/resguardo.v2.ExchangeService/Publish", "/", "/../etc/passwd"];
+    let unknown = [
+        "/resguardo.v1.ExchangeService/Burn",
+        "/resguardo.v2.ExchangeService/Publish",
+        "/",
+        "/../etc/passwd",
+    ];
     for path in unknown {
         let answer = request(&desk.channel, "POST", path, GRPC, body()).await.unwrap();
         let refused = answer.grpc() == Some(Code::Unimplemented as i32) || answer.http.is_client_error();
         assert!(refused, "{path}: {} {:?}", answer.http, answer.headers);
     }
-    for (method, kind) in [("POST", "text/plain"), ("POST", "application/json"), ("GET", GRPC), ("DELETE", GRPC)] {
+    for (method, kind) in
+        [("POST", "text/plain"), ("POST", "application/json"), ("GET", GRPC), ("DELETE", GRPC)]
+    {
         let answer = request(&desk.channel, method, PUBLISH, kind, body()).await;
         let passed = answer.is_some_and(|answer| answer.grpc() == Some(0));
         assert!(!passed, "{method} {kind} was taken for a call");

@@ -87,7 +87,8 @@ async fn streams_of_the_whole_hub_are_bounded() {
     late.send(&draft).await;
     assert_eq!(id(&open[1].delivery().await), draft.id());
     drop(open.remove(0));
-    let mut subscription = until("a place is free", async || Subscription::open(&late, start(5)).await.ok()).await;
+    let mut subscription =
+        until("a place is free", async || Subscription::open(&late, start(5)).await.ok()).await;
     subscription.nothing_comes().await;
 }
 

@@ -1,6 +1,6 @@
 //! What an office is owed comes, in order, on connecting and live, to every session, until one of them acknowledges it.
 
-use resguardo::wire::proto::{Delivery, Start, Stage as ReceiptStage};
+use resguardo::wire::proto::{Delivery, Stage as ReceiptStage, Start};
 
 use crate::stage::Stage;
 use crate::stage::audit::all;
@@ -110,7 +110,10 @@ async fn sessions_of_one_office_each_see_it_and_one_receipt_clears_it_for_all() 
     }
     assert_eq!(stage.desk_named(IACHR, "desk-3").await.subscribe().await.started.outstanding, 0);
     let rows = stage.auditor("iachr").await.deliveries(all()).await.unwrap();
-    assert!(rows.iter().all(|row| row.stages.len() == 1 && row.stages[0].desk.ends_with(":desk-2")), "{rows:?}");
+    assert!(
+        rows.iter().all(|row| row.stages.len() == 1 && row.stages[0].desk.ends_with(":desk-2")),
+        "{rows:?}"
+    );
 }
 
 #[tokio::test]

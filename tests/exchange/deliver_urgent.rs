@@ -82,7 +82,9 @@ async fn no_more_comes_than_there_is_credit_for() {
 async fn start_without_credit_is_refused_by_its_field() {
     let stage = Stage::open().await;
     let desk = stage.desk(IACHR).await;
-    told(Subscription::open(&desk, credit(0)).await).expect_reason("FIELD_INVALID").expect_field("credit");
+    told(Subscription::open(&desk, credit(0)).await)
+        .expect_reason("FIELD_INVALID")
+        .expect_field("start.credit");
 }
 
 #[tokio::test]
@@ -92,7 +94,7 @@ async fn credit_beyond_all_measure_is_refused_or_cut_to_the_bound() {
     match Subscription::open(&desk, credit(u32::MAX)).await {
         Ok(subscription) => assert!(subscription.started.credit <= 65_536, "{:?}", subscription.started),
         Err(status) => {
-            Told::of(&status).expect_reason("FIELD_INVALID").expect_field("credit");
+            Told::of(&status).expect_reason("FIELD_INVALID").expect_field("start.credit");
         }
     }
     // Over and over: no sum of credits may run over.

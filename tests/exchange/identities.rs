@@ -88,8 +88,9 @@ async fn auditor_neither_publishes_nor_receives() {
     let auditor = Desk::connect(&stage, "urn:resguardo:auditor:ohchr").await;
     let draft = stage.desk(IACHR).await.draft(&[MEXICO]);
     let opened = Subscription::open(&auditor, Start { credit: 10, ..Start::default() }).await;
-    let in_frames = auditor.publish_frames(vec![vec![draft.request()]]).await;
-    for answer in [told(auditor.publish(&draft).await), told(in_frames), told(opened)] {
+    let in_frames = auditor.publish_frames(vec![vec![draft.request()]]).await.unwrap();
+    expect_item(&refused(&in_frames[0]), "ROLE_NOT_ALLOWED");
+    for answer in [told(auditor.publish(&draft).await), told(opened)] {
         assert_eq!(answer.expect_reason("ROLE_NOT_ALLOWED").code, Code::PermissionDenied);
     }
     auditor.directory().await.unwrap();

@@ -5,13 +5,13 @@ use prost::Message as _;
 use resguardo::wire::proto::{EntryKind, Priority, PublishRequest};
 use tokio::task::JoinSet;
 
-use crate::stage::Stage;
 use crate::stage::audit::all;
 use crate::stage::chance::{Chance, sha256};
 use crate::stage::client::{accepted, refused};
 use crate::stage::draft::Draft;
 use crate::stage::subscription::{id, message};
 use crate::stage::told::expect_item;
+use crate::stage::{Setup, Stage};
 use crate::{GUATEMALA, HONDURAS, IACHR, MEXICO};
 
 #[tokio::test]
@@ -79,8 +79,14 @@ async fn bad_message_in_a_frame_harms_no_other() {
     let good: Vec<Draft> = (0..4).map(|_| desk.draft(&[IACHR])).collect();
     let bad = [
         (desk.draft(&[IACHR]).stream("no-such-stream").request(), "STREAM_UNKNOWN"),
-        (PublishRequest { envelope: Bytes::from_static(b"\xff\xff\xff"), payload: Bytes::new() }, "MALFORMED"),
-        (PublishRequest { payload: Bytes::from_static(b"other"), ..desk.draft(&[IACHR]).request() }, "PAYLOAD_MISMATCH"),
+        (
+            PublishRequest { envelope: Bytes::from_static(b"\xff\xff\xff"), payload: Bytes::new() },
+            "MALFORMED",
+        ),
+        (
+            PublishRequest { payload: Bytes::from_static(b"other"), ..desk.draft(&[IACHR]).request() },
+            "PAYLOAD_MISMATCH",
+        ),
     ];
     let frame = (0..7).map(|at| match at % 2 {
         0 => good[at / 2].request(),
@@ -129,6 +135,25 @@ async fn publishers_of_many_offices_at_once_each_get_their_own_answers() {
 }
 
 #[tokio::test]
+async fn many_large_messages_at_once_are_more_than_a_segment_holds_and_all_are_kept() {
+    let stage = Stage::open_with(Setup::fast()).await;
+    let desk = stage.desk(HONDURAS).await;
+    let mut publishing = JoinSet::new();
+    for _ in 0..48 {
+        let desk = desk.clone();
+        let draft = desk.draft(&[IACHR]).payload(vec![6; 250_000]);
+        publishing.spawn(async move { desk.send(&draft).await.index });
+    }
+    let mut indexes = publishing.join_all().await;
+    indexes.sort_unstable();
+    indexes.dedup();
+    assert_eq!(indexes.len(), 48);
+    let drafts: Vec<Draft> = (0..16).map(|_| desk.draft(&[IACHR]).payload(vec![7; 250_000])).collect();
+    assert_eq!(desk.send_all(&drafts, 16).await.len(), 16);
+    assert_eq!(stage.desk(IACHR).await.subscribe().await.started.outstanding, 64);
+}
+
+#[tokio::test]
 async fn history_shows_the_message_and_no_payload() {
     let stage = Stage::open().await;
     let desk = stage.desk(HONDURAS).await;
@@ -138,8 +163,14 @@ async fn history_shows_the_message_and_no_payload() {
     let auditor = stage.auditor("ohchr").await;
     let history = auditor.describe(&draft.id(), HONDURAS).await.unwrap();
     let row = history.message.clone().unwrap();
-    assert_eq!((row.index, row.accepted_unix_us, row.message_id.clone()), (answer.index, answer.accepted_unix_us, draft.id()));
-    assert_eq!((row.sender.as_str(), row.stream.as_str()), (desk.identity.as_str(), draft.envelope.stream.as_str()));
+    assert_eq!(
+        (row.index, row.accepted_unix_us, row.message_id.clone()),
+        (answer.index, answer.accepted_unix_us, draft.id())
+    );
+    assert_eq!(
+        (row.sender.as_str(), row.stream.as_str()),
+        (desk.identity.as_str(), draft.envelope.stream.as_str())
+    );
     assert_eq!(
         (row.message_class, row.priority, row.status, row.msg_type, row.expires_unix_us),
         (

@@ -5,12 +5,12 @@ use resguardo::wire::proto::{Accepted, PublishRequest};
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use crate::stage::Stage;
 use crate::stage::audit::all;
 use crate::stage::client::{Desk, accepted, refused};
 use crate::stage::draft::Draft;
 use crate::stage::subscription::id;
 use crate::stage::told::{expect_item, told};
+use crate::stage::{Setup, Stage};
 use crate::{HONDURAS, IACHR, MEXICO};
 
 fn same(first: Accepted) -> Accepted {
@@ -50,7 +50,7 @@ async fn same_message_again_gets_the_first_answer_also_after_stop_kill_and_rebui
 
 #[tokio::test]
 async fn first_answer_is_for_ever_and_not_for_a_window() {
-    let stage = Stage::open().await;
+    let stage = Stage::open_with(Setup::fast()).await;
     let desk = stage.desk(HONDURAS).await;
     let draft = desk.draft(&[IACHR]);
     let first = desk.send(&draft).await;

@@ -1,14 +1,14 @@
 //! Receipts: each statement an entry with who, when and what; a repetition changes nothing and says so.
 
 use prost::Message as _;
-use resguardo::wire::proto::{Action, Delivery, EntryKind, MessageRef, Receipt, StageRow};
 use resguardo::wire::proto::Stage as ReceiptStage;
+use resguardo::wire::proto::{Action, Delivery, EntryKind, MessageRef, Receipt, StageRow};
 
 use crate::stage::Stage;
 use crate::stage::audit::all;
 use crate::stage::client::{Auditor, Desk};
 use crate::stage::draft::new_id;
-use crate::stage::statement::{self, acted, named, read, received, receipt, refused, turned_down};
+use crate::stage::statement::{self, acted, named, read, receipt, received, refused, turned_down};
 use crate::stage::subscription::Subscription;
 use crate::stage::told::expect_item;
 use crate::{COLOMBIA, HONDURAS, IACHR, MEXICO};
@@ -61,7 +61,10 @@ async fn statement_is_an_entry_of_its_exact_bytes_with_office_desk_and_both_time
         let entries = scene.auditor.entries(all()).await.unwrap();
         let entry = entries.iter().find(|entry| entry.index == recorded.index).unwrap();
         assert_eq!(entry.kind(), EntryKind::Receipt);
-        assert_eq!((entry.identity.as_str(), entry.recorded_unix_us), (desk.as_str(), recorded.recorded_unix_us));
+        assert_eq!(
+            (entry.identity.as_str(), entry.recorded_unix_us),
+            (desk.as_str(), recorded.recorded_unix_us)
+        );
         assert_eq!(entry.statement, statement::bytes(&statement));
         let row = scene.stages().await.into_iter().find(|row| row.stage == statement.stage).unwrap();
         let expected = StageRow {
@@ -131,7 +134,10 @@ async fn repeated_receipt_changes_nothing_and_says_so() {
         for again in [&statement, &other_time, &statement] {
             let repeated = scene.subscription.record(again).await;
             assert_eq!(repeated.news, 0, "it says that it changed nothing");
-            assert_eq!((repeated.index, repeated.recorded_unix_us), (recorded.index, recorded.recorded_unix_us));
+            assert_eq!(
+                (repeated.index, repeated.recorded_unix_us),
+                (recorded.index, recorded.recorded_unix_us)
+            );
         }
         assert_eq!(scene.stages().await, before, "the first receipt of a stage counts");
     }
@@ -226,11 +232,18 @@ async fn receipts_of_one_frame_get_their_results_in_order() {
     let desk = scene.desk.identity.clone();
     let mut statements: Vec<_> =
         scene.came.iter().map(|delivery| received(&desk, std::slice::from_ref(delivery))).collect();
-    statements.insert(3, receipt(&desk, ReceiptStage::Received, vec![MessageRef { index: 1, message_id: new_id() }]));
+    statements.insert(
+        3,
+        receipt(&desk, ReceiptStage::Received, vec![MessageRef { index: 1, message_id: new_id() }]),
+    );
     let results = scene.subscription.state_bytes(statements.iter().map(statement::bytes).collect()).await;
     expect_item(&refused(&results[3]), "NOT_OWED");
-    let indexes: Vec<_> =
-        results.iter().enumerate().filter(|(at, _)| *at != 3).map(|(_, it)| statement::recorded(it).index).collect();
+    let indexes: Vec<_> = results
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != 3)
+        .map(|(_, it)| statement::recorded(it).index)
+        .collect();
     assert!(indexes.windows(2).all(|pair| pair[0] < pair[1]), "{indexes:?}");
     let kept = scene.auditor.entries_of(EntryKind::Receipt).await;
     let first = Receipt::decode(kept[0].statement.clone()).unwrap();

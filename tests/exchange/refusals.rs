@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use resguardo::wire::proto::{EntryKind, PublishRequest};
+use resguardo::wire::proto::{EntryKind, MessageRef, PublishRequest};
 use tokio::net::TcpStream;
 
 use crate::stage::Stage;
 use crate::stage::audit::all;
 use crate::stage::authority::{Authority, When};
 use crate::stage::client::{Desk, refused};
+use crate::stage::draft::new_id;
 use crate::stage::raw::{send_plain, shake_hands, tls};
 use crate::stage::statement;
-use crate::stage::told::told;
+use crate::stage::told::{expect_item, told};
 use crate::stage::wait::until;
 use crate::{HONDURAS, IACHR, MEXICO};
 
@@ -64,7 +65,8 @@ async fn flood_of_refusals_is_summed_up_and_every_one_is_counted() {
     assert_eq!(results.len() as u64, REFUSED);
     let auditor = stage.auditor("iachr").await;
     let written = until("each refusal is an entry or counted in a summary", async || {
-        let written = auditor.refusals().await.iter().filter(|(_, it)| it.reason == "SENDER_FOREIGN").count() as u64;
+        let written =
+            auditor.refusals().await.iter().filter(|(_, it)| it.reason == "SENDER_FOREIGN").count() as u64;
         let summed_up = auditor.summed_up("SENDER_FOREIGN").await;
         assert!(written + summed_up <= REFUSED, "{written} entries and {summed_up} in summaries");
         (written + summed_up == REFUSED).then_some(written)
@@ -118,7 +120,42 @@ async fn strangers_are_counted_by_reason_in_one_summary_and_write_nothing_else()
     let new = &after[before.len()..];
     assert!(new.iter().all(|entry| entry.kind() == EntryKind::Summary), "{new:?}");
     assert!(new.len() <= 3, "{} summaries of {} knocks in two minutes", new.len(), KNOCKS * 6);
-    assert!(!stage.hub().log().is_empty(), "strangers are logged");
+    assert!(stage.hub().log().contains("UNKNOWN_CA"), "strangers are logged");
+}
+
+#[tokio::test]
+async fn flood_of_strangers_fills_neither_the_journal_nor_the_log() {
+    let stage = Stage::open().await;
+    let nobody = stage.desk("nowhere").await;
+    for _ in 0..3_000 {
+        told(nobody.directory().await).expect_reason("NOT_ENROLLED");
+    }
+    let lines = stage.hub().log().lines().count();
+    assert!(lines < 600, "3,000 refusals of a stranger are {lines} lines of the log");
+    let entries = stage.auditor("iachr").await.entries(all()).await.unwrap();
+    assert!(entries.len() < 30, "3,000 refusals of a stranger are {} entries", entries.len());
+}
+
+#[tokio::test]
+async fn receipts_that_are_refused_do_not_fill_the_journal() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(IACHR).await;
+    let mut subscription = desk.subscribe().await;
+    let auditor = stage.auditor("iachr").await;
+    let before = auditor.entries(all()).await.unwrap().len();
+    for _ in 0..20 {
+        let nobodys = |index| MessageRef { index, message_id: new_id() };
+        let receipts =
+            (1_000..1_100).map(|index| statement::received_of(&desk.identity, vec![nobodys(index)]));
+        let results = subscription.state_bytes(receipts.map(|it| statement::bytes(&it)).collect()).await;
+        for result in &results {
+            expect_item(&statement::refused(result), "NOT_OWED");
+        }
+    }
+    let written = auditor.entries(all()).await.unwrap().len() - before;
+    assert!(written < 500, "2,000 refused receipts are {written} entries");
+    let kept = auditor.entries_of(EntryKind::Receipt).await.len();
+    assert_eq!(kept, 0, "a refused receipt stands among the receipts, and nothing says that it was refused");
 }
 
 #[tokio::test]

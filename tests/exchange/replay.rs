@@ -32,7 +32,8 @@ fn replay(from: u64) -> Start {
 }
 
 fn marks(came: &[Delivery]) -> Vec<(u64, bool)> {
-    let mut marks: Vec<_> = came.iter().map(|delivery| (delivery.index, message(delivery).replayed)).collect();
+    let mut marks: Vec<_> =
+        came.iter().map(|delivery| (delivery.index, message(delivery).replayed)).collect();
     marks.sort_unstable();
     marks
 }
@@ -78,7 +79,10 @@ async fn replay_keeps_to_the_streams_asked_for() {
     let start = Start { streams: vec![STREAM.into()], ..replay(indexes[6]) };
     let mut subscription = stage.desk(IACHR).await.subscribe_with(start).await;
     let came = subscription.next(4).await;
-    assert_eq!(marks(&came), [(indexes[3], false), (indexes[7], false), (indexes[8], true), (indexes[9], true)]);
+    assert_eq!(
+        marks(&came),
+        [(indexes[3], false), (indexes[7], false), (indexes[8], true), (indexes[9], true)]
+    );
     subscription.nothing_comes().await;
 }
 

@@ -40,7 +40,8 @@ async fn stop_comes_in_its_grace_period_also_when_clients_hang() {
     let mut stage = Stage::open_with(Setup::limits("grace_ms = 1500")).await;
     let desk = stage.desk(IACHR).await;
     let sender = stage.desk(HONDURAS).await;
-    let stuck = desk.subscribe_with(resguardo::wire::proto::Start { credit: 65_536, ..Default::default() }).await;
+    let stuck =
+        desk.subscribe_with(resguardo::wire::proto::Start { credit: 65_536, ..Default::default() }).await;
     let publishing = sender.publish_stream().await.unwrap();
     let drafts: Vec<Draft> = (0..200).map(|_| sender.draft(&[IACHR]).payload(vec![1; 100_000])).collect();
     sender.send_all(&drafts, 5).await;
@@ -81,7 +82,8 @@ async fn publishes_under_way_at_a_stop_are_confirmed_and_kept_or_not_confirmed()
     stage.start().await;
     let rows = stage.auditor("iachr").await.deliveries(crate::stage::audit::all()).await.unwrap();
     for (id, index) in confirmed {
-        let found: Vec<_> = rows.iter().filter_map(|row| row.message.as_ref()).filter(|it| it.message_id == id).collect();
+        let found: Vec<_> =
+            rows.iter().filter_map(|row| row.message.as_ref()).filter(|it| it.message_id == id).collect();
         assert!(found.len() == 1 && found[0].index == index, "{id:02x?} at {index}: {found:?}");
     }
 }

@@ -29,7 +29,10 @@ async fn stream_that_policy_does_not_give_is_refused_to_publishers() {
     for office in [HONDURAS, MEXICO] {
         let desk = stage.desk(office).await;
         let told = told(desk.publish(&desk.draft(&[MEXICO]).stream(CLOSED)).await);
-        assert_eq!(told.expect_reason("STREAM_NOT_ALLOWED").expect_field("stream").code, Code::PermissionDenied);
+        assert_eq!(
+            told.expect_reason("STREAM_NOT_ALLOWED").expect_field("stream").code,
+            Code::PermissionDenied
+        );
     }
     let desk = stage.desk(IACHR).await;
     let unknown = told(desk.publish(&desk.draft(&[MEXICO]).stream("no-such-stream")).await);
@@ -59,7 +62,7 @@ async fn stream_that_policy_does_not_give_is_refused_to_subscribers() {
     assert_eq!(told.expect_reason("STREAM_NOT_ALLOWED").expect_field("streams").code, Code::PermissionDenied);
     refused(&[STREAM, CLOSED]).await.expect_reason("STREAM_NOT_ALLOWED");
     assert_eq!(refused(&["no-such-stream"]).await.expect_reason("STREAM_UNKNOWN").code, Code::NotFound);
-    refused(&["Not A Name"]).await.expect_reason("FIELD_INVALID").expect_field("streams");
+    refused(&["Not A Name"]).await.expect_reason("FIELD_INVALID").expect_field("start.streams");
     Subscription::open(&desk, start(&[STREAM])).await.unwrap();
 }
 
@@ -67,7 +70,8 @@ async fn stream_that_policy_does_not_give_is_refused_to_subscribers() {
 async fn subscriber_gets_the_streams_that_it_asks_for_and_keeps_the_others_outstanding() {
     let stage = stage().await;
     let sender = stage.desk(IACHR).await;
-    let drafts = ["studies", STREAM, CLOSED, "advocacy", STREAM].map(|stream| sender.draft(&[MEXICO]).stream(stream));
+    let drafts =
+        ["studies", STREAM, CLOSED, "advocacy", STREAM].map(|stream| sender.draft(&[MEXICO]).stream(stream));
     for draft in &drafts {
         sender.send(draft).await;
     }

@@ -3,8 +3,8 @@
 use prost::Message;
 use resguardo::wire::proto::{
     DeliveryRow, DescribeMessageRequest, DescribeMessageResponse, EntryKind, EntryRow, ListDeliveriesRequest,
-    ListEntriesRequest, ListOutstandingRequest, ListReceiptsRequest, ReceiptRow, RefusalRecord, RefusalSummary,
-    Selection, Stage as ReceiptStage,
+    ListEntriesRequest, ListOutstandingRequest, ListReceiptsRequest, ReceiptRow, RefusalRecord,
+    RefusalSummary, Selection, Stage as ReceiptStage,
 };
 use tonic::{Response, Status, Streaming};
 
@@ -76,12 +76,18 @@ impl Auditor {
         entries.into_iter().map(decode).collect()
     }
 
-    /// Counts what summaries say of a reason.
+    /// Counts what summaries say of a reason, with or without a word before it on who was refused.
     pub(crate) async fn summed_up(&self, reason: &str) -> u64 {
+        let behind = format!("_{reason}");
         let entries = self.entries_of(EntryKind::Summary).await;
-        let summaries =
-            entries.into_iter().map(|entry| RefusalSummary::decode(entry.statement).expect("a summary's statement"));
-        summaries.flat_map(|summary| summary.counts).filter(|count| count.reason == reason).map(|count| count.count).sum()
+        let summaries = entries
+            .into_iter()
+            .map(|entry| RefusalSummary::decode(entry.statement).expect("a summary's statement"));
+        summaries
+            .flat_map(|summary| summary.counts)
+            .filter(|count| count.reason == reason || count.reason.ends_with(&behind))
+            .map(|count| count.count)
+            .sum()
     }
 
     /// Everything that this caller may see, row by row, as exact bytes with a name each.
@@ -103,7 +109,8 @@ impl Auditor {
         messages.dedup_by_key(|message| message.index);
         for message in messages {
             let sender = message.sender.split(':').nth(3).unwrap_or_default();
-            let history = self.describe(&message.message_id, sender).await.expect("a listed message is described");
+            let history =
+                self.describe(&message.message_id, sender).await.expect("a listed message is described");
             add(&format!("history of {}", message.index), vec![history.encode_to_vec()]);
         }
         found

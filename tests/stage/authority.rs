@@ -8,8 +8,8 @@ use std::path::Path;
 use std::io::Write as _;
 
 use rcgen::{
-    CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-    SanType, date_time_ymd,
+    CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
 };
 use resguardo::host::clock::{Clock as _, SystemClock};
 use resguardo::model::id::UnixMicros;
@@ -137,7 +137,11 @@ impl Papers {
     /// Writes them into a folder, as a home holds them.
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).expect("the folder can be made");
-        let texts = [("ca.pem", &self.authority_pem), ("cert.pem", &self.certificate_pem), ("key.pem", &self.key_pem)];
+        let texts = [
+            ("ca.pem", &self.authority_pem),
+            ("cert.pem", &self.certificate_pem),
+            ("key.pem", &self.key_pem),
+        ];
         for (name, text) in texts {
             let mut options = fs::OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600);

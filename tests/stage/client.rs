@@ -34,7 +34,8 @@ pub(crate) async fn knock(stage: &Stage, papers: &Papers) -> Result<Channel, Con
 
 /// Connects with papers.
 pub(crate) async fn knock_at(address: &str, papers: &Papers) -> Result<Channel, ConnectError> {
-    let limits = ConnectLimits { connect_ms: 60_000, keepalive_timeout_ms: 60_000, ..ConnectLimits::default() };
+    let limits =
+        ConnectLimits { connect_ms: 60_000, keepalive_timeout_ms: 60_000, ..ConnectLimits::default() };
     let credentials = papers.credentials();
     let connected = connect(address, "localhost", &credentials, limits, Arc::new(SystemClock::new()));
     within("a connection is made or refused", connected).await
@@ -102,7 +103,10 @@ impl Desk {
     }
 
     /// Hands in frames of messages on one stream; gives the results, or how the call failed.
-    pub(crate) async fn publish_frames(&self, frames: Vec<Vec<PublishRequest>>) -> Result<Vec<PublishResult>, Status> {
+    pub(crate) async fn publish_frames(
+        &self,
+        frames: Vec<Vec<PublishRequest>>,
+    ) -> Result<Vec<PublishResult>, Status> {
         let expected: usize = frames.iter().map(Vec::len).sum();
         let mut stream = self.publish_stream().await?;
         let frames = frames.into_iter().map(|messages| PublishStreamRequest { messages });
@@ -124,13 +128,15 @@ impl Desk {
             }
             Ok(results)
         };
-        let (_, results) = within("a publishing stream is answered", async { tokio::join!(sending, receiving) }).await;
+        let (_, results) =
+            within("a publishing stream is answered", async { tokio::join!(sending, receiving) }).await;
         results
     }
 
     /// Hands in many messages on one stream, so many a frame, all of which must be accepted.
     pub(crate) async fn send_all(&self, drafts: &[Draft], in_a_frame: usize) -> Vec<Accepted> {
-        let frames = drafts.chunks(in_a_frame).map(|some| some.iter().map(Draft::request).collect()).collect();
+        let frames =
+            drafts.chunks(in_a_frame).map(|some| some.iter().map(Draft::request).collect()).collect();
         let results = self.publish_frames(frames).await.expect("the stream goes through");
         results.iter().map(accepted).collect()
     }

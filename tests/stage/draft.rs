@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use resguardo::wire::proto::{
-    CapMsgType, CapStatus, Envelope, MessageClass, Priority, PublishRequest,
-};
+use resguardo::wire::proto::{CapMsgType, CapStatus, Envelope, MessageClass, Priority, PublishRequest};
 use uuid::Builder;
 
 use super::authority::now_us;

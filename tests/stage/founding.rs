@@ -35,11 +35,8 @@ impl Default for Founding {
     /// The seven offices, two auditors, five streams that all publish to and receive.
     fn default() -> Self {
         let all = || OFFICES.iter().map(|(office, _)| (*office).to_owned()).collect::<Vec<_>>();
-        let stream = |name: &&str| FoundingStream {
-            name: (*name).to_owned(),
-            publishers: all(),
-            subscribers: all(),
-        };
+        let stream =
+            |name: &&str| FoundingStream { name: (*name).to_owned(), publishers: all(), subscribers: all() };
         Self { streams: STREAMS.iter().map(stream).collect() }
     }
 }

@@ -10,6 +10,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -19,12 +20,14 @@ pub(crate) mod authority;
 pub(crate) mod chance;
 pub(crate) mod client;
 pub(crate) mod draft;
+pub(crate) mod files;
 pub(crate) mod founding;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod statement;
 pub(crate) mod subscription;
 pub(crate) mod told;
+pub(crate) mod traffic;
 pub(crate) mod wait;
 
 use authority::Authority;
@@ -35,6 +38,8 @@ use process::{Ended, HubProcess};
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
 
+/// Bytes of the hub's log that a failed test shows.
+const LAST_WORDS_BYTES: usize = 6_000;
 /// Times that a hub is started anew on another port because somebody else took the one that was free.
 const PORT_TRIES: usize = 20;
 
@@ -48,6 +53,11 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// A stage on which offices publish as fast as they can.
+    pub(crate) fn fast() -> Self {
+        Self::limits("publishes_per_s = 1000000\npublishes_burst = 1000000")
+    }
+
     /// The usual stage with these lines in `[limits]`.
     pub(crate) fn limits(limits: &str) -> Self {
         Self { limits: limits.to_owned(), ..Self::default() }
@@ -61,7 +71,8 @@ pub(crate) struct Stage {
     setup: Setup,
     folder: TempDir,
     port: u16,
-    hub: Option<HubProcess>,
+    /// The hub, while it runs.
+    pub(crate) hub: Option<HubProcess>,
 }
 
 impl Stage {
@@ -85,7 +96,8 @@ impl Stage {
 
     /// A hub's home, founded, without the hub.
     pub(crate) async fn prepare(setup: Setup) -> Self {
-        let folder = tempfile::Builder::new().prefix("resguardo-stage-").tempdir().expect("a temporary folder");
+        let folder =
+            tempfile::Builder::new().prefix("resguardo-stage-").tempdir().expect("a temporary folder");
         let stage = Self { authority: Authority::new("stage"), setup, folder, port: free_port(), hub: None };
         let home = stage.home();
         stage.authority.hub().write(&home.join("tls"));
@@ -137,6 +149,12 @@ impl Stage {
         assert_eq!(hub.port(), self.port, "the hub listens where it was told to");
         self.hub = Some(hub);
         Ok(())
+    }
+
+    /// Starts the hub and kills it after a time, wherever in its start it is.
+    pub(crate) async fn start_and_kill(&self, after: Duration) {
+        assert!(self.hub.is_none(), "the hub runs already");
+        HubProcess::start_and_kill(&self.home(), &self.folder.path().join("hub.log"), after).await;
     }
 
     /// Kills the hub with SIGKILL and waits for its end.
@@ -191,6 +209,18 @@ impl Stage {
     fn move_port(&mut self) {
         self.port = free_port();
         self.write_config();
+    }
+}
+
+/// Shows what the hub said to whoever looks for the reason of a failure.
+impl Drop for Stage {
+    #[expect(clippy::print_stderr, reason = "the last words of the hub belong to a failed test's output")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said = fs::read(self.folder.path().join("hub.log")).unwrap_or_default();
+            let end = &said[said.len().saturating_sub(LAST_WORDS_BYTES)..];
+            eprintln!("the hub's last words:\n{}", String::from_utf8_lossy(end));
+        }
     }
 }
 

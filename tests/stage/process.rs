@@ -1,9 +1,10 @@
 //! The hub as a process: started, watched, killed by its own id.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -60,26 +61,26 @@ impl HubProcess {
     pub(crate) async fn start(home: &Path, log: &Path) -> Result<Self, Ended> {
         let file = OpenOptions::new().create(true).append(true).open(log).expect("the log can be written");
         let from = usize::try_from(file.metadata().expect("the log is a file").len()).expect("a short log");
-        let mut child = Command::new(PROGRAM)
-            .args(["hub", "run", "--home"])
-            .arg(home)
-            .env_remove("RESGUARDO_HOME")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the program can be started");
+        let mut child = spawn(home, file);
         let log = Log { path: log.to_owned(), from };
         let stdout = child.stdout.take().expect("its output is piped");
         let mut lines = BufReader::new(stdout).lines();
-        while let Some(line) = within("the hub listens", lines.next_line()).await.expect("its output is text") {
+        while let Some(line) = within("the hub listens", lines.next_line()).await.expect("its output is text")
+        {
             if let Some(port) = port_in(&line) {
                 return Ok(Self { child, _output: lines, port, log });
             }
         }
         let status = within("the hub ends", child.wait()).await.expect("its end can be awaited");
         Err(Ended { status, log: log.read() })
+    }
+
+    /// Starts a hub and kills it after a time, wherever in its start it is.
+    pub(crate) async fn start_and_kill(home: &Path, log: &Path, after: Duration) {
+        let file = OpenOptions::new().create(true).append(true).open(log).expect("the log can be written");
+        let mut child = spawn(home, file);
+        tokio::time::sleep(after).await;
+        within("the hub is killed", child.kill()).await.expect("it can be killed");
     }
 
     /// The port that it says it listens on.
@@ -133,6 +134,13 @@ impl HubProcess {
         let status = within("the hub ends", self.child.wait()).await.expect("its end can be awaited");
         Ended { status, log: self.log.read() }
     }
+}
+
+fn spawn(home: &Path, log: File) -> Child {
+    let mut command = Command::new(PROGRAM);
+    command.args(["hub", "run", "--home"]).arg(home).env_remove("RESGUARDO_HOME");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+    command.spawn().expect("the program can be started")
 }
 
 fn port_in(line: &str) -> Option<u16> {

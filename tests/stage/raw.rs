@@ -23,7 +23,11 @@ use super::authority::Papers;
 use super::wait::within;
 
 /// A client's TLS: with papers or without, offering these groups first to last (all, where none are named).
-pub(crate) fn tls(authority_pem: &str, papers: Option<&Papers>, groups: &[&'static dyn SupportedKxGroup]) -> ClientConfig {
+pub(crate) fn tls(
+    authority_pem: &str,
+    papers: Option<&Papers>,
+    groups: &[&'static dyn SupportedKxGroup],
+) -> ClientConfig {
     let mut provider: CryptoProvider = aws_lc_rs::default_provider();
     if !groups.is_empty() {
         provider.kx_groups = groups.to_vec();
@@ -48,7 +52,10 @@ pub(crate) fn tls(authority_pem: &str, papers: Option<&Papers>, groups: &[&'stat
 }
 
 /// Shakes hands and takes in the hub's first bytes: in TLS 1.3 a refusal comes with them.
-pub(crate) async fn shake_hands(address: &str, config: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn shake_hands(
+    address: &str,
+    config: Arc<ClientConfig>,
+) -> io::Result<TlsStream<TcpStream>> {
     within("a handshake ends", async {
         let socket = TcpStream::connect(address).await?;
         let name = ServerName::try_from("localhost").expect("a name");
@@ -97,7 +104,13 @@ impl Answer {
 }
 
 /// Makes a request with a body of any bytes; `None` where it was cut off instead of answered.
-pub(crate) async fn request(channel: &Channel, method: &str, path: &str, kind: &str, body: Bytes) -> Option<Answer> {
+pub(crate) async fn request(
+    channel: &Channel,
+    method: &str,
+    path: &str,
+    kind: &str,
+    body: Bytes,
+) -> Option<Answer> {
     let request = Request::builder()
         .method(method)
         .uri(path)

@@ -83,6 +83,7 @@ pub(crate) fn refused(result: &ReceiptResult) -> Refusal {
     }
 }
 
-fn is_message(delivery: &Delivery) -> bool {
+/// Whether a delivery is a message, not a notice.
+pub(crate) fn is_message(delivery: &Delivery) -> bool {
     matches!(delivery.content, Some(delivery::Content::Message(_)))
 }

@@ -8,8 +8,8 @@ use prost::Message as _;
 use resguardo::wire::proto::subscribe_request::Frame as Up;
 use resguardo::wire::proto::subscribe_response::Frame as Down;
 use resguardo::wire::proto::{
-    Credit, Delivery, Envelope, Message, MessageRef, Receipt, ReceiptResult, Receipts, Recorded, Start, Started,
-    SubscribeRequest, SubscribeResponse, delivery, notice,
+    Credit, Delivery, Envelope, Message, MessageRef, Receipt, ReceiptResult, Receipts, Recorded, Start,
+    Started, SubscribeRequest, SubscribeResponse, delivery, notice,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -130,11 +130,16 @@ impl Subscription {
 
     /// Hands up receipts in one frame, whatever they are, and awaits their results.
     pub(crate) async fn state_bytes(&mut self, receipts: Vec<Bytes>) -> Vec<ReceiptResult> {
-        self.try_state_bytes(receipts).await.unwrap_or_else(|status| panic!("the subscription ended: {status:?}"))
+        self.try_state_bytes(receipts)
+            .await
+            .unwrap_or_else(|status| panic!("the subscription ended: {status:?}"))
     }
 
     /// Hands up receipts in one frame; gives their results, or how the subscription ended.
-    pub(crate) async fn try_state_bytes(&mut self, receipts: Vec<Bytes>) -> Result<Vec<ReceiptResult>, Status> {
+    pub(crate) async fn try_state_bytes(
+        &mut self,
+        receipts: Vec<Bytes>,
+    ) -> Result<Vec<ReceiptResult>, Status> {
         let count = receipts.len();
         self.send(Up::Receipts(Receipts { receipts })).await;
         while self.results.len() < count {
