@@ -144,6 +144,27 @@ async fn receipt_that_covers_several_senders_shows_each_sender_its_own() {
 }
 
 #[tokio::test]
+async fn outstanding_is_listed_by_office_then_urgent_first_then_in_order() {
+    let stage = Stage::open().await;
+    let sender = stage.desk(HONDURAS).await;
+    let drafts = [
+        sender.draft(&[MEXICO]),
+        sender.draft(&[IACHR, MEXICO]),
+        sender.draft(&[MEXICO]).urgent(),
+        sender.draft(&[IACHR]).urgent(),
+    ];
+    for draft in &drafts {
+        sender.send(draft).await;
+    }
+    let rows = stage.auditor("iachr").await.outstanding(all(), ReceiptStage::Received).await.unwrap();
+    let expected = [(3, IACHR), (1, IACHR), (2, MEXICO), (0, MEXICO), (1, MEXICO)];
+    assert_eq!(
+        owed(&rows),
+        expected.map(|(at, office): (usize, _)| (drafts[at].id().to_vec(), office.to_owned()))
+    );
+}
+
+#[tokio::test]
 async fn listings_select_by_index_office_and_number() {
     let Scene { stage, .. } = scene().await;
     let auditor = stage.auditor("ohchr").await;

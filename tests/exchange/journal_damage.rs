@@ -167,29 +167,38 @@ async fn what_is_missing_at_the_end_but_was_confirmed_is_damage_and_not_a_torn_t
 }
 
 #[tokio::test]
-async fn missing_foreign_and_older_files_are_damage() {
+async fn missing_empty_and_overwritten_segments_are_damage() {
     let mut scene = scene(false).await;
     let (file, _) = scene.place(&scene.last);
-    let other = Stage::open().await;
-    bustle(&other, 2).await;
-    let foreign = journal(&other);
-    let older = scene.stage.folder().join("older");
-    let ways: [(&str, &dyn Fn(&Path)); 5] = [
-        ("the segment is gone", &|_| fs::remove_file(&file).unwrap()),
-        ("the folder is empty", &|folder| {
-            files(folder).iter().for_each(|path| fs::remove_file(path).unwrap())
-        }),
-        ("the segment is empty", &|_| fs::write(&file, b"").unwrap()),
-        ("the head is another's", &|_| change(&file, |bytes| bytes[..4_096].fill(0x5a))),
-        ("the journal is another hub's", &|folder| replace(folder, &foreign)),
+    let ways: [(&str, &dyn Fn()); 3] = [
+        ("the segment is empty", &|| fs::write(&file, b"").unwrap()),
+        ("the head is overwritten", &|| change(&file, |bytes| bytes[..4_096].fill(0x5a))),
+        ("the segment is gone", &|| fs::remove_file(&file).unwrap()),
     ];
     for (when, spoil) in ways {
         scene.mend();
-        spoil(&journal(&scene.stage));
+        spoil();
         assert_refuses(&mut scene.stage, when).await;
     }
-    // A backup of the journal that is older than the ledger has lost what was confirmed.
-    scene.mend();
+    scene.assert_mended().await;
+}
+
+#[tokio::test]
+async fn journal_that_is_gone_while_the_ledger_knows_of_it_is_not_founded_anew() {
+    let mut scene = scene(false).await;
+    for path in files(&journal(&scene.stage)) {
+        fs::remove_file(path).unwrap();
+    }
+    let founded = scene.stage.program(&["hub", "init"]).await;
+    assert!(!founded.status.success(), "a home that has lost its journal was founded anew: {founded:?}");
+    assert!(scene.stage.try_start().await.is_err());
+    scene.assert_mended().await;
+}
+
+#[tokio::test]
+async fn older_copy_of_the_journal_has_lost_what_was_confirmed() {
+    let mut scene = scene(false).await;
+    let older = scene.stage.folder().join("older");
     copy(&journal(&scene.stage), &older);
     scene.stage.start().await;
     let sender = scene.stage.desk(HONDURAS).await;
@@ -197,6 +206,25 @@ async fn missing_foreign_and_older_files_are_damage() {
     assert!(scene.stage.stop().await.success());
     replace(&journal(&scene.stage), &older);
     assert_refuses(&mut scene.stage, "the journal is an older copy").await;
+    scene.assert_mended().await;
+}
+
+#[tokio::test]
+async fn rebuild_that_is_refused_leaves_the_ledgers_word_on_what_was_confirmed() {
+    let mut scene = scene(true).await;
+    let (file, offset) = scene.place(&scene.last);
+    let end = end_of_data(&file);
+    change(&file, |bytes| bytes[offset + 600..end].fill(0));
+    // Whatever the command answers: what was confirmed must not be cut off, now or at the next start.
+    scene.stage.program(&["hub", "rebuild"]).await;
+    if let Ok(()) = scene.stage.try_start().await {
+        let auditor = scene.stage.auditor("iachr").await;
+        let kept = auditor.describe(&scene.last.id(), HONDURAS).await;
+        panic!(
+            "the hub started on a journal that has lost what was confirmed: {:?}",
+            kept.map(|it| it.message)
+        );
+    }
     scene.assert_mended().await;
 }
 

@@ -3,6 +3,7 @@
 use prost::Message as _;
 use resguardo::wire::proto::Stage as ReceiptStage;
 use resguardo::wire::proto::{Action, Delivery, EntryKind, MessageRef, Receipt, StageRow};
+use tokio::task::JoinSet;
 
 use crate::stage::Stage;
 use crate::stage::audit::all;
@@ -148,6 +149,30 @@ async fn repeated_receipt_changes_nothing_and_says_so() {
     let mut second = scene.stage.desk_named(IACHR, "desk-2").await.subscribe().await;
     let by_another = received("urn:resguardo:office:iachr:desk-2", &scene.came);
     assert_eq!(second.record(&by_another).await.news, 0, "stages are an office's");
+}
+
+#[tokio::test]
+async fn desks_that_acknowledge_at_once_one_counts_and_the_others_are_told_of_it() {
+    let scene = scene(20).await;
+    let mut sessions = JoinSet::new();
+    for at in 0..6 {
+        let mut subscription = scene.stage.desk_named(IACHR, &format!("desk-{at}")).await.subscribe().await;
+        let came = subscription.next(20).await;
+        sessions.spawn(async move {
+            let mut told = Vec::new();
+            for delivery in came {
+                told.push(subscription.acknowledge(&[delivery]).await);
+            }
+            told
+        });
+    }
+    let told = sessions.join_all().await;
+    for at in 0..20 {
+        let news: u32 = told.iter().map(|told| told[at].news).sum();
+        assert_eq!(news, 1, "message {at}");
+        let first = told[0][at].index;
+        assert!(told.iter().all(|them| them[at].index == first), "message {at}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Slow and silent callers: a subscriber that stops reading costs a cursor, and everybody else goes on.
 
-use resguardo::wire::proto::{PublishStreamRequest, Start};
+use resguardo::wire::proto::subscribe_request::Frame as Up;
+use resguardo::wire::proto::{PublishStreamRequest, Receipts, Start, SubscribeRequest};
 use tokio::task::JoinSet;
 
 use crate::stage::client::Desk;
@@ -115,6 +116,31 @@ async fn publisher_that_reads_no_results_is_held_up_and_nobody_else() {
     let grown = stage.hub().memory_bytes().saturating_sub(before);
     assert!(grown < 2 * GROWTH_BYTES_MAX, "the hub grew by {grown} bytes");
     drop((sending, stream));
+}
+
+#[tokio::test]
+async fn subscriber_that_reads_no_results_is_held_up_and_nobody_else() {
+    let stage = Stage::open_with(Setup::fast()).await;
+    let deaf = stage.desk(MEXICO).await;
+    let first = SubscribeRequest { frame: Some(Up::Start(Start { credit: 1, ..Start::default() })) };
+    let (up, down) = Subscription::open_raw(&deaf, first).await.unwrap();
+    let before = stage.hub().memory_bytes();
+    let mut sending = JoinSet::new();
+    sending.spawn(async move {
+        let receipts = Receipts { receipts: vec![bytes::Bytes::from_static(b"\xff\xff"); 256] };
+        let frame = SubscribeRequest { frame: Some(Up::Receipts(receipts)) };
+        while up.send(frame.clone()).await.is_ok() {}
+    });
+    let other = stage.desk(COLOMBIA).await;
+    let mut subscription = stage.desk(IACHR).await.subscribe().await;
+    for _ in 0..150 {
+        let draft = other.draft(&[IACHR]);
+        other.send(&draft).await;
+        assert_eq!(id(&within("it is delivered", subscription.delivery()).await), draft.id());
+    }
+    let grown = stage.hub().memory_bytes().saturating_sub(before);
+    assert!(grown < GROWTH_BYTES_MAX, "the hub grew by {grown} bytes");
+    drop((sending, down));
 }
 
 #[tokio::test]

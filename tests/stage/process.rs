@@ -59,9 +59,22 @@ impl Log {
 impl HubProcess {
     /// Starts a hub and waits until it says that it listens.
     pub(crate) async fn start(home: &Path, log: &Path) -> Result<Self, Ended> {
+        Self::start_as(log, hub_run(home)).await
+    }
+
+    /// Starts a hub that cannot make a file larger than so many blocks of 512 bytes.
+    pub(crate) async fn start_cramped(home: &Path, log: &Path, blocks: u32) -> Result<Self, Ended> {
+        // Without the trap the system would kill the hub instead of failing its write.
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" hub run --home \"$1\"");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg(PROGRAM).arg(home);
+        Self::start_as(log, command).await
+    }
+
+    async fn start_as(log: &Path, command: Command) -> Result<Self, Ended> {
         let file = OpenOptions::new().create(true).append(true).open(log).expect("the log can be written");
         let from = usize::try_from(file.metadata().expect("the log is a file").len()).expect("a short log");
-        let mut child = spawn(home, file);
+        let mut child = spawn(command, file);
         let log = Log { path: log.to_owned(), from };
         let stdout = child.stdout.take().expect("its output is piped");
         let mut lines = BufReader::new(stdout).lines();
@@ -78,7 +91,7 @@ impl HubProcess {
     /// Starts a hub and kills it after a time, wherever in its start it is.
     pub(crate) async fn start_and_kill(home: &Path, log: &Path, after: Duration) {
         let file = OpenOptions::new().create(true).append(true).open(log).expect("the log can be written");
-        let mut child = spawn(home, file);
+        let mut child = spawn(hub_run(home), file);
         tokio::time::sleep(after).await;
         within("the hub is killed", child.kill()).await.expect("it can be killed");
     }
@@ -136,11 +149,15 @@ impl HubProcess {
     }
 }
 
-fn spawn(home: &Path, log: File) -> Child {
+fn hub_run(home: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.args(["hub", "run", "--home"]).arg(home).env_remove("RESGUARDO_HOME");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
-    command.spawn().expect("the program can be started")
+    command.args(["hub", "run", "--home"]).arg(home);
+    command
+}
+
+fn spawn(mut command: Command, log: File) -> Child {
+    command.env_remove("RESGUARDO_HOME").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    command.kill_on_drop(true).spawn().expect("the program can be started")
 }
 
 fn port_in(line: &str) -> Option<u16> {
