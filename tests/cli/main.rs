@@ -1,0 +1,9 @@
+//! The command line with real processes: a hub, offices, an auditor, on this machine.
+
+mod alerts;
+mod exchange;
+mod exits;
+mod kills;
+mod objects;
+mod stage;
+mod watch;
