@@ -2,6 +2,7 @@
 //!
 //! Owns what an operator is told. Never decides what is damage: the hub does.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -14,7 +15,7 @@ use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
 use crate::hub::verify::{self, VerifyError};
 use crate::journal::{JournalError, Verified};
-use crate::ledger::store_sled::SetAside;
+use crate::ledger::store::sled::SetAside;
 
 /// After how many entries more the progress of a check is told.
 const PROGRESS_ENTRIES: u64 = 100_000;
@@ -88,7 +89,7 @@ fn host(context: &Context) -> Host {
         clock: context.clock.clone(),
         random: context.random.clone(),
         tasks: context.tasks.clone(),
-        // Where the system has no such file no stop of the machine is noticed, and a ledger is trusted too long.
+        // Where the system has no such file, a ledger is built anew after every stop that was not in order.
         boot_id: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
     }
 }
@@ -96,7 +97,8 @@ fn host(context: &Context) -> Host {
 async fn serve(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // A second hub in one process, as tests have, keeps the first one's log.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
     let ready = |address| {
         // A closed standard output is no reason not to serve.
         let _ = context.screen.line(&format!("listening on {address}"));
@@ -181,7 +183,9 @@ impl From<VerifyError> for Failure {
             VerifyError::Open(error) => error.into(),
             VerifyError::Home(error) => error.into(),
             VerifyError::Journal(error) => error.into(),
-            VerifyError::Differs { .. } => Self::new(Exit::Integrity, error.to_string()),
+            VerifyError::Differs { .. } | VerifyError::LedgerSetAside(_) => {
+                Self::new(Exit::Integrity, error.to_string())
+            }
             other => Self::new(Exit::Fault, other.to_string()),
         }
     }

@@ -136,7 +136,10 @@ pub(super) async fn send<A: Answer, F>(
         while answers.len() < ANSWERS_PER_FRAME_MAX
             && let Some(more) = next.take_if(|more| more.ready())
         {
-            let Some(more) = more.complete().await else { break };
+            let Some(more) = more.complete().await else {
+                let _ = down.send(Err(status::fault())).await;
+                return;
+            };
             answers.extend(more);
             next = waiting.try_recv().ok();
         }

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::exchange::FRAMES_DOWN_MAX;
 use super::rows::{self, ReadError};
-use super::{Hub, read_fault, stopping_status};
+use super::{Hub, stopping_status};
 use crate::ledger::audit::{OutstandingCursor, Selection, Unreached};
 use crate::model::id::Index;
 use crate::model::identity::Identity;
@@ -78,14 +78,19 @@ impl Audit {
         C: Send + 'static,
         F: Send + 'static,
     {
-        let place = self.hub.door.stream().map_err(|refusal| self.hub.door.refuse(caller, call, &refusal))?;
+        let place =
+            self.hub.door.stream(caller).map_err(|refusal| self.hub.door.refuse(caller, call, &refusal))?;
         let (down, frames) = mpsc::channel(FRAMES_DOWN_MAX);
         let hub = Arc::clone(&self.hub);
         self.hub.tasks.spawn(
             "listing",
             Box::pin(async move {
                 let _place = place;
-                if let Err(status) = send_pages(&hub, first, limit, pages, frame, &down).await {
+                let listed = tokio::select! {
+                    () = hub.stop.cancelled() => Err(stopping_status()),
+                    listed = send_pages(&hub, first, limit, pages, frame, &down) => listed,
+                };
+                if let Err(status) = listed {
                     // Who reads may have gone.
                     let _ = down.send(Err(status)).await;
                 }
@@ -117,9 +122,9 @@ async fn send_pages<R: Send + 'static, C: Send + 'static, F>(
         // A place first: a reader that stops reading costs no more than a page.
         let Ok(place) = down.reserve().await else { return Ok(()) };
         let (shared, pages) = (Arc::clone(hub), Arc::clone(&pages));
-        let page = hub.reads.run(move || pages(&shared, from, PAGE_ROWS_MAX)).await;
+        let page = hub.audits.run(move || pages(&shared, from, PAGE_ROWS_MAX)).await;
         let (mut rows, following) =
-            page.map_err(|_| stopping_status())?.map_err(|error| read_fault(&error))?;
+            page.map_err(|_| stopping_status())?.map_err(|error| hub.page_fault(error))?;
         rows.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         left -= rows.len() as u64;
         next = following;
@@ -210,9 +215,9 @@ impl AuditService for Audit {
         self.hub.settled().await?;
         let hub = Arc::clone(&self.hub);
         let read =
-            self.hub.reads.run(move || rows::history(&hub.door.view, &hub.journal, permit, id, sender));
+            self.hub.audits.run(move || rows::history(&hub.door.view, &hub.journal, permit, id, sender));
         let read = read.await.map_err(|_| stopping_status())?;
-        let found = read.map_err(|error| read_fault(&error))?;
+        let found = read.map_err(|error| self.hub.page_fault(error))?;
         Ok(Response::new(found.map_err(refuse)?))
     }
 

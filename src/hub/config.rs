@@ -44,6 +44,8 @@ pub struct Limits {
     pub handshake_ms: u64,
     /// Publishing streams, subscriptions and audit listings at once, all callers together.
     pub streams_max: usize,
+    /// Of these, one office's or auditor's at most.
+    pub streams_per_office_max: usize,
     /// Calls and streams at once on one connection.
     pub streams_per_connection_max: u32,
     /// Deliveries that one subscription may have on the way: the largest credit.
@@ -52,6 +54,8 @@ pub struct Limits {
     pub publishes_per_s: u32,
     /// Publishes of one office at once after a pause.
     pub publishes_burst: u32,
+    /// Receipts a second of one office, on average; twice as many at once after a pause.
+    pub receipts_per_s: u32,
     /// Bytes that wait for the disk at most, all callers together.
     pub waiting_bytes_max: u64,
     /// Free bytes of disk below which publishing is refused; receipts go on.
@@ -75,12 +79,16 @@ impl Default for Limits {
             handshake_ms: 20_000,
             // One of each kind a connection.
             streams_max: 4_000,
-            streams_per_connection_max: 100,
+            streams_per_office_max: 200,
+            // A desk has a few; each may make the hub hold a message of 4 MiB.
+            streams_per_connection_max: 32,
             // 4 MiB of messages of 4 KiB.
             deliveries_in_flight_max: 1_024,
             // Ten thousand alerts a day are 0.1 a second; this is for a flood at one office.
             publishes_per_s: 500,
             publishes_burst: 2_000,
+            // Desks gather what they received into one receipt: this is for a program that went wrong.
+            receipts_per_s: 5_000,
             // A quarter of what the hub may take in all.
             waiting_bytes_max: 32 * 1024 * 1024,
             // Room for some ten million receipts after publishing has stopped.
@@ -95,7 +103,7 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JournalConfig {
-    /// Size of a segment file, in bytes.
+    /// Size of a segment file, in bytes: a multiple of 4096, and room for the largest batch.
     pub segment_bytes: u64,
 }
 
@@ -161,16 +169,24 @@ impl Config {
         range("limits.handshakes_max", limits.handshakes_max as u64, 1, 10_000, "1 to 10000")?;
         range("limits.handshake_ms", limits.handshake_ms, 100, 120_000, "100 to 120000 ms")?;
         range("limits.streams_max", limits.streams_max as u64, 1, 100_000, "1 to 100000")?;
+        let of_office = limits.streams_per_office_max as u64;
+        range("limits.streams_per_office_max", of_office, 1, 100_000, "1 to 100000")?;
         let streams = u64::from(limits.streams_per_connection_max);
         range("limits.streams_per_connection_max", streams, 1, 10_000, "1 to 10000")?;
         let in_flight = u64::from(limits.deliveries_in_flight_max);
         range("limits.deliveries_in_flight_max", in_flight, 1, 65_536, "1 to 65536")?;
         range("limits.publishes_per_s", u64::from(limits.publishes_per_s), 1, 10_000_000, "1 to 10000000")?;
         range("limits.publishes_burst", u64::from(limits.publishes_burst), 1, 10_000_000, "1 to 10000000")?;
+        range("limits.receipts_per_s", u64::from(limits.receipts_per_s), 1, 10_000_000, "1 to 10000000")?;
         range("limits.waiting_bytes_max", limits.waiting_bytes_max, 8 * mib, 1024 * mib, "8 MiB to 1 GiB")?;
         range("limits.disk_reserve_bytes", limits.disk_reserve_bytes, 0, 1 << 50, "at most 2^50 bytes")?;
         range("limits.grace_ms", limits.grace_ms, 100, 600_000, "100 to 600000 ms")?;
-        range("journal.segment_bytes", config.journal.segment_bytes, mib, 4096 * mib, "1 MiB to 4 GiB")?;
+        let segment_bytes = config.journal.segment_bytes;
+        range("journal.segment_bytes", segment_bytes, 8 * mib, 1024 * mib, "8 MiB to 1 GiB")?;
+        if !segment_bytes.is_multiple_of(4_096) {
+            let (key, expected) = ("journal.segment_bytes", "a multiple of 4096");
+            return Err(ConfigError::Range { key, found: segment_bytes, expected });
+        }
         range("ledger.cache_bytes", config.ledger.cache_bytes, mib, 65_536 * mib, "1 MiB to 64 GiB")?;
         Ok(config)
     }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use super::live::Item;
-use super::{Hub, read_fault, stopping_status};
+use super::{Hub, stopping_status};
 use crate::ledger::LedgerError;
 use crate::ledger::rows::MessageRow;
 use crate::ledger::view::{Lane, Owed, View};
@@ -19,10 +19,11 @@ use crate::wire::proto::{
     Deliveries, Delivery, Message, Notice, SubscribeResponse, delivery, notice, subscribe_response,
 };
 
-/// Deliveries in one frame at most: an urgent message never waits behind more.
+/// Deliveries in one frame at most.
 const FRAME_DELIVERIES_MAX: usize = 64;
-/// Bytes of deliveries in one frame, but for a single larger one: a quarter of what gRPC takes by default.
-const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of deliveries in one frame, but for a single larger one: what an urgent message may wait behind, with the one
+/// frame that is on its way. On a line of 9,600 bit/s that is a minute.
+pub(super) const FRAME_BYTES_MAX: usize = 64 * 1024;
 
 /// The cursor of one subscription.
 pub(super) struct Cursor {
@@ -87,7 +88,7 @@ impl Cursor {
     /// Chooses what comes next, at most `most` things, and reads it. None: nothing is owed beyond what was sent.
     ///
     /// # Errors
-    /// A status when the hub fails to read.
+    /// A status when the hub stops or its ledger fails.
     pub(super) async fn next(&mut self, hub: &Hub, most: u32) -> Result<Vec<Delivery>, Status> {
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(FRAME_DELIVERIES_MAX);
         loop {
@@ -98,15 +99,17 @@ impl Cursor {
             if replayed {
                 self.places.replay = None;
             }
-            if chosen.is_empty() {
-                // Whatever is owed from now on stands at or after this.
+            if !chosen.iter().any(|one| one.why == Why::Urgent) {
+                // Whatever urgent is owed from now on stands at or after this.
                 self.places.urgent = decided;
+            }
+            if chosen.is_empty() {
                 self.places.other = decided;
                 return Ok(Vec::new());
             }
             let wanted: Vec<_> = chosen.iter().filter(|one| self.wants(one)).map(Chosen::index).collect();
-            let items = hub.items(wanted).await?;
-            let deliveries = self.take(chosen, items, hub.clock.now());
+            let found = hub.items(wanted).await?;
+            let deliveries = self.take(chosen, found, hub.clock.now());
             if !deliveries.is_empty() {
                 return Ok(deliveries);
             }
@@ -122,7 +125,7 @@ impl Cursor {
             let view = hub.door.view.clone();
             hub.reads.run(move || places.choose(&view, most)).await.map_err(|_| stopping_status())?
         };
-        chosen.map_err(|error| read_fault(&error))
+        chosen.map_err(|error| hub.ledger_fault(error))
     }
 
     fn wants(&self, chosen: &Chosen) -> bool {
@@ -132,20 +135,23 @@ impl Cursor {
         }
     }
 
-    /// Takes as many as fit into a frame, and moves on past them and past those of other streams.
-    fn take(&mut self, chosen: Vec<Chosen>, items: Vec<Item>, now: UnixMicros) -> Vec<Delivery> {
+    /// Takes as many as fit into a frame, and moves on past them, past those of other streams and past those that cannot
+    /// be read: they stay owed, and hold up nothing else.
+    fn take(&mut self, chosen: Vec<Chosen>, found: Vec<Option<Item>>, now: UnixMicros) -> Vec<Delivery> {
         let mut bytes = 0;
-        let mut deliveries = Vec::with_capacity(items.len());
-        let mut items = items.into_iter();
+        let mut deliveries = Vec::with_capacity(found.len());
+        let mut found = found.into_iter();
         for one in chosen {
-            if self.wants(&one)
-                && let Some(item) = items.next()
-            {
-                bytes += item.statement.len() + item.payload.as_ref().map_or(0, bytes::Bytes::len);
-                if bytes > FRAME_BYTES_MAX && !deliveries.is_empty() {
-                    break;
+            if self.wants(&one) {
+                // What was not looked for any more comes in the next frame.
+                let Some(item) = found.next() else { break };
+                if let Some(item) = item {
+                    bytes += item.bytes();
+                    if bytes > FRAME_BYTES_MAX && !deliveries.is_empty() {
+                        break;
+                    }
+                    deliveries.push(delivery(&one, item, now));
                 }
-                deliveries.push(delivery(&one, item, now));
             }
             self.places.pass(&one);
         }
@@ -157,17 +163,18 @@ impl Places {
     /// Chooses what comes next; `true` when the replay is over.
     fn choose(&self, view: &View, most: usize) -> Result<(Vec<Chosen>, bool), LedgerError> {
         let mut chosen = owed(view, self.office, Lane::Urgent, self.urgent, most)?;
+        let left = most - chosen.len();
         let mut over = false;
         if let Some(range) = self.replay
-            && chosen.len() < most
+            && left > 0
         {
-            let rows = replayed(view, self.office, range, most - chosen.len())?;
+            let rows = replayed(view, self.office, range, left)?;
             over = rows.is_empty();
             chosen.extend(rows.into_iter().map(|row| Chosen { owed: Owed::Message(row), why: Why::Replay }));
         }
         // What is replayed comes before what is not urgent, so that it stays in the order of the journal.
-        if (over || self.replay.is_none()) && chosen.len() < most {
-            chosen.extend(owed(view, self.office, Lane::Other, self.other, most - chosen.len())?);
+        if (over || self.replay.is_none()) && left > 0 {
+            chosen.extend(owed(view, self.office, Lane::Other, self.other, left)?);
         }
         Ok((chosen, over))
     }

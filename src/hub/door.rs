@@ -3,8 +3,9 @@
 //! Owns every check that needs no place in the order. What it lets through is decided again, from journaled facts
 //! alone, by the ledger. Every refusal that leaves the hub goes through here, so each is counted.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -41,6 +42,13 @@ pub(super) enum Publish {
     New(Submitted),
 }
 
+/// A place among the streams.
+#[derive(Debug)]
+pub(super) struct StreamPlace {
+    _own: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}
+
 /// The door.
 pub(super) struct Door {
     /// What the ledger knows.
@@ -50,7 +58,10 @@ pub(super) struct Door {
     limits: Limits,
     clock: Arc<dyn Clock>,
     publishes: Rates<OfficeNumber>,
+    receipts: Rates<OfficeNumber>,
     streams: Arc<Semaphore>,
+    /// The places of each office and auditor: as many as are enrolled.
+    streams_of: Mutex<HashMap<String, Arc<Semaphore>>>,
     /// The disk is down to its reserve.
     pub disk_low: AtomicBool,
     /// The hub is stopping.
@@ -61,9 +72,11 @@ impl Door {
     /// Hangs the door.
     pub(super) fn new(view: View, refusals: Refusals, limits: Limits, clock: Arc<dyn Clock>) -> Self {
         let publishes = Rates::new(limits.publishes_per_s, limits.publishes_burst);
+        let receipts = Rates::new(limits.receipts_per_s, limits.receipts_per_s.saturating_mul(2));
         let streams = Arc::new(Semaphore::new(limits.streams_max));
+        let streams_of = Mutex::default();
         let (disk_low, stopping) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { view, refusals, limits, clock, publishes, streams, disk_low, stopping }
+        Self { view, refusals, limits, clock, publishes, receipts, streams, streams_of, disk_low, stopping }
     }
 
     /// Lets in whoever makes a call: an enrolled identity.
@@ -92,18 +105,27 @@ impl Door {
         status::refused(refusal)
     }
 
-    /// Gives a place for a stream, held as long as the permit.
+    /// Gives a place for a caller's stream, held until it is dropped.
     ///
     /// # Errors
     /// [`Reason::Stopping`], [`Reason::ConnectionsExceeded`].
-    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    pub(super) fn stream(&self, caller: &Identity) -> Result<StreamPlace, Refusal> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(submit::stopping());
         }
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
-            let message = format!("{} streams are open, as many as this hub takes", self.limits.streams_max);
+        let full = |whose: &str, most: usize| {
+            let message = format!("{most} streams are open, as many as this hub takes {whose}");
             Refusal::new(Reason::ConnectionsExceeded, message).retry_after_ms(STREAMS_RETRY_MS)
-        })
+        };
+        let own_max = self.limits.streams_per_office_max;
+        let own = {
+            let mut owns = self.streams_of.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(owns.entry(account(caller)).or_insert_with(|| Arc::new(Semaphore::new(own_max))))
+        };
+        let own = own.try_acquire_owned().map_err(|_| full("of one office", own_max))?;
+        let place = Arc::clone(&self.streams).try_acquire_owned();
+        let place = place.map_err(|_| full("in all", self.limits.streams_max))?;
+        Ok(StreamPlace { _own: own, _place: place })
     }
 
     /// The largest credit.
@@ -132,15 +154,19 @@ impl Door {
     /// [`Reason::DiskReserve`], [`Reason::Stopping`].
     pub(super) fn publish(&self, caller: &Identity, request: PublishRequest) -> Result<Publish, Refusal> {
         let envelope = convert::envelope(&request.envelope)?;
-        self.bounds(&envelope, request.payload.len())?;
-        envelope.check_payload(request.payload.len(), &sha256(&request.payload))?;
-        let permit = self.view.policy().permit_publish(caller, &envelope)?;
         let digest = sha256(&request.envelope);
-        match self.view.known(permit.sender, envelope.message_id) {
-            Ok(Some(known)) if known.digest == digest => return Ok(Publish::Known(first_answer(&known))),
-            // Other bytes under the same id, or a ledger that cannot tell: the ledger decides it, in its place.
-            Ok(_) | Err(_) => {}
+        let payload_digest = sha256(&request.payload);
+        // What was accepted once gets its first answer, whatever bounds and rights have become since.
+        if let Some(known) = self.known(caller, &envelope) {
+            envelope.check_payload(request.payload.len(), &payload_digest)?;
+            if known.digest == digest {
+                return Ok(Publish::Known(first_answer(&known)));
+            }
+            return Err(envelope.message_id.reused(known.index));
         }
+        self.bounds(&envelope, request.payload.len())?;
+        envelope.check_payload(request.payload.len(), &payload_digest)?;
+        let permit = self.view.policy().permit_publish(caller, &envelope)?;
         self.may_write(permit.sender)?;
         let proposal = Proposal {
             kind: EntryKind::Publish,
@@ -152,6 +178,14 @@ impl Door {
             proposal,
             statement: Statement::Publish { envelope: Box::new(envelope), digest },
         }))
+    }
+
+    /// What the ledger knows of a message of the caller's own. A ledger that cannot tell says nothing here: the message is
+    /// decided in its place.
+    fn known(&self, caller: &Identity, envelope: &Envelope) -> Option<Known> {
+        let Identity::Desk(desk) = caller else { return None };
+        let office = self.view.policy().number(&desk.office).filter(|_| envelope.sender == *desk)?;
+        self.view.known(office, envelope.message_id).ok().flatten()
     }
 
     fn bounds(&self, envelope: &Envelope, payload_bytes: usize) -> Result<(), Refusal> {
@@ -179,7 +213,7 @@ impl Door {
                 "the hub's disk is down to its reserve, which is kept for receipts: tell its operator";
             return Err(Refusal::new(Reason::DiskReserve, message).retry_after_ms(RESERVE_RETRY_MS));
         }
-        self.publishes.take(office, 1, self.clock.monotonic_us()).map_err(|retry_after_ms| {
+        self.publishes.take(office, self.clock.monotonic_us()).map_err(|retry_after_ms| {
             let message = format!(
                 "the office publishes more than {} messages a second: hand in the same bytes again later",
                 self.limits.publishes_per_s
@@ -191,10 +225,15 @@ impl Door {
     /// Checks a receipt.
     ///
     /// # Errors
-    /// Any refusal of form or policy.
+    /// Any refusal of form or policy, [`Reason::RateExceeded`].
     pub(super) fn receipt(&self, caller: &Identity, bytes: Bytes) -> Result<Submitted, Refusal> {
         let receipt = convert::receipt(&bytes)?;
-        self.view.policy().permit_receipt(caller, &receipt.desk)?;
+        let office = self.view.policy().permit_receipt(caller, &receipt.desk)?;
+        self.receipts.take(office, self.clock.monotonic_us()).map_err(|retry_after_ms| {
+            let message =
+                format!("the office states more than {} receipts a second", self.limits.receipts_per_s);
+            Refusal::new(Reason::RateExceeded, message).retry_after_ms(retry_after_ms)
+        })?;
         let proposal = Proposal {
             kind: EntryKind::Receipt,
             identity: caller.to_string(),
@@ -202,6 +241,14 @@ impl Door {
             payload: None,
         };
         Ok(Submitted { proposal, statement: Statement::Receipt(Box::new(receipt)) })
+    }
+}
+
+/// Under which all desks of an office are counted as one.
+pub(super) fn account(identity: &Identity) -> String {
+    match identity {
+        Identity::Desk(desk) => format!("urn:resguardo:office:{}", desk.office),
+        other => other.to_string(),
     }
 }
 

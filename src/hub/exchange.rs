@@ -21,8 +21,10 @@ use crate::wire::status;
 
 /// Messages in one frame of a publishing stream at most.
 pub(super) const FRAME_MESSAGES_MAX: usize = 256;
-/// Frames on their way down to one caller: the next is made while one is sent.
+/// Frames of answers or rows on their way down to one caller: the next is made while one is sent.
 pub(super) const FRAMES_DOWN_MAX: usize = 4;
+/// Frames of deliveries on their way down: one, so that what becomes urgent waits behind no more.
+const DELIVERIES_DOWN_MAX: usize = 1;
 
 /// The service.
 #[derive(Clone)]
@@ -65,24 +67,31 @@ impl ExchangeService for Exchange {
         let place = self
             .hub
             .door
-            .stream()
+            .stream(&caller)
             .map_err(|refusal| self.hub.door.refuse(&caller, "PublishStream", &refusal))?;
         let (down, frames) = mpsc::channel(FRAMES_DOWN_MAX);
         let (answers, waiting) = mpsc::channel(FRAMES_WAITING_MAX);
         let (hub, up) = (Arc::clone(&self.hub), request.into_inner());
         let refused = down.clone();
+        let frame = |results| PublishStreamResponse { results };
+        let answering =
+            self.hub.tasks.spawn("publish-answers", Box::pin(answers::send(waiting, down, frame)));
         self.hub.tasks.spawn(
             "publish-stream",
             Box::pin(async move {
                 let _place = place;
-                if let Err(status) = take_frames(&hub, &caller, up, answers).await {
+                let taken = tokio::select! {
+                    () = hub.stop.cancelled() => Err(stopping_status()),
+                    taken = take_frames(&hub, &caller, up, answers) => taken,
+                };
+                // What was handed in is answered before the stream ends.
+                let _ = answering.await;
+                if let Err(status) = taken {
                     // Who reads may have gone.
                     let _ = refused.send(Err(status)).await;
                 }
             }),
         );
-        let frame = |results| PublishStreamResponse { results };
-        self.hub.tasks.spawn("publish-answers", Box::pin(answers::send(waiting, down, frame)));
         Ok(Response::new(ReceiverStream::new(frames)))
     }
 
@@ -93,9 +102,12 @@ impl ExchangeService for Exchange {
         request: Request<Streaming<SubscribeRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let caller = self.hub.door.admit(&request)?;
-        let place =
-            self.hub.door.stream().map_err(|refusal| self.hub.door.refuse(&caller, "Subscribe", &refusal))?;
-        let (down, frames) = mpsc::channel(FRAMES_DOWN_MAX);
+        let place = self
+            .hub
+            .door
+            .stream(&caller)
+            .map_err(|refusal| self.hub.door.refuse(&caller, "Subscribe", &refusal))?;
+        let (down, frames) = mpsc::channel(DELIVERIES_DOWN_MAX);
         let (hub, up) = (Arc::clone(&self.hub), request.into_inner());
         self.hub.tasks.spawn(
             "subscription",
@@ -108,7 +120,7 @@ impl ExchangeService for Exchange {
     }
 }
 
-/// Takes frames up until the caller ends the stream or the hub stops.
+/// Takes frames up until the caller ends the stream.
 async fn take_frames(
     hub: &Hub,
     caller: &Identity,
@@ -116,11 +128,7 @@ async fn take_frames(
     answers: mpsc::Sender<Answers<PublishResult>>,
 ) -> Result<(), Status> {
     loop {
-        let frame = tokio::select! {
-            () = hub.stop.cancelled() => return Err(stopping_status()),
-            frame = up.message() => frame?,
-        };
-        let Some(frame) = frame else { return Ok(()) };
+        let Some(frame) = up.message().await? else { return Ok(()) };
         let count = frame.messages.len();
         if !(1..=FRAME_MESSAGES_MAX).contains(&count) {
             let message = format!("a frame holds 1 to {FRAME_MESSAGES_MAX} messages; this holds {count}");

@@ -28,7 +28,8 @@ pub(super) struct Item {
 }
 
 impl Item {
-    fn bytes(&self) -> usize {
+    /// What it weighs, in bytes.
+    pub(super) fn bytes(&self) -> usize {
         // The constant stands for the item itself and its handles.
         self.statement.len() + self.payload.as_ref().map_or(0, Bytes::len) + 128
     }

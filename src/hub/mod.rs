@@ -28,18 +28,20 @@ pub mod verify;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use self::door::Door;
 use self::lane::Lane;
 use self::live::{Item, Live};
+use self::rows::ReadError;
 use self::submit::Submitter;
 use crate::host::clock::Clock;
 use crate::host::disk::Disk;
 use crate::host::tasks::Tasks;
-use crate::journal::{JournalError, Reader};
+use crate::journal::Reader;
+use crate::ledger::LedgerError;
 use crate::model::entry::Payload;
 use crate::model::id::Index;
 use crate::wire::status;
@@ -52,8 +54,10 @@ pub struct Hub {
     submitter: Submitter,
     /// What goes on now.
     live: Arc<Live>,
-    /// Where reads of disk and ledger wait.
+    /// Where reads wait that somebody's delivery waits for.
     reads: Lane,
+    /// Where listings wait.
+    audits: Lane,
     /// The journal, for reading.
     journal: Reader,
     /// Files.
@@ -64,6 +68,8 @@ pub struct Hub {
     clock: Arc<dyn Clock>,
     /// The index up to which the ledger's rows are in its store.
     written: watch::Receiver<Index>,
+    /// Where a ledger that cannot be read is told.
+    faults: mpsc::Sender<LedgerError>,
     /// Cancelled when the hub begins to stop.
     stop: CancellationToken,
 }
@@ -76,30 +82,65 @@ impl Hub {
         written.wait_for(|written| *written >= decided).await.map(|_| ()).map_err(|_| stopping_status())
     }
 
-    /// Reads messages and notices, from memory or from the journal; in the order of `indexes`.
-    async fn items(&self, indexes: Vec<Index>) -> Result<Vec<Item>, Status> {
+    /// Reads messages and notices, from memory or from the journal, in the order of `indexes`; `None` for one that cannot
+    /// be read. It may give fewer than were asked for, when they fill a frame.
+    async fn items(&self, indexes: Vec<Index>) -> Result<Vec<Option<Item>>, Status> {
         let found = self.live.find(&indexes);
-        let missing: Vec<Index> =
-            indexes.iter().zip(&found).filter(|(_, item)| item.is_none()).map(|(index, _)| *index).collect();
-        if missing.is_empty() {
-            return Ok(found.into_iter().flatten().collect());
+        if found.iter().all(Option::is_some) {
+            return Ok(found);
         }
         let journal = self.journal.clone();
-        let read = move || missing.into_iter().map(|at| read_item(&journal, at)).collect();
-        let read: Result<Vec<Item>, JournalError> =
-            self.reads.run(read).await.map_err(|_| stopping_status())?;
-        let mut read = read.map_err(|error| read_fault(&error))?.into_iter();
-        Ok(found.into_iter().filter_map(|item| item.or_else(|| read.next())).collect())
+        let read = move || {
+            let mut bytes = 0;
+            let mut items = Vec::with_capacity(indexes.len());
+            for (item, index) in found.into_iter().zip(indexes) {
+                if bytes > delivery::FRAME_BYTES_MAX {
+                    break;
+                }
+                let item = item.or_else(|| read_item(&journal, index));
+                bytes += item.as_ref().map_or(0, Item::bytes);
+                items.push(item);
+            }
+            items
+        };
+        self.reads.run(read).await.map_err(|_| stopping_status())
+    }
+
+    /// The status of a ledger that failed: the hub ends, and a restart builds the ledger anew.
+    fn ledger_fault(&self, error: LedgerError) -> Status {
+        let status = read_fault(&error);
+        // The first fault ends the hub; a second changes nothing.
+        let _ = self.faults.try_send(error);
+        status
+    }
+
+    /// The status of a page that could not be read.
+    fn page_fault(&self, error: ReadError) -> Status {
+        match error {
+            ReadError::Ledger(error) => self.ledger_fault(error),
+            ReadError::Journal(error) => read_fault(&error),
+        }
     }
 }
 
-fn read_item(journal: &Reader, index: Index) -> Result<Item, JournalError> {
-    let entry = journal.entry(index)?.expect("the ledger was given this entry from the same journal");
+/// Reads what is owed. What cannot be read is told, loudly: somebody is waiting for it.
+fn read_item(journal: &Reader, index: Index) -> Option<Item> {
+    let entry = match journal.entry(index) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => {
+            tracing::error!(%index, "the journal has no entry of a message that is owed");
+            return None;
+        }
+        Err(error) => {
+            tracing::error!(%index, %error, "a message that is owed cannot be read, and is not delivered");
+            return None;
+        }
+    };
     let payload = match entry.payload {
         Payload::Kept(bytes) => Some(bytes),
         Payload::None | Payload::Erased => None,
     };
-    Ok(Item { index, time: entry.time, statement: entry.statement, payload })
+    Some(Item { index, time: entry.time, statement: entry.statement, payload })
 }
 
 /// The status that ends a stream of a stopping hub.

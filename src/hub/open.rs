@@ -15,7 +15,7 @@ use super::run::Host;
 use super::sequence::HUB_NUMBER;
 use crate::journal::{self, JournalError, Options, Reader, Recovery, Writer};
 use crate::ledger::store::Store;
-use crate::ledger::store_sled::{SetAside, SledOptions, SledStore};
+use crate::ledger::store::sled::{SetAside, SledOptions, SledStore};
 use crate::ledger::view::View;
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::model::entry::{Batch, BatchName, EntryKind, Mark, Proposal};
@@ -185,6 +185,19 @@ pub fn rebuild(
 ) -> Result<Opened, OpenError> {
     let shelf = Shelf::of(host, home.ledger(), config);
     let store = shelf.store(news)?;
+    // Once the rows are aside, nothing tells a torn tail of the journal from one that was confirmed and is lost.
+    let confirmed = ledger::stands_at(&store).ok().flatten();
+    let looked = journal::open(
+        host.disk.clone(),
+        host.tasks.as_ref(),
+        &home.journal(),
+        options(config),
+        confirmed.as_ref(),
+    );
+    match looked {
+        Err(JournalError::OtherJournal { .. }) => {}
+        looked => drop(looked?),
+    }
     store.distrust("an operator had it built anew").map_err(LedgerError::from)?;
     store.close().map_err(LedgerError::from)?;
     drop(store);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::door::account;
 use super::rates::Rates;
 use super::submit::{Submitted, Submitter};
 use crate::host::clock::Clock;
@@ -55,13 +56,8 @@ impl Refusals {
 
     /// Takes a refusal of somebody enrolled.
     pub(super) fn known(&self, identity: &Identity, call: &str, refusal: &Refusal) {
-        // All desks of an office share one rate.
-        let key = match identity {
-            Identity::Desk(desk) => format!("urn:resguardo:office:{}", desk.office),
-            other => other.to_string(),
-        };
-        if self.entries.take(key, 1, self.clock.monotonic_us()).is_err()
-            || !self.write(identity, call, refusal)
+        let key = account(identity);
+        if self.entries.take(key, self.clock.monotonic_us()).is_err() || !self.write(identity, call, refusal)
         {
             self.count(format!("BEYOND_RATE_{}", refusal.reason));
             return;
@@ -72,7 +68,7 @@ impl Refusals {
     /// Takes a refusal of somebody who is not enrolled.
     pub(super) fn stranger(&self, reason: &str, peer: Option<SocketAddr>, said: &str) {
         self.count(format!("STRANGER_{reason}"));
-        if self.strangers.take((), 1, self.clock.monotonic_us()).is_ok() {
+        if self.strangers.take((), self.clock.monotonic_us()).is_ok() {
             let peer = peer.map_or_else(|| "unknown".into(), |peer| peer.to_string());
             tracing::warn!(peer, reason, "stranger refused: {said}");
         }

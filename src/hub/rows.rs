@@ -24,10 +24,12 @@ use crate::wire::convert;
 use crate::wire::proto::{self, DescribeMessageResponse, EntryRow};
 
 /// Entries read for one page at most: a caller that may see few of them still gets on.
-const ENTRIES_PER_PAGE_MAX: usize = 4_096;
+const ENTRIES_PER_PAGE_MAX: usize = 512;
 
+/// Bytes of statements in one page: a quarter of what gRPC takes by default.
+const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Receipts told of one message at most: its offices' stages, and far more repetitions than anybody makes in good faith.
-const HISTORY_RECEIPTS_MAX: usize = 4_096;
+const HISTORY_RECEIPTS_MAX: usize = 1_024;
 
 /// Why a page could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -60,16 +62,7 @@ pub(super) fn receipt(view: &View, row: &ReceiptRow) -> Result<proto::ReceiptRow
             messages.push(convert::message_ref(&MessageRef { index: *index, message_id: found.message_id }));
         }
     }
-    let stage = StageRow {
-        stage: row.stage,
-        receipt: row.index,
-        desk: row.desk.clone(),
-        recorded: row.recorded,
-        at: row.at,
-        action: row.action,
-        reason: row.reason.clone(),
-    };
-    Ok(proto::ReceiptRow { stage: Some(stage_row(stage)), messages, news: row.news })
+    Ok(proto::ReceiptRow { stage: Some(stage_row(stage_of(row))), messages, news: row.news })
 }
 
 /// Tells one message's history; inside, the refusal of one that is not there or not for the caller to see.
@@ -105,9 +98,14 @@ pub(super) fn history(
         && receipts.len() < HISTORY_RECEIPTS_MAX
     {
         let page = view.receipts_about(permit, row, from, HISTORY_RECEIPTS_MAX - receipts.len())?;
-        for row in &page.rows {
-            receipts.push(receipt(view, row)?);
-        }
+        receipts.extend(page.rows.iter().map(|one| proto::ReceiptRow {
+            stage: Some(stage_row(stage_of(one))),
+            messages: vec![convert::message_ref(&MessageRef {
+                index: row.index,
+                message_id: row.message_id,
+            })],
+            news: one.news.min(1),
+        }));
         next = page.next;
     }
     Ok(Ok(DescribeMessageResponse {
@@ -132,9 +130,9 @@ pub(super) fn entries(
     let policy = view.policy();
     let mut cursor = journal.from(from);
     let mut rows = Vec::new();
-    let mut next = from;
+    let (mut next, mut bytes) = (from, 0);
     for _ in 0..ENTRIES_PER_PAGE_MAX {
-        if next >= until || rows.len() == rows_max {
+        if next >= until || rows.len() == rows_max || bytes >= PAGE_BYTES_MAX {
             break;
         }
         let Some(entry) = cursor.next()? else { break };
@@ -142,6 +140,7 @@ pub(super) fn entries(
         let office = office_of(&policy, &entry.identity);
         let wanted = selection.office.is_none_or(|wanted| office == Some(wanted));
         if wanted && (covers(selection.permit, office) || concerns(view, selection.permit, &entry)?) {
+            bytes += entry.statement.len();
             rows.push(entry_row(entry));
         }
     }
@@ -200,6 +199,18 @@ fn message(row: &Arc<MessageRow>) -> proto::MessageRow {
         status: row.status as i32,
         msg_type: row.msg_type as i32,
         expires_unix_us: row.expires.map(|at| at.0),
+    }
+}
+
+fn stage_of(row: &ReceiptRow) -> StageRow {
+    StageRow {
+        stage: row.stage,
+        receipt: row.index,
+        desk: row.desk.clone(),
+        recorded: row.recorded,
+        at: row.at,
+        action: row.action,
+        reason: row.reason.clone(),
     }
 }
 

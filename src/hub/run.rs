@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -31,7 +32,7 @@ use crate::host::disk::Disk;
 use crate::host::random::Random;
 use crate::host::tasks::{SendFuture, Task, TaskError, Tasks};
 use crate::journal::Space;
-use crate::ledger::{self, Staged};
+use crate::ledger::{self, LedgerError, Staged};
 use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::order::Order as _;
@@ -92,6 +93,9 @@ pub enum RunError {
     /// The journal or the ledger failed while it ran.
     #[error("{0}; nothing was acknowledged that is not in the journal: mend the cause and start again")]
     Sequence(#[from] SequenceError),
+    /// A part of it ended that goes on as long as the hub.
+    #[error("the hub's {0} ended: nothing more is acknowledged; start again to go on")]
+    Part(&'static str),
     /// A part of it panicked.
     #[error("{0}: nothing more is acknowledged; start again to go on")]
     Task(#[from] TaskError),
@@ -116,35 +120,66 @@ pub async fn run(
     let socket = TcpListener::bind(config.listen).await;
     let socket = socket.map_err(|error| RunError::Listen { address: config.listen, error })?;
     let address = socket.local_addr().map_err(|error| RunError::Listen { address: config.listen, error })?;
-    let Parts { hub, sequence, rows, drain, space } = start(host, &config, opened)?;
+    let Parts { hub, sequence, rows, reads, audits, mut faults, drain, space } =
+        start(host, &config, opened)?;
     watch_over(&hub, &home, &config, space);
     let end = CancellationToken::new();
     let server = serve::serve(&hub, socket, tls, &config.limits, end.clone());
     ready(address);
-    let mut sequence = std::pin::pin!(sequence.ended());
-    let failed = tokio::select! {
-        () = stop => None,
-        ended = &mut sequence => Some(ended),
-    };
+    let (mut sequence, mut rows) = (pin!(sequence.ended()), pin!(rows.ended()));
+    let (mut server, mut ended) = (pin!(server), Ended::default());
+    tokio::select! {
+        () = stop => {}
+        sequence = &mut sequence => ended.sequence = Some(sequence),
+        rows = &mut rows => ended.rows = Some(rows),
+        server = &mut server => ended.part = Some(server.map_err(RunError::from).and(Err(RunError::Part("server")))),
+        reads = reads => ended.part = Some(reads.map_err(RunError::from).and(Err(RunError::Part("reads")))),
+        audits = audits => ended.part = Some(audits.map_err(RunError::from).and(Err(RunError::Part("audits")))),
+        Some(fault) = faults.recv() => ended.part = Some(Err(SequenceError::Ledger(fault).into())),
+    }
+    ended.tell();
     hub.door.stopping.store(true, Ordering::Release);
     hub.stop.cancel();
     let grace = Duration::from_millis(config.limits.grace_ms);
-    if tokio::time::timeout(grace, server).await.is_err() {
+    if ended.part.is_none() && tokio::time::timeout(grace, server).await.is_err() {
         tracing::warn!(
             grace_ms = config.limits.grace_ms,
             "connections outlive the grace period: they are cut"
         );
     }
     end.cancel();
+    hub.door.refusals.sum_up();
     drain.cancel();
-    let ended = match failed {
+    let sequence = match ended.sequence {
         Some(ended) => ended,
         None => sequence.await,
     };
-    // Why the rows ended says more than that the sequence could not hand on any.
-    rows.ended().await.and(ended)?;
+    let rows = match ended.rows {
+        Some(ended) => ended,
+        None => rows.await,
+    };
     drop(lock);
-    Ok(())
+    // Why a part or the rows ended says more than that the sequence could not go on.
+    ended.part.unwrap_or(Ok(())).and(rows).and(sequence)
+}
+
+/// What ended before the hub was asked to stop.
+#[derive(Default)]
+struct Ended {
+    sequence: Option<Result<(), RunError>>,
+    rows: Option<Result<(), RunError>>,
+    part: Option<Result<(), RunError>>,
+}
+
+impl Ended {
+    /// Says at once why the hub ends: the rest of the stop may take a while.
+    fn tell(&self) {
+        for error in
+            [&self.part, &self.rows, &self.sequence].into_iter().flatten().filter_map(|it| it.as_ref().err())
+        {
+            tracing::error!(%error, "the hub ends");
+        }
+    }
 }
 
 fn credentials(home: &Home) -> Result<Credentials, TlsError> {
@@ -198,6 +233,9 @@ struct Parts {
     hub: Arc<Hub>,
     sequence: Dedicated,
     rows: Dedicated,
+    reads: Task,
+    audits: Task,
+    faults: mpsc::Receiver<LedgerError>,
     drain: CancellationToken,
     space: Space,
 }
@@ -226,8 +264,10 @@ fn start(host: &Host, config: &Config, opened: Opened) -> Result<Parts, RunError
     let tasks = host.tasks.as_ref();
     let sequence = Dedicated::start(tasks, "sequence", move || sequence.run())?;
     let rows = Dedicated::start(tasks, "ledger-rows", move || write_rows(rows, waiting, tell_written))?;
-    let (reads, _) =
-        Lane::start(tasks, "reads").map_err(|error| RunError::Thread { name: "reads", error })?;
+    let lane = |name| Lane::start(tasks, name).map_err(|error| RunError::Thread { name, error });
+    let (reads, reads_task) = lane("reads")?;
+    let (audits, audits_task) = lane("audits")?;
+    let (tell_fault, faults) = mpsc::channel(1);
     let identity = Identity::Hub(config.name.clone());
     let refusals = Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity);
     let door = Door::new(view, refusals, config.limits.clone(), Arc::clone(&host.clock));
@@ -236,6 +276,8 @@ fn start(host: &Host, config: &Config, opened: Opened) -> Result<Parts, RunError
         submitter,
         live,
         reads,
+        audits,
+        faults: tell_fault,
         journal: reader,
         disk: Arc::clone(&host.disk),
         tasks: Arc::clone(&host.tasks),
@@ -243,7 +285,8 @@ fn start(host: &Host, config: &Config, opened: Opened) -> Result<Parts, RunError
         written,
         stop: CancellationToken::new(),
     });
-    Ok(Parts { hub, sequence, rows, drain, space })
+    let (reads, audits) = (reads_task, audits_task);
+    Ok(Parts { hub, sequence, rows, reads, audits, faults, drain, space })
 }
 
 /// Writes the ledger's rows, those of several batches at once when they wait, and closes the ledger at the end.
@@ -267,7 +310,9 @@ fn watch_over(hub: &Arc<Hub>, home: &Home, config: &Config, space: Space) {
     let reserve_bytes = config.limits.disk_reserve_bytes;
     let look = move || {
         let free = disk.free_bytes(&dir);
-        let low = free.as_ref().is_ok_and(|free| *free < reserve_bytes) || space.shortage().is_some();
+        // A disk that cannot say is taken for full.
+        let enough = free.as_ref().is_ok_and(|free| *free >= reserve_bytes);
+        let low = !enough || space.shortage().is_some();
         if watched.door.disk_low.swap(low, Ordering::AcqRel) != low {
             tracing::warn!(
                 low,

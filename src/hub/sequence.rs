@@ -31,6 +31,8 @@ use crate::order::{Order, Tail as _, TailError};
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Submissions in one batch.
 const BATCH_SUBMISSIONS_MAX: usize = 1_024;
+/// Between two attempts at writing to a full disk.
+const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// Between two attempts at putting a batch in order.
 const ORDER_PAUSE: Duration = Duration::from_millis(10);
 /// This hub's number in the names of batches: with an order of its own there is no other.
@@ -127,7 +129,7 @@ impl<O: Order> Sequence<O> {
         }
         loop {
             let (position, next) = self.tail.next().await?;
-            let appended = self.journal.append(&next)?;
+            let appended = self.append(&next).await?;
             self.order.release(position.next());
             if next.name == name {
                 let decoded = appended.entries.iter().zip(statements);
@@ -139,6 +141,19 @@ impl<O: Order> Sequence<O> {
             let decoded: Vec<_> = appended.entries.iter().map(decode::entry).collect();
             let (_, staged) = self.decide(appended, &decoded)?;
             self.rows.send(staged).await.map_err(|_| SequenceError::RowsEnded)?;
+        }
+    }
+
+    /// Puts a batch on the disk. While there is no room for it nothing is taken or answered; reading goes on.
+    async fn append(&mut self, batch: &Batch) -> Result<Appended, JournalError> {
+        loop {
+            match self.journal.append(batch) {
+                Err(JournalError::Full { shortage }) if !self.drain.is_cancelled() => {
+                    tracing::error!(shortage, "nothing is taken until the disk has room for another segment");
+                    tokio::time::sleep(FULL_PAUSE).await;
+                }
+                appended => return appended,
+            }
         }
     }
 

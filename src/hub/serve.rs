@@ -6,14 +6,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::{Request, Status};
+use tonic_health::server::HealthReporter;
 
 use super::Hub;
 use super::audit::Audit;
@@ -27,14 +28,19 @@ use crate::wire::proto::audit_service_server::AuditServiceServer;
 use crate::wire::proto::directory_service_server::DirectoryServiceServer;
 use crate::wire::proto::exchange_service_server::ExchangeServiceServer;
 use crate::wire::stranger::{Observer, Stranger};
+use crate::wire::tls::ServerTls;
 
-/// Bytes that one caller's stream may have on the way to the hub unread: a frame of messages.
+/// Bytes that one caller's stream may have on the way to the hub unread.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-/// And all streams of its connection together; times the connections, the most that callers can make the hub hold.
+/// And all streams of its connection together. What gRPC puts together of one call comes on top: 4 MiB at most.
 const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// A caller that does not answer a ping within both is gone: below 30 s.
 const PING_EVERY: Duration = Duration::from_secs(18);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a call may take to come in and be answered: 256 KiB on a line of 9,600 bit/s are four minutes.
+const CALL_MAX: Duration = Duration::from_mins(10);
+/// Bytes of one request for an audit or the directory.
+const QUESTION_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of headers of one call.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
@@ -42,7 +48,7 @@ const HEADER_BYTES_MAX: u32 = 16 * 1024;
 pub(super) fn serve(
     hub: &Arc<Hub>,
     socket: TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: ServerTls,
     limits: &Limits,
     end: CancellationToken,
 ) -> Task {
@@ -69,6 +75,9 @@ pub(super) fn serve(
             health.set_serving::<ExchangeServiceServer<Exchange>>().await;
             health.set_serving::<AuditServiceServer<Audit>>().await;
             health.set_serving::<DirectoryServiceServer<Directory>>().await;
+            let exchange = ExchangeServiceServer::new(Exchange::new(Arc::clone(&serving)));
+            let audit = AuditServiceServer::new(Audit::new(Arc::clone(&serving)));
+            let directory = DirectoryServiceServer::new(Directory::new(Arc::clone(&serving)));
             let reflection = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -81,12 +90,20 @@ pub(super) fn serve(
                 .http2_keepalive_interval(Some(PING_EVERY))
                 .http2_keepalive_timeout(Some(PING_TIMEOUT))
                 .http2_max_header_list_size(HEADER_BYTES_MAX)
-                .add_service(ExchangeServiceServer::new(Exchange::new(Arc::clone(&serving))))
-                .add_service(AuditServiceServer::new(Audit::new(Arc::clone(&serving))))
-                .add_service(DirectoryServiceServer::new(Directory::new(Arc::clone(&serving))))
+                .timeout(CALL_MAX)
+                // Who is not let in is told so before a byte of the request is taken.
+                .add_service(InterceptedService::new(exchange, admit.clone()))
+                .add_service(InterceptedService::new(
+                    audit.max_decoding_message_size(QUESTION_BYTES_MAX),
+                    admit.clone(),
+                ))
+                .add_service(InterceptedService::new(
+                    directory.max_decoding_message_size(QUESTION_BYTES_MAX),
+                    admit.clone(),
+                ))
                 .add_service(InterceptedService::new(health_service, admit.clone()))
                 .add_service(InterceptedService::new(reflection, admit))
-                .serve_with_incoming_shutdown(incoming, serving.stop.clone().cancelled_owned())
+                .serve_with_incoming_shutdown(incoming, stopped(serving.stop.clone(), health))
                 .await;
             if let Err(error) = served {
                 tracing::error!(%error, "the server ended");
@@ -95,7 +112,20 @@ pub(super) fn serve(
     )
 }
 
-/// Lets enrolled identities through to services that are not the hub's own.
+/// Waits for the hub's stop, and lets go of those who watch its health.
+async fn stopped(stop: CancellationToken, mut health: HealthReporter) {
+    stop.cancelled().await;
+    for service in [
+        <ExchangeServiceServer<Exchange> as NamedService>::NAME,
+        <AuditServiceServer<Audit> as NamedService>::NAME,
+        <DirectoryServiceServer<Directory> as NamedService>::NAME,
+        "",
+    ] {
+        health.clear_service_status(service).await;
+    }
+}
+
+/// Lets enrolled identities through.
 #[derive(Clone)]
 struct Admit {
     hub: Arc<Hub>,

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tonic::{Status, Streaming};
@@ -22,6 +23,8 @@ use crate::wire::proto::{
 };
 use crate::wire::status;
 
+/// How long a subscription may wait for its `start`: several round trips of the worst line.
+const START_WAIT: Duration = Duration::from_secs(20);
 /// Receipts in one frame at most.
 const FRAME_RECEIPTS_MAX: usize = 256;
 
@@ -38,7 +41,13 @@ struct Credit {
 pub(super) async fn run(hub: Arc<Hub>, caller: Identity, mut up: Streaming<SubscribeRequest>, down: Down) {
     let begun = tokio::select! {
         () = hub.stop.cancelled() => Err(stopping_status()),
-        begun = begin(&hub, &caller, &mut up) => begun,
+        begun = tokio::time::timeout(START_WAIT, begin(&hub, &caller, &mut up)) => match begun {
+            Ok(begun) => begun,
+            Err(_) => {
+                let refusal = Refusal::new(Reason::FrameUnexpected, "no `start` came: a subscription begins with one");
+                Err(hub.door.refuse(&caller, "Subscribe", &refusal))
+            }
+        },
     };
     let (cursor, started) = match begun {
         Ok(begun) => begun,

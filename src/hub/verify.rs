@@ -1,11 +1,11 @@
 //! Checking a hub that is not running: every frame of the journal, and that the ledger says what the journal says.
 //!
 //! Owns the comparison. The ledger is built a second time beside the first, from the journal alone, and the two must
-//! have the same rows, byte for byte. Changes nothing but a torn tail of the journal and a ledger that is behind.
+//! have the same rows, byte for byte. Changes nothing but what every start changes: a torn tail of the journal is cut, a
+//! ledger that is behind is fed, one that cannot be used is built anew, and that is told as not whole.
 
-use std::io;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::home::{Home, HomeError};
@@ -13,8 +13,8 @@ use super::open::{self, News, OpenError};
 use super::run::Host;
 use crate::journal::{self, JournalError, Verified};
 use crate::ledger::LedgerError;
+use crate::ledger::store::sled::{self, SledOptions, SledStore};
 use crate::ledger::store::{Direction, Store, StoreError};
-use crate::ledger::store_sled::{SledOptions, SledStore};
 
 /// Rows compared at a time.
 const PAGE_ROWS: usize = 4_096;
@@ -59,14 +59,9 @@ pub enum VerifyError {
         /// What the journal gives.
         expected: String,
     },
-    /// The system.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
+    /// The ledger could not be used. It was built anew, and the new one is whole.
+    #[error("{0}: it was built anew from the journal, which is whole, and agrees with it now")]
+    LedgerSetAside(String),
 }
 
 /// Checks a hub. `news` hears of the opening, `progress` of the journal's entries checked so far.
@@ -82,11 +77,17 @@ pub fn verify(
     let home = Home::at(dir);
     let _lock = home.lock(host.disk.as_ref())?;
     let config = home.config(host.disk.as_ref())?;
-    let opened = open::open(host, &home, &config, news)?;
+    let mut aside = None;
+    let opened = open::open(host, &home, &config, &mut |one| {
+        if let News::LedgerSetAside(set_aside) = one {
+            aside = Some(set_aside.why.to_string());
+        }
+        news(one);
+    })?;
     let journal = journal::verify(&opened.reader, progress)?;
     let beside = dir.join("ledger.verify");
     // A leftover of a check that was cut short.
-    remove(&beside)?;
+    sled::remove(&beside)?;
     let (boot_id, cache_bytes) = (host.boot_id.clone(), config.ledger.cache_bytes);
     let options = SledOptions { dir: beside.clone(), boot_id, cache_bytes };
     let second: Arc<dyn Store> = Arc::new(SledStore::open(&options)?.store);
@@ -94,17 +95,9 @@ pub fn verify(
     let compared = compare(opened.store.as_ref(), second.as_ref());
     rows.close()?;
     opened.close()?;
-    remove(&beside)?;
-    Ok(Report { journal, ledger_rows: compared? })
-}
-
-fn remove(dir: &Path) -> Result<(), VerifyError> {
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(VerifyError::Io { path: dir.to_owned(), error })
-        }
-        _ => Ok(()),
-    }
+    sled::remove(&beside)?;
+    let ledger_rows = compared?;
+    aside.map_or(Ok(Report { journal, ledger_rows }), |why| Err(VerifyError::LedgerSetAside(why)))
 }
 
 type Row = (Vec<u8>, Vec<u8>);

@@ -12,13 +12,13 @@ use super::LedgerError;
 use super::entry::{Decoded, Outcome, Statement};
 use super::keys;
 use super::rows::{FactRow, MessageRow, ReceiptRow};
-use super::span::Places;
+use super::span::{Places, Span};
 use super::state::{Gathered, State, by_span};
 use crate::model::envelope::{CapMsgType, Envelope, MessageId};
 use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::model::policy::{Fact, OfficeNumber, Policy};
-use crate::model::receipt::{Receipt, Stage};
+use crate::model::receipt::{MessageRef, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
 
 /// An entry of which all is decided that policy alone decides.
@@ -160,7 +160,7 @@ impl Deciding<'_> {
             Prepared::Publish { office, envelope, digest, row } => {
                 self.publish(office, envelope, digest, row)
             }
-            Prepared::Receipt { entry, receipt, office } => Ok(self.receipt(entry, receipt, office)),
+            Prepared::Receipt { entry, receipt, office } => self.receipt(entry, receipt, office),
             Prepared::Done(outcome) => Ok(outcome),
         }
     }
@@ -179,7 +179,7 @@ impl Deciding<'_> {
             return Ok(if first.digest == *digest {
                 Outcome::Accepted { index: first.index, time: first.accepted, duplicate: true }
             } else {
-                Outcome::Refused(id_reused(id, first.index))
+                Outcome::Refused(id.reused(first.index))
             });
         }
         let row = match row {
@@ -212,10 +212,15 @@ impl Deciding<'_> {
         Some(Refusal::new(Reason::ReferenceForeign, message).of_field("references"))
     }
 
-    fn receipt(&mut self, entry: &Decoded, receipt: &Receipt, office: OfficeNumber) -> Outcome {
-        let senders = match self.senders_of_owed(receipt, office) {
+    fn receipt(
+        &mut self,
+        entry: &Decoded,
+        receipt: &Receipt,
+        office: OfficeNumber,
+    ) -> Result<Outcome, LedgerError> {
+        let senders = match self.senders_of_owed(receipt, office)? {
             Ok(senders) => senders,
-            Err(refusal) => return Outcome::Refused(refusal),
+            Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
         let mut named: Vec<_> = receipt.messages.iter().map(|it| it.index).collect();
         named.extend(&receipt.notices);
@@ -248,31 +253,29 @@ impl Deciding<'_> {
         self.additions.receipts.push(Arc::new(row_of(entry, receipt, office, news)));
         // The time of a first receipt is in its row: filled in by who can read it.
         let index = done.last_first.filter(|_| news == 0).unwrap_or(entry.index);
-        Outcome::Recorded { index, time: entry.time, news, about: about.into_iter().collect() }
+        Ok(Outcome::Recorded { index, time: entry.time, news, about: about.into_iter().collect() })
     }
 
     /// Checks that an office was owed all that a receipt names; gives the sender of each message.
-    fn senders_of_owed(&self, receipt: &Receipt, office: OfficeNumber) -> Result<Vec<OfficeNumber>, Refusal> {
-        let span_of = |index: Index| {
-            let (number, place) = Places::of(index);
-            self.state.span(self.gathered, (office, number)).map(|span| (span, place))
-        };
-        for notice in &receipt.notices {
-            if !span_of(*notice).is_some_and(|(span, place)| span.notices.contains(place)) {
-                let message = format!("the office was never owed a notice {notice}");
-                return Err(Refusal::new(Reason::NotOwed, message).of_field("notices"));
-            }
+    fn senders_of_owed(
+        &self,
+        receipt: &Receipt,
+        office: OfficeNumber,
+    ) -> Result<Result<Vec<OfficeNumber>, Refusal>, LedgerError> {
+        let span_of = |index| self.state.span(self.gathered, (office, Places::of(index).0));
+        if let Err(refusal) = all_owed(receipt, span_of) {
+            return Ok(Err(refusal));
         }
-        let senders = receipt.messages.iter().map(|named| {
-            let owed = span_of(named.index).is_some_and(|(span, place)| span.owed.contains(place));
-            let message = self.message(named.index).filter(|it| owed && it.message_id == named.message_id);
-            message.map(|it| it.sender_office).ok_or_else(|| {
-                let (id, index) = (named.message_id, named.index);
-                let message = format!("the office was never owed message {id} at index {index}");
-                Refusal::new(Reason::NotOwed, message).of_field("messages")
-            })
-        });
-        senders.collect()
+        let mut senders = Vec::with_capacity(receipt.messages.len());
+        for named in &receipt.messages {
+            // Owed, so accepted: a refusal here would be another answer than a replay gives.
+            let message = self.message(named.index).ok_or_else(|| missing(named.index))?;
+            if let Err(refusal) = same_message(named, message) {
+                return Ok(Err(refusal));
+            }
+            senders.push(message.sender_office);
+        }
+        Ok(Ok(senders))
     }
 
     fn index_of(&self, id: MessageId, office: OfficeNumber) -> Option<Index> {
@@ -296,6 +299,43 @@ impl Deciding<'_> {
     }
 }
 
+/// Checks that all that a receipt names was owed, by the spans of the office that states it.
+///
+/// # Errors
+/// [`Reason::NotOwed`].
+pub(super) fn all_owed<'a>(
+    receipt: &Receipt,
+    span_of: impl Fn(Index) -> Option<&'a Span>,
+) -> Result<(), Refusal> {
+    let owed = |index, places: fn(&Span) -> Places| {
+        span_of(index).is_some_and(|span| places(span).contains(Places::of(index).1))
+    };
+    if let Some(named) = receipt.messages.iter().find(|named| !owed(named.index, |span| span.owed)) {
+        return Err(not_owed(named));
+    }
+    match receipt.notices.iter().find(|notice| !owed(**notice, |span| span.notices)) {
+        None => Ok(()),
+        Some(notice) => {
+            let message = format!("the office was never owed a notice {notice}");
+            Err(Refusal::new(Reason::NotOwed, message).of_field("notices"))
+        }
+    }
+}
+
+/// Checks that a message is the one that is named: an index alone may be a guess, or of another journal.
+///
+/// # Errors
+/// [`Reason::NotOwed`].
+pub(super) fn same_message(named: &MessageRef, message: &MessageRow) -> Result<(), Refusal> {
+    if named.message_id == message.message_id { Ok(()) } else { Err(not_owed(named)) }
+}
+
+fn not_owed(named: &MessageRef) -> Refusal {
+    let (id, index) = (named.message_id, named.index);
+    let message = format!("the office was never owed message {id} at index {index}");
+    Refusal::new(Reason::NotOwed, message).of_field("messages")
+}
+
 fn row_of(entry: &Decoded, receipt: &Receipt, office: OfficeNumber, news: u32) -> ReceiptRow {
     ReceiptRow {
         index: entry.index,
@@ -310,13 +350,6 @@ fn row_of(entry: &Decoded, receipt: &Receipt, office: OfficeNumber, news: u32) -
         reason: receipt.reason.clone(),
         news,
     }
-}
-
-fn id_reused(id: MessageId, first: Index) -> Refusal {
-    let message = format!(
-        "the office used message id {id} for other bytes before, at index {first}: a new message needs a new id"
-    );
-    Refusal::new(Reason::IdReused, message).of_field("message_id")
 }
 
 fn missing(index: Index) -> LedgerError {

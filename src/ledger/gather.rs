@@ -18,15 +18,22 @@ use crate::model::id::Index;
 use crate::model::policy::OfficeNumber;
 use crate::model::receipt::Receipt;
 
-/// Reads what some entries need.
+/// Reads what some entries need, all of them before `next`.
 pub(super) fn gather(
     table: &Table,
     state: &State,
     additions: &Additions,
     entries: &[Prepared<'_>],
+    next: Index,
 ) -> Result<Gathered, LedgerError> {
-    let mut gathering =
-        Gathering { table, state, additions, messages: Reader::of(table), gathered: Gathered::default() };
+    let mut gathering = Gathering {
+        next,
+        table,
+        state,
+        additions,
+        messages: Reader::of(table),
+        gathered: Gathered::default(),
+    };
     for entry in entries {
         match entry {
             Prepared::Publish { office, envelope, .. } => gathering.for_publish(*office, envelope)?,
@@ -50,6 +57,7 @@ struct Gathering<'a> {
     additions: &'a Additions,
     messages: Reader<'a, MessageRow>,
     gathered: Gathered,
+    next: Index,
 }
 
 impl Gathering<'_> {
@@ -70,12 +78,16 @@ impl Gathering<'_> {
     }
 
     fn for_receipt(&mut self, office: OfficeNumber, receipt: &Receipt) -> Result<(), LedgerError> {
-        for named in &receipt.messages {
-            self.span(office, named.index)?;
-            self.message(named.index)?;
+        for index in receipt.messages.iter().map(|named| named.index).chain(receipt.notices.iter().copied()) {
+            self.span(office, index)?;
         }
-        for notice in &receipt.notices {
-            self.span(office, *notice)?;
+        // What was never owed is refused by the spans: the messages are not read for it.
+        let owed = receipt.messages.iter().filter(|named| {
+            let (number, place) = Places::of(named.index);
+            self.state.span(&self.gathered, (office, number)).is_some_and(|span| span.owed.contains(place))
+        });
+        for index in owed.map(|named| named.index).collect::<Vec<_>>() {
+            self.message(index)?;
         }
         Ok(())
     }
@@ -88,7 +100,7 @@ impl Gathering<'_> {
     }
 
     fn message(&mut self, index: Index) -> Result<(), LedgerError> {
-        let in_memory = self.state.recent(index).is_some()
+        let in_memory = self.state.stays_recent(index, self.next)
             || self.additions.messages.binary_search_by_key(&index, |it| it.index).is_ok()
             || self.gathered.messages.contains_key(&index);
         // Of what is to come there is no row yet.

@@ -81,7 +81,6 @@ impl Record for MessageRow {
 
     fn encode(&self, out: &mut Vec<u8>) {
         let bytes = MessageBytes {
-            index: self.index.0,
             message_id: self.message_id.as_bytes().to_vec(),
             accepted: self.accepted.0,
             sender_office: self.sender_office.0.into(),
@@ -99,11 +98,11 @@ impl Record for MessageRow {
         bytes.encode_raw(out);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
+    fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
         let it = MessageBytes::decode(bytes).map_err(|error| error.to_string())?;
         let message_id = MessageId::from_slice(&it.message_id).ok_or("no message id")?;
         Ok(Self {
-            index: Index(it.index),
+            index,
             message_id,
             accepted: UnixMicros(it.accepted),
             sender: Desk { office: name(&it.office)?, desk: name(&it.desk)? },
@@ -129,7 +128,6 @@ impl Record for ReceiptRow {
 
     fn encode(&self, out: &mut Vec<u8>) {
         let bytes = ReceiptBytes {
-            index: self.index.0,
             recorded: self.recorded.0,
             number: self.office.0.into(),
             office: self.desk.office.to_string(),
@@ -145,10 +143,10 @@ impl Record for ReceiptRow {
         bytes.encode_raw(out);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
+    fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
         let it = ReceiptBytes::decode(bytes).map_err(|error| error.to_string())?;
         Ok(Self {
-            index: Index(it.index),
+            index,
             recorded: UnixMicros(it.recorded),
             desk: Desk { office: name(&it.office)?, desk: name(&it.desk)? },
             office: office(it.number)?,
@@ -181,7 +179,7 @@ impl Record for FactRow {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let mut it = FactBytes { index: self.index.0, ..FactBytes::default() };
+        let mut it = FactBytes::default();
         let names = |set: &BTreeSet<Name>| set.iter().map(Name::to_string).collect();
         match &self.fact {
             Fact::Institution(name) => (it.kind, it.name) = (1, name.to_string()),
@@ -200,7 +198,7 @@ impl Record for FactRow {
         it.encode_raw(out);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
+    fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
         let it = FactBytes::decode(bytes).map_err(|error| error.to_string())?;
         let names = |list: &[String]| list.iter().map(|text| name(text)).collect::<Result<_, _>>();
         let its_name = name(&it.name)?;
@@ -216,85 +214,79 @@ impl Record for FactRow {
             5 => Fact::Headquarters(its_name),
             kind => return Err(format!("{kind} is no kind of fact")),
         };
-        Ok(Self { index: Index(it.index), fact })
+        Ok(Self { index, fact })
     }
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct MessageBytes {
-    #[prost(uint64, tag = "1")]
-    index: u64,
-    #[prost(bytes = "vec", tag = "2")]
+    #[prost(bytes = "vec", tag = "1")]
     message_id: Vec<u8>,
-    #[prost(uint64, tag = "3")]
+    #[prost(uint64, tag = "2")]
     accepted: u64,
-    #[prost(uint32, tag = "4")]
+    #[prost(uint32, tag = "3")]
     sender_office: u32,
-    #[prost(string, tag = "5")]
+    #[prost(string, tag = "4")]
     office: String,
-    #[prost(string, tag = "6")]
+    #[prost(string, tag = "5")]
     desk: String,
-    #[prost(string, tag = "7")]
+    #[prost(string, tag = "6")]
     stream: String,
-    #[prost(int32, tag = "8")]
+    #[prost(int32, tag = "7")]
     class: i32,
-    #[prost(int32, tag = "9")]
+    #[prost(int32, tag = "8")]
     priority: i32,
-    #[prost(int32, tag = "10")]
+    #[prost(int32, tag = "9")]
     status: i32,
-    #[prost(int32, tag = "11")]
+    #[prost(int32, tag = "10")]
     msg_type: i32,
-    #[prost(uint64, optional, tag = "12")]
+    #[prost(uint64, optional, tag = "11")]
     expires: Option<u64>,
-    #[prost(uint32, repeated, tag = "13")]
+    #[prost(uint32, repeated, tag = "12")]
     recipients: Vec<u32>,
-    #[prost(bytes = "vec", tag = "14")]
+    #[prost(bytes = "vec", tag = "13")]
     digest: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct ReceiptBytes {
     #[prost(uint64, tag = "1")]
-    index: u64,
-    #[prost(uint64, tag = "2")]
     recorded: u64,
-    #[prost(uint32, tag = "3")]
+    #[prost(uint32, tag = "2")]
     number: u32,
-    #[prost(string, tag = "4")]
+    #[prost(string, tag = "3")]
     office: String,
-    #[prost(string, tag = "5")]
+    #[prost(string, tag = "4")]
     desk: String,
-    #[prost(int32, tag = "6")]
+    #[prost(int32, tag = "5")]
     stage: i32,
     /// The first, then the distance to each next one.
-    #[prost(uint64, repeated, tag = "7")]
+    #[prost(uint64, repeated, tag = "6")]
     messages: Vec<u64>,
     /// As `messages`.
-    #[prost(uint64, repeated, tag = "8")]
+    #[prost(uint64, repeated, tag = "7")]
     notices: Vec<u64>,
-    #[prost(uint64, tag = "9")]
+    #[prost(uint64, tag = "8")]
     at: u64,
-    #[prost(int32, tag = "10")]
+    #[prost(int32, tag = "9")]
     action: i32,
-    #[prost(string, tag = "11")]
+    #[prost(string, tag = "10")]
     reason: String,
-    #[prost(uint32, tag = "12")]
+    #[prost(uint32, tag = "11")]
     news: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct FactBytes {
-    #[prost(uint64, tag = "1")]
-    index: u64,
-    #[prost(uint32, tag = "2")]
+    #[prost(uint32, tag = "1")]
     kind: u32,
-    #[prost(string, tag = "3")]
+    #[prost(string, tag = "2")]
     name: String,
-    #[prost(string, tag = "4")]
+    #[prost(string, tag = "3")]
     institution: String,
-    #[prost(string, repeated, tag = "5")]
+    #[prost(string, repeated, tag = "4")]
     publishers: Vec<String>,
-    #[prost(string, repeated, tag = "6")]
+    #[prost(string, repeated, tag = "5")]
     subscribers: Vec<String>,
 }
 

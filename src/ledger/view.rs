@@ -2,7 +2,8 @@
 //!
 //! Owns no state of its own: a cheap handle on what was decided. Never changes a row, never waits for a write.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::gather::stored_span;
@@ -11,11 +12,13 @@ use super::outstanding::Outstanding;
 use super::rows::{MessageRow, ReceiptRow};
 use super::span::{Places, Span};
 use super::table::Table;
-use super::{LedgerError, Shared, ids, keys};
+use super::{LedgerError, Shared, decide as rules, ids, keys};
 use crate::model::entry::Mark;
 use crate::model::envelope::MessageId;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::{OfficeNumber, Policy};
+use crate::model::receipt::Receipt;
+use crate::model::refusal::Refusal;
 
 /// A message that was accepted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +159,37 @@ impl View {
             None => self.checked(required(&mut messages, index)).map(Owed::Message),
         });
         owed.collect()
+    }
+
+    /// Checks, before a receipt is put in order, that an office was owed all that it names. Deciding checks it again; but
+    /// reading what is old costs the caller here, and everybody there.
+    ///
+    /// # Errors
+    /// [`LedgerError`], each. The refusal, [`Reason::NotOwed`](crate::model::refusal::Reason::NotOwed), is in the answer.
+    pub fn check_receipt(
+        &self,
+        office: OfficeNumber,
+        receipt: &Receipt,
+    ) -> Result<Result<(), Refusal>, LedgerError> {
+        let mut spans = BTreeMap::new();
+        for index in receipt.messages.iter().map(|it| it.index).chain(receipt.notices.iter().copied()) {
+            let number = Places::of(index).0;
+            if let Entry::Vacant(vacant) = spans.entry(number) {
+                vacant.insert(self.span(office, number)?.unwrap_or_default());
+            }
+        }
+        let span_of = |index: Index| spans.get(&Places::of(index).0);
+        if let Err(refusal) = rules::all_owed(receipt, span_of) {
+            return Ok(Err(refusal));
+        }
+        let mut messages = Reader::of(&self.shared.table);
+        for named in &receipt.messages {
+            let message = self.row(&mut messages, named.index)?;
+            if let Err(refusal) = rules::same_message(named, &message) {
+                return Ok(Err(refusal));
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// Tells whether a message or notice is outstanding for an office.

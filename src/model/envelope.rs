@@ -113,6 +113,14 @@ impl MessageId {
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// Refuses other bytes under this id, which the office used before, at an index.
+    pub fn reused(self, first: Index) -> Refusal {
+        let message = format!(
+            "the office used message id {self} for other bytes before, at index {first}: a new message needs a new id"
+        );
+        Refusal::new(Reason::IdReused, message).of_field("message_id")
+    }
 }
 
 impl fmt::Display for MessageId {
@@ -205,10 +213,5 @@ impl Envelope {
             return Err(Refusal::new(Reason::PayloadMismatch, message).of_field("payload_digest"));
         }
         Ok(())
-    }
-
-    /// Tells whether it had expired at a time.
-    pub fn expired_at(&self, now: UnixMicros) -> bool {
-        self.expires.is_some_and(|expires| expires <= now)
     }
 }

@@ -23,6 +23,9 @@ use super::pem_file::{PemFile, PemFileError};
 use crate::host::clock::Clock;
 use crate::model::id::UnixMicros;
 
+/// A hub's configuration, shared by all its handshakes.
+pub type ServerTls = Arc<ServerConfig>;
+
 /// HTTP/2, the only protocol spoken inside (RFC 9113, section 3.2).
 const ALPN_H2: &[u8] = b"h2";
 
@@ -104,10 +107,7 @@ pub enum TlsError {
 ///
 /// # Errors
 /// Each of [`TlsError`].
-pub fn server_config(
-    credentials: &Credentials,
-    clock: Arc<dyn Clock>,
-) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(credentials: &Credentials, clock: Arc<dyn Clock>) -> Result<ServerTls, TlsError> {
     let provider = provider();
     let (chain, key) = own_pair(credentials, &provider, clock.as_ref())?;
     let roots = Arc::new(authorities(&credentials.authorities)?);

@@ -1,4 +1,10 @@
 //! What the ledger decides, keeps and shows, held to the sentences of its contract.
 
+mod agree;
 mod bench;
+mod faults;
+mod format;
+mod load;
+mod model;
+mod recover;
 mod rules;

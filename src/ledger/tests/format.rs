@@ -1,0 +1,192 @@
+//! The bytes of each kind of row: a change here is another format, and a ledger built anew.
+
+use std::sync::Arc;
+
+use super::bench::*;
+use crate::ledger::ids::Ids;
+use crate::ledger::log::pack;
+use crate::ledger::outstanding::Outstanding;
+use crate::ledger::rows::{FactRow, MessageRow, ReceiptRow};
+use crate::ledger::span::{Places, Span, Statement};
+use crate::ledger::standing::Standing;
+use crate::ledger::store::RowBatch;
+use crate::ledger::store::memory::MemoryStore;
+use crate::ledger::table::{Table, hex};
+use crate::ledger::{Tally, keys};
+use crate::model::entry::Mark;
+use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
+use crate::model::id::{Index, Position, UnixMicros};
+use crate::model::policy::Fact;
+use crate::model::receipt::{Action, Stage};
+
+fn shown(rows: &RowBatch) -> Vec<(String, String)> {
+    rows.iter().map(|(key, value)| (hex(key), hex(value.as_deref().unwrap_or_default()))).collect()
+}
+
+fn assert_rows(rows: &RowBatch, expected: &[(&str, &str)]) {
+    let expected: Vec<_> = expected.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+    assert_eq!(shown(rows), expected);
+}
+
+fn message(index: u64) -> Arc<MessageRow> {
+    Arc::new(MessageRow {
+        index: Index(index),
+        message_id: id(0x0102),
+        accepted: UnixMicros(1000),
+        sender: desk("iachr"),
+        sender_office: IACHR,
+        stream: name("studies"),
+        class: MessageClass::Packet,
+        priority: Priority::Urgent,
+        status: CapStatus::Test,
+        msg_type: CapMsgType::Update,
+        expires: Some(UnixMicros(2000)),
+        recipients: vec![MEXICO, HONDURAS],
+        digest: [0xd1; 32],
+    })
+}
+
+fn places(of: &[u8]) -> Places {
+    let mut places = Places::default();
+    for place in of {
+        places.insert(*place);
+    }
+    places
+}
+
+#[test]
+fn standing_row() {
+    let mark = Mark {
+        journal: JOURNAL,
+        position: Position(3),
+        next_index: Index(300),
+        chain: 0xaabb_ccdd,
+        time: UnixMicros(5),
+    };
+    let tally = Tally { messages: 1, receipts: 2, duplicates: 3, refused: 4, refusals: 5 };
+    let standing = Standing { mark, checkpoint: Index(256), tally };
+    assert_eq!(keys::STANDING, b"a");
+    assert_eq!(
+        hex(&standing.encode()),
+        "0801121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
+        6005"
+    );
+}
+
+#[test]
+fn message_rows() {
+    let mut rows = RowBatch::new();
+    pack(&[message(7), message(300)], &mut rows);
+    assert_rows(
+        &rows,
+        &[(
+            "6d0000000000000007",
+            "00005e0a100000000000017000800000000000000210e807220569616368722a066465736b2d313207737475\
+                64696573380240014804500258d00f620201026a20d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1\
+                d1d1d1d1d1d1d1d1d1a5025e0a100000000000017000800000000000000210e807220569616368722a066465\
+                736b2d31320773747564696573380240014804500258d00f620201026a20d1d1d1d1d1d1d1d1d1d1d1d1d1d1\
+                d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1",
+        )],
+    );
+}
+
+#[test]
+fn receipt_rows() {
+    let receipt = ReceiptRow {
+        index: Index(9),
+        recorded: UnixMicros(1000),
+        desk: desk("ohchr-mexico"),
+        office: MEXICO,
+        stage: Stage::Acted,
+        messages: vec![Index(5), Index(7), Index(300)],
+        notices: vec![Index(8)],
+        at: UnixMicros(900),
+        action: Some(Action::AskedState),
+        reason: "r".into(),
+        news: 3,
+    };
+    let mut rows = RowBatch::new();
+    pack(&[Arc::new(receipt)], &mut rows);
+    rows.insert(keys::repeat(MEXICO, 2, Index(9)).into(), Some(bytes::Bytes::new()));
+    assert_rows(
+        &rows,
+        &[
+            (
+                "720000000000000009",
+                "00003008e80710011a0c6f686368722d6d657869636f22066465736b2d31280332040502a5023a0108408407\
+                48025201725803",
+            ),
+            ("74000100000000000000020000000000000009", ""),
+        ],
+    );
+}
+
+#[test]
+fn fact_rows() {
+    let mut rows = RowBatch::new();
+    let facts = directory().into_iter().zip(0..).map(|(fact, index)| FactRow { index: Index(index), fact });
+    let of_each_kind =
+        facts.filter(|it| !matches!(&it.fact, Fact::Office { name, .. } if name.as_str() != "iachr"));
+    pack(&of_each_kind.map(Arc::new).collect::<Vec<_>>(), &mut rows);
+    assert_rows(
+        &rows,
+        &[(
+            "660000000000000000",
+            "00000808011204626f7468010f0802120569616368721a04626f7468030e08031204626f74681a04626f7468\
+                0155080412077374756469657322056961636872220e6f686368722d686f6e6475726173220c6f686368722d\
+                6d657869636f2a0569616368722a0e6f686368722d686f6e64757261732a0c6f686368722d6d657869636f01\
+                28080412086164766f63616379220569616368722a0569616368722a0c6f686368722d6d657869636f010908\
+                0512056961636872",
+        )],
+    );
+}
+
+#[test]
+fn span_rows() {
+    let statement =
+        |stage, receipt, of: &[u8]| Statement { stage, receipt: Index(receipt), places: places(of) };
+    let span = Span {
+        owed: places(&[0, 1, 255]),
+        urgent: places(&[1]),
+        notices: places(&[70]),
+        statements: vec![
+            statement(Stage::Received, 0x1_0000, &[0, 1]),
+            statement(Stage::Read, 0x1_0005, &[1]),
+        ],
+    };
+    assert_eq!(hex(&keys::span(MEXICO, 256)), "6f00010000000000000100");
+    assert_eq!(
+        hex(&span.encode()),
+        "0709000000000000000380000000000000000100000000000000020200000000000000400180800401000000\
+        0000000003820501"
+    );
+}
+
+#[test]
+fn outstanding_rows() {
+    let mut rows = RowBatch::new();
+    let outstanding = Outstanding {
+        urgent: [8192, 8194].into_iter().collect(),
+        other: (8200..8400).collect(),
+        notices: [16_383].into_iter().collect(),
+    };
+    outstanding.write(MEXICO, 1, &mut rows);
+    assert_rows(&rows, &[("7100010000000000000001", "04000101010308c80103ff3f01")]);
+}
+
+#[test]
+fn id_rows() {
+    let mut ids = Ids::default();
+    ids.insert((id(2), MEXICO), Index(9));
+    ids.insert((id(1), IACHR), Index(10));
+    let mut rows = RowBatch::new();
+    ids.write(&Table::over(Arc::new(MemoryStore::default())), &mut rows).unwrap();
+    assert_rows(
+        &rows,
+        &[(
+            "69000000000000700080000000000000010000",
+            "000000000000700080000000000000010000000000000000000a000000000000700080000000000000020001\
+                0000000000000009",
+        )],
+    );
+}
