@@ -1,5 +1,7 @@
 //! The command line with real processes: a hub, offices, an auditor, on this machine.
 
+#![cfg(test)]
+
 mod alerts;
 mod exchange;
 mod exits;
