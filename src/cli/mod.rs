@@ -19,8 +19,6 @@ mod screen;
 mod show;
 mod start;
 mod subscribe;
-#[cfg(test)]
-mod tests;
 mod wait;
 
 use std::path::PathBuf;

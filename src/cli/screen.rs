@@ -216,3 +216,57 @@ pub(super) fn cell(tone: Tone, words: &str) -> Cell {
         Tone::Faint => cell.fg(CellColor::DarkGrey),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_local_with_their_offset_for_people_and_utc_for_programs() {
+        let time = UnixMicros(1_700_000_000_123_456);
+        let zone = TimeZone::fixed(jiff::tz::offset(-6));
+        let screen = Screen::new(io::sink(), io::sink(), false, zone);
+        assert_eq!(screen.time(time), "2023-11-14 16:13:20 -06:00");
+        assert_eq!(utc(time), "2023-11-14T22:13:20.123456Z");
+        // No time of day at all, from a hub that is out of its mind.
+        assert_eq!(
+            (utc(UnixMicros(u64::MAX)), screen.time(UnixMicros(7 << 60)).ends_with(" us")),
+            (Value::Null, true)
+        );
+    }
+
+    #[test]
+    fn spans_are_said_as_people_say_them() {
+        let said = |s: u64| after(UnixMicros(5), UnixMicros(5 + s * 1_000_000));
+        for (s, words) in [
+            (1, "1 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7_199, "119 min"),
+            (7_500, "2 h 5 min"),
+            (180_000, "2 d 2 h"),
+        ] {
+            assert_eq!(said(s), words);
+        }
+        assert_eq!(after(UnixMicros(0), UnixMicros(1_500)), "1 ms");
+        // Clocks of two machines: what came before is not said to have come after.
+        assert_eq!(after(UnixMicros(9), UnixMicros(5)), "0 ms");
+    }
+
+    #[test]
+    fn nothing_that_is_not_real_goes_without_its_banner() {
+        for status in CapStatus::ALL {
+            let banner = banner(*status);
+            assert_eq!(banner.is_empty(), *status == CapStatus::Actual);
+            assert!(banner.is_empty() || banner.contains(&status.name().to_uppercase()));
+        }
+    }
+
+    #[test]
+    fn a_cell_holds_no_line_and_no_escape_of_others() {
+        let mut table = table(&["One"]);
+        table.add_row(vec![cell(Tone::Plain, "a\nb\u{1b}[31mc\u{202e}d")]);
+        let text = anstream::adapter::strip_str(&table.to_string()).to_string();
+        assert!(text.contains("a\\nb\\u{1b}[31mc\\u{202e}d"), "{text:?}");
+    }
+}

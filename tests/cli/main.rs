@@ -1,0 +1,11 @@
+//! The command line with real processes: a hub, offices, an auditor, on this machine.
+
+#![cfg(test)]
+
+mod alerts;
+mod exchange;
+mod exits;
+mod kills;
+mod objects;
+mod stage;
+mod watch;

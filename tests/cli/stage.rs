@@ -1,0 +1,256 @@
+//! A hub and homes in a throw-away folder, and the program run on them.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
+
+/// A founded set of homes. What runs on it is killed when it is dropped.
+pub(crate) struct Stage {
+    dir: TempDir,
+    hub: Option<Child>,
+}
+
+/// What a command left.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// A program that runs.
+pub(crate) struct Running {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+/// How long a line is waited for: only what hangs takes longer.
+const LINE: Duration = Duration::from_mins(1);
+
+impl Stage {
+    /// Makes homes, founds the hub and starts it.
+    pub(crate) fn set() -> Self {
+        let mut stage = Self::without_hub();
+        stage.start_hub();
+        stage
+    }
+
+    /// Makes homes and founds the hub; nobody listens.
+    pub(crate) fn without_hub() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = Self { dir, hub: None };
+        let made = run(Command::new(PROGRAM)
+            .args(["certs", "dev", "--listen", "127.0.0.1:1", "--dir"])
+            .arg(stage.path("")));
+        assert_eq!(made.code, 0, "{made:?}");
+        let founded = run(Command::new(PROGRAM).args(["hub", "init", "--home"]).arg(stage.path("hub")));
+        assert_eq!(founded.code, 0, "{founded:?}");
+        stage
+    }
+
+    /// Starts the hub, on a free port the first time and on the same one later, and waits until it listens.
+    pub(crate) fn start_hub(&mut self) {
+        self.rewrite("hub/hub.toml", "127.0.0.1:1\"", "127.0.0.1:0\"");
+        let mut command = Command::new(PROGRAM);
+        command.args(["hub", "run", "--home"]).arg(self.path("hub")).stdout(Stdio::piped());
+        let log = fs::File::create(self.path("hub.log")).unwrap();
+        let mut child = command.stderr(log).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| {
+            panic!("{line:?}: {}", fs::read_to_string(self.path("hub.log")).unwrap_or_default())
+        });
+        self.rewrite("hub/hub.toml", "127.0.0.1:0\"", &format!("{address}\""));
+        for home in fs::read_dir(self.path("")).unwrap() {
+            let name = home.unwrap().file_name().into_string().unwrap();
+            if self.path(&name).join("desk.toml").exists() {
+                self.rewrite(&format!("{name}/desk.toml"), "127.0.0.1:1\"", &format!("{address}\""));
+            }
+        }
+        self.hub = Some(child);
+    }
+
+    /// Ends the hub at once.
+    pub(crate) fn kill_hub(&mut self) {
+        if let Some(mut hub) = self.hub.take() {
+            hub.kill().unwrap();
+            hub.wait().unwrap();
+        }
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("set").join(name)
+    }
+
+    /// Changes a file of the set.
+    pub(crate) fn rewrite(&self, name: &str, from: &str, to: &str) {
+        let path = self.path(name);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace(from, to)).unwrap();
+    }
+
+    /// The program, for a home.
+    pub(crate) fn command(&self, home: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--home").arg(self.path(home)).args(arguments).env_remove("RESGUARDO_HOME");
+        command.env("LANG", "es_HN.UTF-8").env_remove("LC_ALL").env_remove("LANGUAGE").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(&self, home: &str, arguments: &[&str]) -> Ran {
+        run(&mut self.command(home, arguments))
+    }
+
+    /// Runs the program to its end, which must be a good one.
+    pub(crate) fn well(&self, home: &str, arguments: &[&str]) -> String {
+        let ran = self.run(home, arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        ran.out
+    }
+
+    /// Runs the program to its good end and reads its objects.
+    pub(crate) fn objects(&self, home: &str, arguments: &[&str]) -> Vec<Value> {
+        let arguments = [&["--json"], arguments].concat();
+        objects(&self.well(home, &arguments))
+    }
+
+    /// Starts the program.
+    pub(crate) fn start(&self, home: &str, arguments: &[&str]) -> Running {
+        let mut child = self.command(home, arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = lines_of(child.stdout.take().unwrap());
+        Running { child, lines }
+    }
+
+    /// Writes an alert with this identifier and gives its path.
+    pub(crate) fn alert(&self, identifier: &str) -> String {
+        self.file(identifier, &super::alerts::alert(identifier, ""))
+    }
+
+    /// Writes a file and gives its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(&format!("{name}.xml"));
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// The names in a folder of a home that end so.
+    pub(crate) fn names(&self, folder: &str, ending: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name.ends_with(ending)).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.kill_hub();
+    }
+}
+
+impl Running {
+    /// Reads the next line.
+    pub(crate) fn line(&mut self) -> String {
+        self.lines.recv_timeout(LINE).expect("the program prints a line")
+    }
+
+    /// Reads objects until one is of this kind.
+    pub(crate) fn object(&mut self, kind: &str) -> Value {
+        self.objects_until(&[kind]).pop().expect("it was waited for")
+    }
+
+    /// Reads objects until there was one of each kind.
+    pub(crate) fn objects_until(&mut self, kinds: &[&str]) -> Vec<Value> {
+        let mut read: Vec<Value> = Vec::new();
+        let missing = |read: &[Value]| kinds.iter().any(|kind| read.iter().all(|it| it["object"] != *kind));
+        while missing(&read) {
+            let line = self.lines.recv_timeout(LINE);
+            let line = line.unwrap_or_else(|_| panic!("of {kinds:?} not all came: {read:?}"));
+            read.push(serde_json::from_str(&line).unwrap());
+        }
+        read
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads lines beside the test, so that it can give up waiting for one.
+fn lines_of(output: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = sync_channel(1_024);
+    let read = move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().spawn(read).unwrap();
+    lines
+}
+
+/// Looks again and again, for a minute at most.
+pub(crate) fn until(what: &str, mut look: impl FnMut() -> bool) {
+    for _ in 0..1_200 {
+        if look() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("waited in vain until {what}");
+}
+
+/// Reads one object a line.
+pub(crate) fn objects(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no object: {line}")))
+        .collect()
+}
+
+pub(crate) fn run(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+/// The example alert of the repository.
+pub(crate) fn example() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples/alerts/death-threat.xml")
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
