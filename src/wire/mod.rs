@@ -2,5 +2,15 @@
 //!
 //! Contains no rules: what may be and what follows is decided elsewhere.
 
+pub mod certs;
+pub mod client;
+pub mod connect_error;
+pub mod connection;
 pub mod convert;
+pub mod identity;
+pub mod listener;
+pub mod pem_file;
 pub mod proto;
+pub mod status;
+pub mod stranger;
+pub mod tls;

@@ -1,0 +1,175 @@
+//! A connection of somebody whose certificate an authority of the hub's signed.
+//!
+//! Owns its bytes, its place among the connections and its end: cancelling its token ends it at the next poll, without
+//! waiting for the other side. Never decides who may do what: a caller that is refused is told so call by call.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep};
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::Connected;
+
+use super::identity::Fingerprint;
+use crate::model::id::UnixMicros;
+use crate::model::identity::Identity;
+use crate::model::refusal::Refusal;
+
+/// A connection's number: 1 for the listener's first, never used again while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who is calling: stands as `Arc<Caller>` among each request's extensions.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who it is, or what every call of this connection is to be answered with.
+    pub identity: Result<Identity, Refusal>,
+    /// The fingerprint of the certificate.
+    pub fingerprint: Fingerprint,
+    /// The last second of the certificate's validity.
+    pub not_after: UnixMicros,
+    /// Where the connection comes from.
+    pub peer: SocketAddr,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Ends the connection when cancelled; cancelled by itself when the connection has ended.
+    pub ended: CancellationToken,
+}
+
+/// A connection, ready for `tonic`'s `serve_with_incoming`.
+pub struct Connection {
+    tls: TlsStream<TcpStream>,
+    caller: Arc<Caller>,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Takes over a connection; it ends if its first bytes take longer than `first_bytes`.
+    ///
+    /// Keep-alive of HTTP/2 begins with those bytes, so without this a client that vanished before them would keep
+    /// its place for ever.
+    pub(super) fn new(
+        tls: TlsStream<TcpStream>,
+        caller: Caller,
+        first_bytes: Duration,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let cancelled = Box::pin(caller.ended.clone().cancelled_owned());
+        let deadline = Some(Box::pin(sleep(first_bytes)));
+        Self { tls, caller: Arc::new(caller), cancelled, deadline, _place: place }
+    }
+
+    /// Who is calling.
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// Has every call on this connection refused, and ends it after `told_within`: long enough to be told why.
+    #[must_use]
+    pub fn refuse(mut self, refusal: Refusal, told_within: Duration) -> Self {
+        Arc::make_mut(&mut self.caller).identity = Err(refusal);
+        self.deadline = Some(Box::pin(sleep(told_within)));
+        self
+    }
+
+    /// Fails once the connection is to end.
+    ///
+    /// Reading and writing both ask: the side that waits for the other's window must wake up as well.
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.cancelled.as_mut().poll(context).is_ready() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the hub ended the connection"));
+        }
+        let timed_out = self.deadline.as_mut().is_some_and(|at| at.as_mut().poll(context).is_ready());
+        if timed_out {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the connection had its time"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.caller.ended.cancel();
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Arc<Caller>;
+
+    fn connect_info(&self) -> Arc<Caller> {
+        self.caller.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.tls).poll_read(context, buffer))?;
+        if buffer.filled().len() > before && self.caller.identity.is_ok() {
+            self.deadline = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.tls).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.tls).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tls.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.tls).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.tls).poll_shutdown(context)
+    }
+}

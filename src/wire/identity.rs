@@ -1,0 +1,179 @@
+//! Who stands behind a connection, as the certificate says that the TLS handshake proved.
+//!
+//! Owns reading the one identity URI, the fingerprint and the validity of an end-entity certificate. Never checks
+//! signatures or times: the handshake has done it; never asks whether the identity is enrolled.
+//! Sources: RFC 5280, sections 4.1.2.5 and 4.2.1.6.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer as _;
+
+use crate::model::id::UnixMicros;
+use crate::model::identity::Identity;
+use crate::model::refusal::{Reason, Refusal};
+
+/// What an end-entity certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The identity, or why there is none.
+    pub identity: Result<Identity, Refusal>,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The first second of its validity; 0 where it cannot be read.
+    pub not_before: UnixMicros,
+    /// The last second of its validity; 0 where it cannot be read.
+    pub not_after: UnixMicros,
+}
+
+impl Certificate {
+    /// Reads a certificate; nothing but the one URI of its subject alternative name says who it is.
+    ///
+    /// `identity` is refused with [`Reason::IdentityMissing`], [`Reason::IdentityAmbiguous`] or
+    /// [`Reason::IdentityMalformed`].
+    pub fn read(der: &CertificateDer<'_>) -> Self {
+        let fingerprint = Fingerprint::of(der);
+        let Ok((_, parsed)) = X509Certificate::from_der(der) else {
+            let identity = Err(malformed("it cannot be read"));
+            return Self { identity, fingerprint, not_before: UnixMicros(0), not_after: UnixMicros(0) };
+        };
+        let validity = parsed.validity();
+        Self {
+            identity: identity(&parsed),
+            fingerprint,
+            not_before: micros(validity.not_before.timestamp()),
+            not_after: micros(validity.not_after.timestamp()),
+        }
+    }
+}
+
+/// SHA-256 (FIPS 180-4) of a certificate's DER encoding: what people compare.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    fn of(der: &[u8]) -> Self {
+        let found = digest(&SHA256, der);
+        Self(found.as_ref().try_into().expect("SHA-256 gives 32 bytes"))
+    }
+}
+
+/// Shows 64 hexadecimal digits.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+fn identity(certificate: &X509Certificate<'_>) -> Result<Identity, Refusal> {
+    let names = certificate
+        .subject_alternative_name()
+        .map_err(|_| malformed("its subject alternative name cannot be read or stands there twice"))?;
+    let mut uris = names.iter().flat_map(|names| &names.value.general_names).filter_map(uri);
+    let Some(found) = uris.next() else {
+        let message =
+            "the certificate holds no URI, so it names nobody: ask for one with your identity in it";
+        return Err(Refusal::new(Reason::IdentityMissing, message));
+    };
+    match uris.count() {
+        0 => found.parse().map_err(|error| malformed(&format!("its URI {error}"))),
+        more => {
+            let message = format!("the certificate holds {} URIs; exactly one names its bearer", more + 1);
+            Err(Refusal::new(Reason::IdentityAmbiguous, message))
+        }
+    }
+}
+
+fn uri<'a>(name: &'a GeneralName<'_>) -> Option<&'a str> {
+    match name {
+        GeneralName::URI(uri) => Some(uri),
+        _ => None,
+    }
+}
+
+fn malformed(what: &str) -> Refusal {
+    Refusal::new(Reason::IdentityMalformed, format!("the certificate names nobody: {what}"))
+}
+
+/// Times before 1970 become 0.
+fn micros(unix_s: i64) -> UnixMicros {
+    UnixMicros(u64::try_from(unix_s).unwrap_or(0).saturating_mul(1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, CustomExtension, KeyPair, SanType};
+
+    use super::*;
+
+    const DESK: &str = "urn:resguardo:office:iachr:desk-1";
+
+    fn certificate(names: Vec<SanType>, twice: bool) -> CertificateDer<'static> {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names;
+        if twice {
+            // subjectAltName once more, with a URI of its own.
+            let mut value = vec![0x30, u8::try_from(DESK.len() + 2).unwrap(), 0x86];
+            value.push(u8::try_from(DESK.len()).unwrap());
+            value.extend(DESK.bytes());
+            params.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], value)];
+        }
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    fn uri(text: &str) -> SanType {
+        SanType::URI(text.try_into().unwrap())
+    }
+
+    fn dns(text: &str) -> SanType {
+        SanType::DnsName(text.try_into().unwrap())
+    }
+
+    #[test]
+    fn one_uri_is_the_identity_whatever_else_the_certificate_names() {
+        let mail = SanType::Rfc822Name("urn:resguardo:auditor:other".try_into().unwrap());
+        let der = certificate(vec![dns("other.example"), uri(DESK), mail], false);
+        assert_eq!(Certificate::read(&der).identity.unwrap().to_string(), DESK);
+    }
+
+    #[test]
+    fn no_uri_several_and_strange_ones_are_refused() {
+        let table: [(Vec<SanType>, bool, Reason); 8] = [
+            (vec![], false, Reason::IdentityMissing),
+            (vec![dns("urn.resguardo.office")], false, Reason::IdentityMissing),
+            (vec![uri(DESK), uri("urn:resguardo:auditor:a")], false, Reason::IdentityAmbiguous),
+            (vec![uri(DESK), uri(DESK)], false, Reason::IdentityAmbiguous),
+            (vec![uri(DESK), uri("https://example.org/")], false, Reason::IdentityAmbiguous),
+            (vec![uri("https://example.org/")], false, Reason::IdentityMalformed),
+            (vec![uri("")], false, Reason::IdentityMalformed),
+            (vec![uri(DESK)], true, Reason::IdentityMalformed),
+        ];
+        for (names, twice, expected) in table {
+            let found = Certificate::read(&certificate(names.clone(), twice)).identity;
+            assert_eq!(
+                found.clone().map_err(|refusal| refusal.reason),
+                Err(expected),
+                "{names:?}: {found:?}"
+            );
+        }
+        let garbage = Certificate::read(&CertificateDer::from(vec![1, 2, 3]));
+        assert_eq!(garbage.identity.unwrap_err().reason, Reason::IdentityMalformed);
+    }
+
+    #[test]
+    fn validity_is_read_in_microseconds() {
+        let found = Certificate::read(&certificate(vec![], false));
+        assert_eq!(found.not_before, UnixMicros(157_766_400_000_000), "1975-01-01, as rcgen sets it");
+        assert_eq!(found.not_after, UnixMicros(67_090_118_400_000_000), "4096-01-01");
+        assert_eq!(found.fingerprint.to_string().len(), 64);
+    }
+}
