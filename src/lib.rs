@@ -2,6 +2,13 @@
 //!
 //! Everything that happens is an entry in one journal; all else is derived from it. `ARCHITECTURE.md` is the map.
 
+pub mod cap;
+pub mod cli;
+pub mod desk;
 pub mod host;
+pub mod hub;
+pub mod journal;
+pub mod ledger;
 pub mod model;
+pub mod order;
 pub mod wire;

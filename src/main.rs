@@ -1,3 +1,7 @@
 //! The `resguardo` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    resguardo::cli::main(std::env::args_os())
+}

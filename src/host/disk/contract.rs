@@ -204,6 +204,20 @@ fn faults_strike_once_where_they_were_put() {
 }
 
 #[test]
+fn content_of_a_failed_sync_is_read_until_a_power_cut_whatever_is_synced_later() {
+    let (disk, file) = disk_with_file(b"abc");
+    disk.sync_dir(Path::new("")).unwrap();
+    disk.inject(Fault { point: FaultPoint::Sync, after: 0, error: ErrorKind::TimedOut, carried_out: false });
+    assert_eq!(kind(file.sync_data()), ErrorKind::TimedOut);
+    file.sync_data().unwrap();
+    assert_eq!(left(&disk.crash(CrashStyle::ProcessEnd)).unwrap(), b"abc");
+    assert_eq!(left(&disk.crash(CrashStyle::DropUnsynced)).unwrap(), b"");
+    file.write_all_at(b"abc", 0).unwrap();
+    file.sync_data().unwrap();
+    assert_eq!(left(&disk.crash(CrashStyle::DropUnsynced)).unwrap(), b"abc");
+}
+
+#[test]
 fn full_disk_refuses_growth_and_nothing_else() {
     let (disk, file) = disk_with_file(b"abc");
     disk.set_capacity_bytes(5);

@@ -30,6 +30,9 @@ pub enum Operation {
     SetLen(FileNumber, u64),
     /// A file's content was made durable.
     SyncData(FileNumber),
+    /// A sync of a file's content failed: what was not durable is in the machine's memory, marked as written, so that
+    /// no later sync writes it (what Linux does; only writing it again helps).
+    SyncFailed(FileNumber),
     /// A name was changed inside its folder.
     Rename(PathBuf, PathBuf),
     /// A name was removed.
@@ -112,6 +115,7 @@ impl Image {
             }
             Operation::SetLen(file, len) => self.content_mut(*file)?.change(Change::SetLen(*len)),
             Operation::SyncData(file) => self.content_mut(*file)?.sync(),
+            Operation::SyncFailed(file) => self.content_mut(*file)?.unsynced.clear(),
             Operation::Rename(from, to) => {
                 self.find(from)?;
                 self.dir_mut(folder_of(from))?.change(NameChange::Move(name_of(from)?, name_of(to)?));

@@ -43,7 +43,8 @@ pub struct Fault {
     pub after: u64,
     /// What the caller is told.
     pub error: io::ErrorKind,
-    /// Whether the operation is carried out all the same. A read never is.
+    /// Whether the operation is carried out all the same. A read never is. A sync of contents that is not loses them:
+    /// see [`Operation::SyncFailed`].
     pub carried_out: bool,
 }
 
@@ -202,8 +203,10 @@ impl Disk for MemoryDisk {
 impl State {
     fn change(&mut self, point: FaultPoint, operation: Operation) -> io::Result<()> {
         if let Some(fault) = self.strike(point) {
-            if fault.carried_out {
-                self.carry_out(operation)?;
+            match operation {
+                _ if fault.carried_out => self.carry_out(operation)?,
+                Operation::SyncData(file) => self.carry_out(Operation::SyncFailed(file))?,
+                _ => {}
             }
             return Err(fault.error.into());
         }

@@ -1,0 +1,113 @@
+//! `audit message`: one message's history, from its acceptance to what each office did about it.
+
+use bytes::Bytes;
+use clap::Args;
+use serde_json::{Map, Value};
+use tonic::transport::Channel;
+
+use super::rows;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::inbox::banner_of;
+use crate::cli::screen::{Tone, after, cell, harmless, table};
+use crate::desk::find::{find, parse_message_id};
+use crate::desk::home::Home;
+use crate::model::envelope::{CapMsgType, CapStatus, MessageId, Priority};
+use crate::model::id::UnixMicros;
+use crate::model::identity::Name;
+use crate::model::receipt::{Action, Stage};
+use crate::wire::proto;
+use crate::wire::proto::audit_service_client::AuditServiceClient;
+
+/// `audit message`
+#[derive(Debug, Args)]
+pub struct History {
+    /// The message: its whole id, or, for a message of this home, at least six characters of its beginning or end.
+    message: String,
+    /// The office that sent it, where several used the same id.
+    #[arg(long, value_name = "OFFICE")]
+    sender: Option<Name>,
+}
+
+impl History {
+    pub(super) fn message_id(&self, context: &Context, home: &Home) -> Result<MessageId, Failure> {
+        if let Some(id) = parse_message_id(&self.message) {
+            return Ok(id);
+        }
+        let (inbox, outbox) = context.boxes(home)?;
+        Ok(find(&self.message, &inbox.entries()?, &outbox.messages()?)?.message_id())
+    }
+
+    pub(super) async fn run(
+        self,
+        context: &Context,
+        mut client: AuditServiceClient<Channel>,
+        id: MessageId,
+    ) -> Result<Exit, Failure> {
+        let request = proto::DescribeMessageRequest {
+            message_id: Bytes::copy_from_slice(id.as_bytes()),
+            sender_office: self.sender.map(|office| office.to_string()).unwrap_or_default(),
+        };
+        let told = client.describe_message(request).await?.into_inner();
+        context.screen.object(&object(&told))?;
+        if !context.screen.is_json() {
+            show(context, &told)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn object(told: &proto::DescribeMessageResponse) -> Value {
+    let mut object = Map::new();
+    object.insert("object".into(), "history".into());
+    rows::message_fields(&mut object, &told.message.clone().unwrap_or_default());
+    let delivery = |row| rows::delivery_object("delivery", row);
+    object.insert("deliveries".into(), told.deliveries.iter().map(delivery).collect());
+    object.insert("receipts".into(), told.receipts.iter().map(rows::receipt_object).collect());
+    object.into()
+}
+
+fn show(context: &Context, told: &proto::DescribeMessageResponse) -> Result<(), Failure> {
+    let message = told.message.clone().unwrap_or_default();
+    let accepted = UnixMicros(message.accepted_unix_us);
+    let status = CapStatus::from_number(message.status);
+    let kind = CapMsgType::from_number(message.msg_type).map_or("message", CapMsgType::name);
+    let priority = Priority::from_number(message.priority).map_or("", Priority::name);
+    let screen = &context.screen;
+    screen.line(&format!(
+        "{}{priority} {kind} {}",
+        status.map(banner_of).unwrap_or_default(),
+        rows::id(&message.message_id)
+    ))?;
+    screen.line(&format!(
+        "entry {}, accepted {}, from {}, on {}",
+        message.index,
+        screen.time(accepted),
+        harmless(&message.sender),
+        harmless(&message.stream)
+    ))?;
+    let mut table = table(&["For", "Stage", "Recorded", "After", "Desk", "Entry", "Action", "Reason"]);
+    for row in &told.deliveries {
+        if row.stages.is_empty() {
+            table.add_row(vec![cell(Tone::Plain, &row.office), cell(Tone::Bad, "outstanding")]);
+        }
+        for stage in &row.stages {
+            let recorded = UnixMicros(stage.recorded_unix_us);
+            let known = Stage::from_number(stage.stage);
+            let bad = matches!(known, Some(Stage::Declined | Stage::Unreadable));
+            table.add_row(vec![
+                cell(Tone::Plain, &row.office),
+                cell(if bad { Tone::Bad } else { Tone::Good }, known.map_or("?", Stage::name)),
+                cell(Tone::Plain, &screen.time(recorded)),
+                cell(Tone::Plain, &after(accepted, recorded)),
+                cell(Tone::Plain, stage.desk.rsplit(':').next().unwrap_or_default()),
+                cell(Tone::Plain, &stage.receipt_index.to_string()),
+                cell(Tone::Plain, Action::from_number(stage.action).map(Action::name).unwrap_or_default()),
+                cell(Tone::Plain, &stage.reason),
+            ]);
+        }
+    }
+    screen.table(&table)?;
+    let repeated = told.receipts.iter().filter(|row| row.news == 0).count();
+    Ok(screen.line(&format!("{} receipts, {repeated} of them repetitions.", told.receipts.len()))?)
+}

@@ -1,0 +1,311 @@
+//! Rows of the audit: as objects for programs and as cells for people.
+//!
+//! Owns their forms. A number that this version does not know is shown as the number.
+
+use std::fmt::Write as _;
+
+use comfy_table::Cell;
+use prost::Message as _;
+use serde_json::{Map, Value, json};
+
+use crate::cli::context::Context;
+use crate::cli::objects::utc_or_null;
+use crate::cli::screen::{Tone, after, cell, priority_tone, utc};
+use crate::model::entry::EntryKind;
+use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
+use crate::model::id::UnixMicros;
+use crate::model::policy::Fact;
+use crate::model::receipt::{Action, Stage};
+use crate::wire::{convert, proto};
+
+pub(super) const DELIVERY_HEADER: &[&str] = &[
+    "Index",
+    "Accepted",
+    "From",
+    "For",
+    "Priority",
+    "Status",
+    "Received",
+    "Read",
+    "Acted",
+    "Refused there",
+    "Message",
+];
+pub(super) const RECEIPT_HEADER: &[&str] =
+    &["Index", "Recorded", "Desk", "Stage", "Messages", "News", "Action", "Reason"];
+pub(super) const ENTRY_HEADER: &[&str] = &["Index", "Recorded", "Kind", "Identity", "What"];
+
+/// How many deliveries there are; exercises and tests apart.
+#[derive(Default)]
+pub(super) struct Counts {
+    real: Count,
+    drill: Count,
+}
+
+#[derive(Default)]
+struct Count {
+    deliveries: usize,
+    received: usize,
+    read: usize,
+    acted: usize,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, row: &proto::DeliveryRow) {
+        let status = row.message.as_ref().map_or(0, |message| message.status);
+        let real = status == CapStatus::Actual as i32;
+        let count = if real { &mut self.real } else { &mut self.drill };
+        let has = |stage: Stage| usize::from(row.stages.iter().any(|row| row.stage == stage as i32));
+        count.deliveries += 1;
+        count.received += has(Stage::Received);
+        count.read += has(Stage::Read);
+        count.acted += has(Stage::Acted);
+    }
+
+    pub(super) fn words(&self) -> String {
+        let words = |what: &str, count: &Count| {
+            let Count { deliveries, received, read, acted } = count;
+            format!("{what}: {deliveries} deliveries, {received} received, {read} read, {acted} acted.")
+        };
+        let mut all = words("Actual", &self.real);
+        if self.drill.deliveries > 0 {
+            let _ = write!(all, " {}", words("Exercises, tests and drafts", &self.drill));
+        }
+        all
+    }
+}
+
+/// A number's name, or the number.
+fn named<T>(number: i32, from: fn(i32) -> Option<T>, name: fn(T) -> &'static str) -> String {
+    from(number).map_or_else(|| number.to_string(), |value| name(value).to_owned())
+}
+
+/// An id as people and programs read it.
+pub(super) fn id(bytes: &[u8]) -> String {
+    uuid::Uuid::from_slice(bytes).map_or_else(|_| hex(bytes), |id| id.to_string())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+pub(super) fn message_fields(object: &mut Map<String, Value>, row: &proto::MessageRow) {
+    let office = row.sender.split(':').nth(3).unwrap_or_default();
+    for (name, value) in [
+        ("index", Value::from(row.index)),
+        ("message_id", id(&row.message_id).into()),
+        ("accepted_at", utc(UnixMicros(row.accepted_unix_us))),
+        ("sender", row.sender.clone().into()),
+        ("sender_office", office.into()),
+        ("stream", row.stream.clone().into()),
+        ("class", named(row.message_class, MessageClass::from_number, MessageClass::name).into()),
+        ("priority", named(row.priority, Priority::from_number, Priority::name).into()),
+        ("status", named(row.status, CapStatus::from_number, CapStatus::name).into()),
+        ("msg_type", named(row.msg_type, CapMsgType::from_number, CapMsgType::name).into()),
+        ("expires_at", utc_or_null(row.expires_unix_us.map(UnixMicros))),
+    ] {
+        object.insert(name.into(), value);
+    }
+}
+
+pub(super) fn stage_object(row: &proto::StageRow) -> Value {
+    let action = Action::from_number(row.action).map(Action::name);
+    json!({
+        "stage": named(row.stage, Stage::from_number, Stage::name),
+        "receipt_index": row.receipt_index,
+        "desk": row.desk,
+        "recorded_at": utc(UnixMicros(row.recorded_unix_us)),
+        "at": utc(UnixMicros(row.at_unix_us)),
+        "action": action,
+        "reason": row.reason,
+    })
+}
+
+pub(super) fn delivery_object(kind: &str, row: &proto::DeliveryRow) -> Value {
+    let mut object = Map::new();
+    object.insert("object".into(), kind.into());
+    object.insert("office".into(), row.office.clone().into());
+    message_fields(&mut object, &row.message.clone().unwrap_or_default());
+    object.insert("stages".into(), row.stages.iter().map(stage_object).collect());
+    object.into()
+}
+
+pub(super) fn delivery_cells(context: &Context, row: &proto::DeliveryRow) -> Vec<Cell> {
+    let message = row.message.clone().unwrap_or_default();
+    let accepted = UnixMicros(message.accepted_unix_us);
+    let priority = Priority::from_number(message.priority);
+    let stage = |stage: Stage| {
+        let found = row.stages.iter().find(|row| row.stage == stage as i32);
+        found.map_or_else(
+            || cell(Tone::Faint, "-"),
+            |row| cell(Tone::Good, &format!("+{}", after(accepted, UnixMicros(row.recorded_unix_us)))),
+        )
+    };
+    vec![
+        cell(Tone::Plain, &message.index.to_string()),
+        cell(Tone::Plain, &context.screen.time(accepted)),
+        cell(Tone::Plain, office_of(&message.sender)),
+        cell(Tone::Plain, &row.office),
+        cell(
+            priority.map_or(Tone::Plain, priority_tone),
+            &named(message.priority, Priority::from_number, Priority::name),
+        ),
+        status_cell(message.status),
+        stage(Stage::Received),
+        stage(Stage::Read),
+        stage(Stage::Acted),
+        cell(Tone::Bad, &refused_there(row)),
+        cell(Tone::Plain, &id(&message.message_id)),
+    ]
+}
+
+/// A status that nobody can take for a real one where it is not.
+pub(super) fn status_cell(status: i32) -> Cell {
+    let name = named(status, CapStatus::from_number, CapStatus::name);
+    if status == CapStatus::Actual as i32 {
+        cell(Tone::Plain, &name)
+    } else {
+        cell(Tone::Drill, &name.to_uppercase())
+    }
+}
+
+fn refused_there(row: &proto::DeliveryRow) -> String {
+    let refused = [Stage::Declined, Stage::Unreadable];
+    let stages = row.stages.iter().filter(|row| refused.iter().any(|stage| row.stage == *stage as i32));
+    let words =
+        stages.map(|row| format!("{}: {}", named(row.stage, Stage::from_number, Stage::name), row.reason));
+    words.collect::<Vec<_>>().join("; ")
+}
+
+fn office_of(desk: &str) -> &str {
+    desk.split(':').nth(3).unwrap_or(desk)
+}
+
+pub(super) fn receipt_object(row: &proto::ReceiptRow) -> Value {
+    let mut object = stage_object(&row.stage.clone().unwrap_or_default());
+    object["object"] = "receipt".into();
+    object["news"] = row.news.into();
+    let message = |it: &proto::MessageRef| json!({ "index": it.index, "message_id": id(&it.message_id) });
+    object["messages"] = row.messages.iter().map(message).collect();
+    object
+}
+
+pub(super) fn receipt_cells(context: &Context, row: &proto::ReceiptRow) -> Vec<Cell> {
+    let stage = row.stage.clone().unwrap_or_default();
+    let indexes: Vec<_> = row.messages.iter().take(8).map(|message| message.index.to_string()).collect();
+    let more = row.messages.len().saturating_sub(8);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let bad = [Stage::Declined, Stage::Unreadable].iter().any(|bad| stage.stage == *bad as i32);
+    vec![
+        cell(Tone::Plain, &stage.receipt_index.to_string()),
+        cell(Tone::Plain, &context.screen.time(UnixMicros(stage.recorded_unix_us))),
+        cell(Tone::Plain, stage.desk.strip_prefix("urn:resguardo:office:").unwrap_or(&stage.desk)),
+        cell(if bad { Tone::Bad } else { Tone::Good }, &named(stage.stage, Stage::from_number, Stage::name)),
+        cell(Tone::Plain, &format!("{}{more}", indexes.join(", "))),
+        cell(Tone::Plain, &row.news.to_string()),
+        cell(Tone::Plain, Action::from_number(stage.action).map(Action::name).unwrap_or_default()),
+        cell(Tone::Plain, &stage.reason),
+    ]
+}
+
+pub(super) fn entry_object(row: &proto::EntryRow) -> Value {
+    json!({
+        "object": "entry",
+        "index": row.index,
+        "recorded_at": utc(UnixMicros(row.recorded_unix_us)),
+        "kind": kind(row.kind),
+        "identity": row.identity,
+        "what": what(row),
+        "statement_hex": hex(&row.statement),
+    })
+}
+
+pub(super) fn entry_cells(context: &Context, row: &proto::EntryRow) -> Vec<Cell> {
+    let identity = row.identity.strip_prefix("urn:resguardo:").unwrap_or(&row.identity);
+    vec![
+        cell(Tone::Plain, &row.index.to_string()),
+        cell(Tone::Plain, &context.screen.time(UnixMicros(row.recorded_unix_us))),
+        cell(Tone::Plain, kind(row.kind)),
+        cell(Tone::Plain, identity),
+        cell(Tone::Plain, &what(row)),
+    ]
+}
+
+fn entry_kind(number: i32) -> Option<EntryKind> {
+    u8::try_from(number).ok().and_then(EntryKind::from_number)
+}
+
+fn kind(number: i32) -> &'static str {
+    match entry_kind(number) {
+        Some(EntryKind::Directory) => "directory",
+        Some(EntryKind::Publish) => "publish",
+        Some(EntryKind::Receipt) => "receipt",
+        Some(EntryKind::Refusal) => "refusal",
+        Some(EntryKind::Summary) => "summary",
+        None => "unknown",
+    }
+}
+
+/// Says in a line what an entry records.
+fn what(row: &proto::EntryRow) -> String {
+    let unreadable = |error: &dyn std::fmt::Display| format!("cannot be read: {error}");
+    match entry_kind(row.kind) {
+        Some(EntryKind::Directory) => convert::fact(&row.statement)
+            .map_or_else(|refusal| unreadable(&refusal.message), |fact| fact_words(&fact)),
+        Some(EntryKind::Publish) => match convert::envelope(&row.statement) {
+            Ok(it) => {
+                let names: Vec<_> = it.recipients.iter().map(ToString::to_string).collect();
+                let (id, status) = (it.message_id, it.status.name());
+                format!(
+                    "{status} {} {} {id} on {} for {}",
+                    it.priority,
+                    it.msg_type,
+                    it.stream,
+                    names.join(", ")
+                )
+            }
+            Err(refusal) => unreadable(&refusal.message),
+        },
+        Some(EntryKind::Receipt) => match convert::receipt(&row.statement) {
+            Ok(it) => {
+                let indexes: Vec<_> = it.messages.iter().map(|message| message.index.to_string()).collect();
+                let action = it.action.map(|action| format!(" {action}")).unwrap_or_default();
+                let reason = if it.reason.is_empty() { String::new() } else { format!(": {}", it.reason) };
+                let notices = if it.notices.is_empty() {
+                    String::new()
+                } else {
+                    format!(" and {} notices", it.notices.len())
+                };
+                format!("{}{action} of {}{notices}{reason}", it.stage, indexes.join(", "))
+            }
+            Err(refusal) => unreadable(&refusal.message),
+        },
+        Some(EntryKind::Refusal) => match proto::RefusalRecord::decode(row.statement.clone()) {
+            Ok(it) => format!("{}: {} [{}]", it.call, it.message, it.reason),
+            Err(error) => unreadable(&error),
+        },
+        Some(EntryKind::Summary) => match proto::RefusalSummary::decode(row.statement.clone()) {
+            Ok(it) => {
+                let counts = it.counts.iter().map(|count| format!("{} {}", count.count, count.reason));
+                counts.collect::<Vec<_>>().join(", ")
+            }
+            Err(error) => unreadable(&error),
+        },
+        None => format!("of a kind that only a newer program knows: {}", row.kind),
+    }
+}
+
+fn fact_words(fact: &Fact) -> String {
+    match fact {
+        Fact::Institution(name) => format!("institution {name}"),
+        Fact::Office { name, institution } => format!("office {name} of {institution}"),
+        Fact::Auditor { name, institution } => format!("auditor {name} of {institution}"),
+        Fact::Stream { name, publishers, subscribers } => {
+            format!("stream {name}: {} may publish, {} receive", publishers.len(), subscribers.len())
+        }
+        Fact::Headquarters(name) => format!("headquarters is {name}"),
+    }
+}

@@ -1,0 +1,180 @@
+//! `certs dev`: a set of certificates and homes for trying, ready to use.
+//!
+//! Owns what such a set holds. Never overwrites one without being told; its keys lie open and are for trying only.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use crate::desk::home::{Home, Settings, TlsFiles};
+use crate::host::disk::{Disk, OpenMode};
+use crate::hub::founding;
+use crate::model::id::UnixMicros;
+use crate::model::identity::{Desk, Identity, Name};
+use crate::model::policy::Fact;
+use crate::wire::certs::{CertsError, HubAddress, Issued, Validity, issue_ca, issue_client, issue_server};
+
+/// Who is in the set, and who may do what.
+const LIST: &str = include_str!("../../certs-dev/offices.toml");
+/// The hub's name in the set.
+const HUB: &str = "dev";
+/// The desk of each office in the set.
+const DESK: &str = "desk-1";
+/// Where the hub of the set listens.
+pub const ADDRESS: &str = "127.0.0.1:7443";
+/// How long the set is valid, in microseconds: a year.
+const VALID_US: u64 = 365 * 24 * 3_600 * 1_000_000;
+/// How far back it begins, in microseconds: clocks of one machine differ by nothing, but a set may be carried.
+const BEFORE_US: u64 = 3_600 * 1_000_000;
+
+/// Certificates.
+#[derive(Debug, Subcommand)]
+pub enum CertsCommand {
+    /// Makes a set for trying: a CA, the hub's home and the homes of seven offices and two auditors.
+    #[command(after_help = "Example:\n  resguardo certs dev\n  resguardo hub init --home certs-dev/hub")]
+    Dev(Dev),
+}
+
+/// `certs dev`
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where to write it.
+    #[arg(long, value_name = "DIR", default_value = "certs-dev")]
+    pub dir: PathBuf,
+    /// Where the hub is to listen.
+    #[arg(long, value_name = "ADDRESS", default_value = ADDRESS)]
+    pub listen: std::net::SocketAddr,
+    /// Write over a set that is there. Its hub and offices no longer fit each other's certificates until all are written.
+    #[arg(long)]
+    pub force: bool,
+}
+
+impl CertsCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Usage: a set is there, and `--force` was not given; any error of the disk.
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let Self::Dev(dev) = self;
+        let there = context.disk.open(&dev.dir.join("ca/cert.pem"), OpenMode::Read).is_ok();
+        if there && !dev.force {
+            return Err(Failure::usage(format!(
+                "{} holds a set already: use it, name another folder with --dir, or write over it with --force",
+                dev.dir.display()
+            )));
+        }
+        Set::new(context, dev)?.write(context)?;
+        Ok(Exit::Done)
+    }
+}
+
+struct Set<'a> {
+    disk: Arc<dyn Disk>,
+    dev: &'a Dev,
+    validity: Validity,
+    ca: Issued,
+}
+
+impl<'a> Set<'a> {
+    fn new(context: &Context, dev: &'a Dev) -> Result<Self, Failure> {
+        let now = context.clock.now().0;
+        let not_before = UnixMicros(now.saturating_sub(BEFORE_US));
+        let validity = Validity { not_before, not_after: UnixMicros(now + VALID_US) };
+        let ca = issue_ca(&name("resguardo-dev"), validity)?;
+        Ok(Self { disk: Arc::clone(&context.disk), dev, validity, ca })
+    }
+
+    fn write(&self, context: &Context) -> Result<(), Failure> {
+        self.ca_home()?;
+        self.hub_home()?;
+        let hub = self.dev.dir.join("hub");
+        context.screen.line(&format!("{}  the hub, listening on {}", hub.display(), self.dev.listen))?;
+        let facts =
+            founding::parse(LIST).expect("the list in this program is one that a hub can be founded with");
+        for fact in facts {
+            let (home, identity) = match fact {
+                Fact::Office { name: office, .. } => {
+                    (office.to_string(), Identity::Desk(Desk { office, desk: name(DESK) }))
+                }
+                Fact::Auditor { name, .. } => (format!("auditor-{name}"), Identity::Auditor(name)),
+                _ => continue,
+            };
+            let home = self.dev.dir.join(home);
+            self.client_home(&home, &identity)?;
+            context.screen.line(&format!("{}  {identity}", home.display()))?;
+            let object = serde_json::json!({
+                "object": "home", "home": home.display().to_string(), "identity": identity.to_string(),
+            });
+            context.screen.object(&object)?;
+        }
+        let next = format!("resguardo hub init --home {0} && resguardo hub run --home {0}", hub.display());
+        context.screen.line("\nThese keys lie open on the disk: they are for trying, not for use.")?;
+        context.screen.line(&format!("Next: {next}"))?;
+        Ok(())
+    }
+
+    fn ca_home(&self) -> Result<(), Failure> {
+        let dir = self.dev.dir.join("ca");
+        self.folder(&dir)?;
+        self.put(&dir.join("cert.pem"), &self.ca.certificate_pem)?;
+        self.put(&dir.join("key.pem"), &self.ca.key_pem)
+    }
+
+    fn hub_home(&self) -> Result<(), Failure> {
+        let hub = name(HUB);
+        let addresses =
+            [HubAddress::Dns("localhost".into()), HubAddress::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))];
+        let issued = issue_server(&self.ca, &hub, &addresses, self.validity)?;
+        let dir = self.dev.dir.join("hub");
+        self.folder(&dir.join("tls"))?;
+        self.put(&dir.join("tls/cert.pem"), &issued.certificate_pem)?;
+        self.put(&dir.join("tls/key.pem"), &issued.key_pem)?;
+        self.put(&dir.join("tls/ca.pem"), &self.ca.certificate_pem)?;
+        self.put(&dir.join("founding.toml"), LIST)?;
+        let config = format!(
+            "# A hub for trying. Every key that may stand here has a default.\nname = \"{HUB}\"\nlisten = \"{}\"\n",
+            self.dev.listen
+        );
+        self.put(&dir.join("hub.toml"), &config)
+    }
+
+    fn client_home(&self, dir: &Path, identity: &Identity) -> Result<(), Failure> {
+        let issued = issue_client(&self.ca, identity, self.validity)?;
+        let settings = Settings {
+            identity: identity.clone(),
+            hub: self.dev.listen.to_string(),
+            server_name: "localhost".into(),
+        };
+        let tls =
+            TlsFiles { cert: &issued.certificate_pem, key: &issued.key_pem, ca: &self.ca.certificate_pem };
+        Home::create(Arc::clone(&self.disk), dir, settings, tls)?;
+        Ok(())
+    }
+
+    fn folder(&self, dir: &Path) -> Result<(), Failure> {
+        self.disk.create_dir_all(dir).map_err(|error| unwritten(dir, &error))
+    }
+
+    fn put(&self, path: &Path, text: &str) -> Result<(), Failure> {
+        self.disk.write_atomically(path, text.as_bytes()).map_err(|error| unwritten(path, &error))
+    }
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Fault, format!("cannot write {}: {error}", path.display()))
+}
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a name that stands in this file is a name")
+}
+
+impl From<CertsError> for Failure {
+    fn from(error: CertsError) -> Self {
+        Self::new(Exit::Fault, error.to_string())
+    }
+}

@@ -1,0 +1,116 @@
+//! What every command is given: where to print, what the machine gives, whose home it is, when to stop.
+//!
+//! Owns nothing that is not handed in.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use super::exit::{Exit, Failure};
+use super::screen::Screen;
+use crate::desk::dial::{Dial, HomeDial};
+use crate::desk::home::Home;
+use crate::desk::inbox::Inbox;
+use crate::desk::outbox::Outbox;
+use crate::host::clock::Clock;
+use crate::host::disk::Disk;
+use crate::host::random::Random;
+use crate::host::tasks::Tasks;
+use crate::wire::client::ConnectLimits;
+
+/// What every command is given.
+pub struct Context {
+    /// Where to print.
+    pub screen: Screen,
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Tasks.
+    pub tasks: Arc<dyn Tasks>,
+    /// The home that was named.
+    pub home: Option<PathBuf>,
+    /// The languages that the reader prefers, best first.
+    pub languages: Vec<String>,
+    /// When to stop.
+    pub stop: Stop,
+}
+
+/// The wish that the program end, and who had it.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Cancelled when it must end.
+    pub token: CancellationToken,
+    signal: Arc<AtomicU8>,
+}
+
+impl Stop {
+    /// Asks the program to end, as Ctrl-C ([`Exit::Interrupted`]) or SIGTERM ([`Exit::Terminated`]) do.
+    pub fn ask(&self, exit: Exit) {
+        self.signal.store(exit as u8, Ordering::SeqCst);
+        self.token.cancel();
+    }
+
+    /// How the program ends then.
+    pub fn exit(&self) -> Exit {
+        if self.signal.load(Ordering::SeqCst) == Exit::Terminated as u8 {
+            Exit::Terminated
+        } else {
+            Exit::Interrupted
+        }
+    }
+}
+
+impl Context {
+    /// Opens the home that was named.
+    ///
+    /// # Errors
+    /// Usage: none was named, or it is no home.
+    pub fn home(&self) -> Result<Home, Failure> {
+        let Some(dir) = &self.home else {
+            return Err(Failure::usage("whose home? Name it with --home DIR or RESGUARDO_HOME"));
+        };
+        Ok(Home::open(self.disk.clone(), dir)?)
+    }
+
+    /// Opens a home's two boxes, for reading.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn boxes(&self, home: &Home) -> Result<(Inbox, Outbox), Failure> {
+        Ok((Inbox::open(home)?, Outbox::open(home)?))
+    }
+
+    /// The way to the hub that a home names.
+    pub fn dial(&self, home: &Home) -> HomeDial {
+        HomeDial::of(home, ConnectLimits::default(), self.clock.clone())
+    }
+
+    /// Connects to the hub that a home names.
+    ///
+    /// # Errors
+    /// Unreachable, refused, integrity; usage for credentials that cannot be used.
+    pub async fn connect(&self, home: &Home) -> Result<Channel, Failure> {
+        Ok(self.dial(home).dial().await?)
+    }
+
+    /// Runs a command that a signal ends where it waits.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub async fn unless_stopped(
+        &self,
+        command: impl Future<Output = Result<Exit, Failure>>,
+    ) -> Result<Exit, Failure> {
+        tokio::select! {
+            exit = command => exit,
+            () = self.stop.token.cancelled() => Ok(self.stop.exit()),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! `hub init|run|verify|rebuild`: the operator's commands.
+//!
+//! Owns what an operator is told. Never decides what is damage: the hub does.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use crate::hub::home::{Home, HomeError};
+use crate::hub::open::{self, News, OpenError, Progress};
+use crate::hub::run::{self, Host, RunError};
+use crate::hub::verify::{self, VerifyError};
+use crate::journal::{JournalError, Verified};
+use crate::ledger::store_sled::SetAside;
+
+/// After how many entries more the progress of a check is told.
+const PROGRESS_ENTRIES: u64 = 100_000;
+/// What tells one start of the machine from another.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The hub.
+#[derive(Debug, Subcommand)]
+pub enum HubCommand {
+    /// Founds a hub: makes its journal, whose first entries are the facts of the founding file.
+    #[command(after_help = "Example:\n  resguardo hub init --home certs-dev/hub")]
+    Init(Init),
+    /// Runs a hub until Ctrl-C or SIGTERM.
+    ///
+    /// Prints `listening on ADDRESS` when it takes calls. What an operator should know goes to standard error.
+    #[command(after_help = "Example:\n  resguardo hub run --home certs-dev/hub")]
+    Run,
+    /// Checks a hub that is not running: every frame of the journal, and that the ledger agrees with it.
+    #[command(after_help = "Example:\n  resguardo hub verify --home certs-dev/hub")]
+    Verify,
+    /// Builds the ledger of a hub that is not running anew from its journal; the old one is moved aside.
+    #[command(after_help = "Example:\n  resguardo hub rebuild --home certs-dev/hub")]
+    Rebuild,
+}
+
+/// `hub init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The founding file; `founding.toml` in the home where none is named.
+    #[arg(long, value_name = "FILE")]
+    founding: Option<PathBuf>,
+}
+
+impl HubCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`Exit::Integrity`] for damage, [`Exit::Usage`] for a home, configuration or founding file that is not right,
+    /// [`Exit::Fault`] for the rest.
+    pub(super) async fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let Some(home) = &context.home else {
+            return Err(Failure::usage("which hub? Name its home with --home DIR or RESGUARDO_HOME"));
+        };
+        let host = host(context);
+        match self {
+            Self::Init(init) => {
+                let facts = open::found(&host, &Home::at(home), init.founding.as_deref())?;
+                context
+                    .screen
+                    .line(&format!("founded: {facts} facts are the first entries of the journal"))?;
+            }
+            Self::Run => serve(context, &host, home).await?,
+            Self::Verify => verified(context, &host, home)?,
+            Self::Rebuild => {
+                let place = Home::at(home);
+                let _lock = place.lock(host.disk.as_ref())?;
+                let config = place.config(host.disk.as_ref())?;
+                let opened = open::rebuild(&host, &place, &config, &mut |news| tell(context, news))?;
+                let entries = opened.reader.mark().next_index;
+                opened.close()?;
+                context.screen.line(&format!("rebuilt: the ledger stands at entry {entries}"))?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn host(context: &Context) -> Host {
+    Host {
+        disk: context.disk.clone(),
+        clock: context.clock.clone(),
+        random: context.random.clone(),
+        tasks: context.tasks.clone(),
+        // Where the system has no such file no stop of the machine is noticed, and a ledger is trusted too long.
+        boot_id: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
+    }
+}
+
+async fn serve(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second hub in one process, as tests have, keeps the first one's log.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let ready = |address| {
+        // A closed standard output is no reason not to serve.
+        let _ = context.screen.line(&format!("listening on {address}"));
+        let _ = context.screen.object(&serde_json::json!({ "object": "listening", "address": address }));
+    };
+    let stop = context.stop.token.clone().cancelled_owned();
+    run::run(host, home, &mut log_news, ready, stop).await?;
+    tracing::info!("stopped in order");
+    Ok(())
+}
+
+fn verified(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> {
+    let mut told = 0;
+    let mut progress = |so_far: &Verified| {
+        if so_far.entries >= told + PROGRESS_ENTRIES {
+            told = so_far.entries;
+            // Progress that cannot be told stops nothing.
+            let _ = context.screen.line(&format!("checked so far: {} entries, {} bytes", told, so_far.bytes));
+        }
+    };
+    let report = verify::verify(host, home, &mut |news| tell(context, news), &mut progress)?;
+    let (journal, rows) = (report.journal, report.ledger_rows);
+    context.screen.line(&format!(
+        "whole: {} entries in {} batches and {} segments, {} payloads kept, {} erased, {} bytes",
+        journal.entries, journal.batches, journal.segments, journal.payloads, journal.erased, journal.bytes
+    ))?;
+    context.screen.line(&format!("agrees: {rows} rows of the ledger are those that the journal gives"))?;
+    context.screen.object(&serde_json::json!({
+        "object": "verified",
+        "entries": journal.entries,
+        "batches": journal.batches,
+        "segments": journal.segments,
+        "payloads": journal.payloads,
+        "erased": journal.erased,
+        "bytes": journal.bytes,
+        "ledger_rows": rows,
+    }))?;
+    Ok(())
+}
+
+impl From<HomeError> for Failure {
+    fn from(error: HomeError) -> Self {
+        let exit = if matches!(error, HomeError::Locked(_)) { Exit::Fault } else { Exit::Usage };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let exit = if matches!(error, JournalError::Damage(_)) { Exit::Integrity } else { Exit::Fault };
+        Self::new(exit, format!("journal: {error}"))
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Home(error) => error.into(),
+            OpenError::Journal(error) => error.into(),
+            OpenError::Founding(_) | OpenError::Founded(_) | OpenError::NotFounded(_) => {
+                Self::usage(error.to_string())
+            }
+            OpenError::Ledger(_) | OpenError::LedgerForeign => Self::new(Exit::Fault, error.to_string()),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Open(error) => error.into(),
+            RunError::Home(error) => error.into(),
+            RunError::Tls(error) => Self::usage(error.to_string()),
+            other => Self::new(Exit::Fault, other.to_string()),
+        }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Open(error) => error.into(),
+            VerifyError::Home(error) => error.into(),
+            VerifyError::Journal(error) => error.into(),
+            VerifyError::Differs { .. } => Self::new(Exit::Integrity, error.to_string()),
+            other => Self::new(Exit::Fault, other.to_string()),
+        }
+    }
+}
+
+fn tell(context: &Context, news: &News) {
+    if let Some(line) = line(news) {
+        // Who asked may have closed the terminal; the work goes on.
+        let _ = context.screen.line(&line);
+    }
+}
+
+fn log_news(news: &News) {
+    if let Some(line) = line(news) {
+        tracing::info!("{line}");
+    }
+}
+
+fn line(news: &News) -> Option<String> {
+    match news {
+        News::Journal(recovery) => {
+            let torn = recovery.torn.as_ref()?;
+            Some(format!(
+                "the journal's tail was torn and is cut: {} bytes from byte {} of {}; nobody was answered for them",
+                torn.bytes,
+                torn.offset,
+                torn.path.display()
+            ))
+        }
+        News::LedgerSetAside(SetAside { why, to }) => {
+            Some(format!("{why}; its rows are now {}, and it is built anew", to.display()))
+        }
+        News::CatchingUp(Progress { applied, lacked }) => {
+            Some(format!("the ledger takes in what it lacks: {applied} of {lacked} entries"))
+        }
+    }
+}

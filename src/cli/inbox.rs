@@ -1,0 +1,224 @@
+//! `inbox`: what came, and what this desk's people have done with it.
+//!
+//! Owns the listing. Never acknowledges anything: to list is not to read.
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::objects;
+use super::screen::{Tone, banner, cell, harmless, priority_tone, table, toned};
+use crate::desk::inbox::{Inbox, InboxEntry, Kept, KeptNotice};
+use crate::desk::outbox::{Outbox, Stand, StatementEntry};
+use crate::desk::store::StoreError;
+use crate::model::envelope::CapStatus;
+use crate::model::receipt::Stage;
+
+/// Lists what came.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  resguardo inbox
+  resguardo inbox --unread --limit 200
+
+A * marks what no person here has acknowledged yet.")]
+pub struct InboxList {
+    /// Only what no person here has acknowledged yet.
+    #[arg(long)]
+    unread: bool,
+    /// How many of the newest messages, and of the newest notices.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+}
+
+/// What this desk's people stated about a message.
+pub(super) struct Stated(Vec<(Stage, Stand)>);
+
+impl Stated {
+    /// Picks out what is about one message.
+    pub(super) fn about(entry: &InboxEntry, statements: &[StatementEntry]) -> Self {
+        let same = |it: &&StatementEntry| it.message_id == entry.message_id && it.sender == entry.sender;
+        Self(statements.iter().filter(same).map(|it| (it.stage, it.stand)).collect())
+    }
+
+    /// Tells whether no person has acknowledged it: what waits in the outbox counts, what was refused does not.
+    pub(super) fn is_unread(&self) -> bool {
+        self.0.iter().all(|(stage, stand)| *stage == Stage::Received || *stand == Stand::Refused)
+    }
+
+    pub(super) fn words(&self) -> String {
+        let word = |(stage, stand): &(Stage, Stand)| match stand {
+            Stand::Accepted => stage.to_string(),
+            Stand::Pending => format!("{stage} (waits)"),
+            Stand::Refused => format!("{stage} (refused)"),
+        };
+        self.0.iter().map(word).collect::<Vec<_>>().join(", ")
+    }
+
+    pub(super) fn object(&self) -> serde_json::Value {
+        let object =
+            |(stage, stand): &(Stage, Stand)| json!({ "stage": stage.name(), "outcome": stand.name() });
+        self.0.iter().map(object).collect()
+    }
+}
+
+impl InboxList {
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let home = context.home()?;
+        let (inbox, outbox) = context.boxes(&home)?;
+        let statements = outbox.statements()?;
+        let mut entries = inbox.entries()?;
+        if self.unread {
+            entries.retain(|entry| Stated::about(entry, &statements).is_unread());
+        }
+        let older = entries.len().saturating_sub(self.limit);
+        let entries = entries.split_off(older);
+        let mut damaged = 0;
+        let mut rows =
+            table(&["", "Index", "Accepted", "From", "Priority", "Status", "Headline", "Stated here", "Id"]);
+        for entry in &entries {
+            let stated = Stated::about(entry, &statements);
+            match inbox.read(entry) {
+                Ok(kept) => {
+                    let headline = objects::headline(&kept.payload, &context.languages);
+                    tell_object(context, &kept, headline.as_deref().ok(), &stated)?;
+                    rows.add_row(row(context, &kept, &headline.unwrap_or_else(no_cap), &stated));
+                }
+                Err(error) => {
+                    damaged += 1;
+                    tell_damage(context, &error)?;
+                }
+            }
+        }
+        if entries.is_empty() {
+            context.screen.line(if self.unread { "Nothing is unread." } else { "The inbox is empty." })?;
+        } else {
+            context.screen.table(&rows)?;
+        }
+        damaged += self.notices(context, &inbox)?;
+        self.summary(context, &inbox, &outbox, &statements, older)?;
+        Ok(if damaged > 0 { Exit::Integrity } else { Exit::Done })
+    }
+
+    fn notices(&self, context: &Context, inbox: &Inbox) -> Result<usize, Failure> {
+        let mut indexes = inbox.notices()?;
+        let mut damaged = 0;
+        for index in indexes.split_off(indexes.len().saturating_sub(self.limit)) {
+            match inbox.read_notice(index) {
+                Ok(notice) => tell_notice(context, &notice)?,
+                Err(error) => {
+                    damaged += 1;
+                    tell_damage(context, &error)?;
+                }
+            }
+        }
+        Ok(damaged)
+    }
+
+    fn summary(
+        &self,
+        context: &Context,
+        inbox: &Inbox,
+        outbox: &Outbox,
+        statements: &[StatementEntry],
+        older: usize,
+    ) -> Result<(), Failure> {
+        let entries = inbox.entries()?;
+        let unread = entries.iter().filter(|entry| Stated::about(entry, statements).is_unread()).count();
+        let mut words = format!("{} messages, {unread} unread", entries.len());
+        if older > 0 {
+            words.push_str(&format!("; {older} older ones are not shown (--limit)"));
+        }
+        let asides = inbox.asides()?.len();
+        if asides > 0 {
+            words.push_str(&format!("; {asides} could not be read and are kept aside"));
+        }
+        let waits = outbox.messages()?.iter().filter(|entry| entry.stand == Stand::Pending).count()
+            + statements.iter().filter(|entry| entry.stand == Stand::Pending).count();
+        if waits > 0 {
+            words.push_str(&format!("; {waits} wait in the outbox"));
+        }
+        Ok(context.screen.line(&format!("{words}."))?)
+    }
+}
+
+/// What stands where a headline should.
+pub(super) fn no_cap(error: crate::cap::CapError) -> String {
+    format!("(no CAP 1.2 alert: {error})")
+}
+
+fn row(context: &Context, kept: &Kept, headline: &str, stated: &Stated) -> Vec<comfy_table::Cell> {
+    let envelope = &kept.envelope;
+    let mark = if stated.is_unread() { "*" } else { "" };
+    let status = match envelope.status {
+        CapStatus::Actual => cell(Tone::Plain, "Actual"),
+        drill => cell(Tone::Drill, &drill.name().to_uppercase()),
+    };
+    let expired = if kept.expired { "EXPIRED " } else { "" };
+    let headline = match envelope.msg_type {
+        crate::model::envelope::CapMsgType::Alert => format!("{expired}{headline}"),
+        other => format!("{expired}{}: {headline}", other.name().to_uppercase()),
+    };
+    vec![
+        cell(Tone::Bad, mark),
+        cell(Tone::Plain, &kept.entry.index.to_string()),
+        cell(Tone::Plain, &context.screen.time(kept.accepted)),
+        cell(Tone::Plain, kept.entry.sender.as_str()),
+        cell(priority_tone(envelope.priority), envelope.priority.name()),
+        status,
+        cell(Tone::Plain, &headline),
+        cell(Tone::Plain, &stated.words()),
+        cell(Tone::Faint, &short(&envelope.message_id.to_string())),
+    ]
+}
+
+/// The end of an id: enough for a person to type.
+pub(super) fn short(id: &str) -> String {
+    id[id.len().saturating_sub(8)..].to_owned()
+}
+
+fn tell_object(
+    context: &Context,
+    kept: &Kept,
+    headline: Option<&str>,
+    stated: &Stated,
+) -> Result<(), Failure> {
+    let mut object = objects::received(kept, headline);
+    object["unread"] = stated.is_unread().into();
+    object["stated"] = stated.object();
+    Ok(context.screen.object(&object)?)
+}
+
+/// Tells of a notice.
+pub(super) fn tell_notice(context: &Context, notice: &KeptNotice) -> Result<(), Failure> {
+    context.screen.object(&objects::notice(notice))?;
+    let line = match &notice.receipt {
+        Ok(receipt) => {
+            let ids: Vec<_> = receipt.messages.iter().map(|message| message.message_id.to_string()).collect();
+            format!(
+                "{} {} by {} on {}: {}",
+                toned(Tone::Bad, &receipt.stage.name().to_uppercase()),
+                ids.join(", "),
+                receipt.desk.office,
+                context.screen.time(notice.recorded),
+                harmless(&receipt.reason),
+            )
+        }
+        Err(refusal) => format!("notice {} cannot be read: {}", notice.index, harmless(&refusal.message)),
+    };
+    Ok(context.screen.line(&line)?)
+}
+
+fn tell_damage(context: &Context, error: &StoreError) -> Result<(), Failure> {
+    super::publish::warn(
+        context,
+        &format!("{error}. The hub can send it again: `resguardo subscribe --replay-from`"),
+    )
+}
+
+/// What stands before a message that is not real, with a space.
+pub(super) fn banner_of(status: CapStatus) -> String {
+    let banner = banner(status);
+    if banner.is_empty() { banner } else { format!("{banner} ") }
+}

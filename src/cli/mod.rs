@@ -1,0 +1,100 @@
+//! The command line: what is asked, by whom, and how it is answered.
+//!
+//! Owns flags, printing and exit codes; one file a command. Contains no rules: what may be and what follows is decided
+//! below.
+
+mod ack;
+mod audit;
+mod certs;
+mod completions;
+mod context;
+mod exit;
+mod export;
+mod hub;
+mod inbox;
+mod objects;
+mod publish;
+mod screen;
+mod show;
+mod start;
+mod subscribe;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use self::context::{Context, Stop};
+pub use self::exit::{Exit, Failure};
+pub use self::screen::Screen;
+pub use self::start::main;
+
+/// Exchange of urgent alerts on human rights defenders at risk.
+///
+/// Every message is on the hub's disk before it is confirmed, and every acknowledgement can be audited.
+#[derive(Debug, Parser)]
+#[command(name = "resguardo", version, after_help = exit::EXIT_CODES, max_term_width = 120)]
+pub struct Cli {
+    /// The home of the desk, auditor or hub: its identity, keys, inbox and outbox.
+    #[arg(long, global = true, env = "RESGUARDO_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print for programs: one object a line (see docs/json.md).
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Publishes, and hands in what waits.
+    #[command(subcommand)]
+    Publish(publish::Publish),
+    /// Receives what the office is owed, keeps it and acknowledges it as received.
+    Subscribe(subscribe::Subscribe),
+    /// States what a person did with a message: read it, acted on it, declined it.
+    Ack(ack::Ack),
+    /// Lists what came, newest last; what nobody here has acknowledged yet is marked.
+    Inbox(inbox::InboxList),
+    /// Shows a message.
+    Show(show::Show),
+    /// Asks the hub what happened.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Writes a message's alert as CAP 1.2 XML.
+    Export(export::Export),
+    /// Founds, runs and checks a hub.
+    #[command(subcommand)]
+    Hub(hub::HubCommand),
+    /// Makes certificates and homes for trying.
+    #[command(subcommand)]
+    Certs(certs::CertsCommand),
+    /// Writes completions for a shell.
+    Completions(completions::Completions),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// What went wrong, with its exit code.
+    pub async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self.command {
+            // It ends by itself what it has begun.
+            Command::Subscribe(command) => command.run(context).await,
+            Command::Publish(command) => context.unless_stopped(command.run(context)).await,
+            Command::Hub(command) => command.run(context).await,
+            Command::Certs(command) => command.run(context),
+            Command::Ack(command) => context.unless_stopped(command.run(context)).await,
+            Command::Audit(command) => context.unless_stopped(command.run(context)).await,
+            Command::Inbox(command) => command.run(context),
+            Command::Show(command) => command.run(context),
+            Command::Export(command) => command.run(context),
+            Command::Completions(command) => command.run(context),
+        }
+    }
+}

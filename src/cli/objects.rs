@@ -1,0 +1,169 @@
+//! The objects that programs read, one a line. Their names are documented in `docs/json.md` and never change meaning.
+//!
+//! Owns names and forms. Times are RFC 3339 in UTC with microseconds; ids and indexes are as everywhere else.
+
+use serde_json::{Map, Value, json};
+
+use super::exit::Failure;
+use super::screen::utc;
+use crate::cap::{self, Alert};
+use crate::desk::inbox::{Kept, KeptNotice};
+use crate::desk::outbox::{Outcome, Outgoing, StatementEntry};
+use crate::model::envelope::{Envelope, MessageId};
+use crate::model::id::{Index, UnixMicros};
+
+/// Why a command ended early.
+pub(super) fn error(failure: &Failure) -> Value {
+    json!({
+        "object": "error",
+        "exit_code": failure.exit as u8,
+        "reason": failure.reason,
+        "message": failure.message,
+    })
+}
+
+/// A remark that stops nothing.
+pub(super) fn warning(message: &str) -> Value {
+    json!({ "object": "warning", "message": message })
+}
+
+/// A message that came.
+pub(super) fn received(kept: &Kept, headline: Option<&str>) -> Value {
+    let mut object = Map::new();
+    object.insert("object".into(), "message".into());
+    object.insert("index".into(), kept.entry.index.0.into());
+    object.insert("accepted_at".into(), utc(kept.accepted));
+    object.insert("kept_at".into(), utc(kept.kept));
+    object.insert("expired".into(), kept.expired.into());
+    object.insert("replayed".into(), kept.replayed.into());
+    object.insert("headline".into(), headline.into());
+    extend_with_envelope(&mut object, &kept.envelope);
+    object.into()
+}
+
+/// A message of this desk.
+pub(super) fn sent(outgoing: &Outgoing, headline: Option<&str>) -> Value {
+    let mut object = Map::new();
+    object.insert("object".into(), "sent".into());
+    extend_with_outcome(&mut object, outgoing.outcome.as_ref());
+    object.insert("headline".into(), headline.into());
+    extend_with_envelope(&mut object, &outgoing.envelope);
+    object.into()
+}
+
+/// What became of a message that was handed in; `None`: it waits.
+pub(super) fn published(message_id: MessageId, outcome: Option<&Outcome>) -> Value {
+    let mut object = Map::new();
+    object.insert("object".into(), "published".into());
+    object.insert("message_id".into(), message_id.to_string().into());
+    extend_with_outcome(&mut object, outcome);
+    object.into()
+}
+
+/// What became of a person's receipt; `None`: it waits.
+pub(super) fn stated(entry: &StatementEntry, outcome: Option<&Outcome>) -> Value {
+    let mut object = Map::new();
+    object.insert("object".into(), "stated".into());
+    object.insert("message_id".into(), entry.message_id.to_string().into());
+    object.insert("sender_office".into(), entry.sender.to_string().into());
+    object.insert("stage".into(), entry.stage.name().into());
+    extend_with_outcome(&mut object, outcome);
+    object.into()
+}
+
+/// What another office stated about a message of this office.
+pub(super) fn notice(notice: &KeptNotice) -> Value {
+    let receipt = notice.receipt.as_ref().ok();
+    let messages = receipt.map(|receipt| {
+        let ids = receipt.messages.iter().map(|message| message.message_id.to_string());
+        Value::from(ids.collect::<Vec<_>>())
+    });
+    json!({
+        "object": "notice",
+        "index": notice.index.0,
+        "recorded_at": utc(notice.recorded),
+        "desk": receipt.map(|receipt| receipt.desk.to_string()),
+        "stage": receipt.map(|receipt| receipt.stage.name()),
+        "at": receipt.map_or(Value::Null, |receipt| utc(receipt.at)),
+        "reason": receipt.map(|receipt| receipt.reason.clone()),
+        "message_ids": messages,
+    })
+}
+
+/// Something that cannot be read.
+pub(super) fn unreadable(message_id: Option<MessageId>, index: Index, reason: &str) -> Value {
+    json!({
+        "object": "unreadable",
+        "message_id": message_id.map(|id| id.to_string()),
+        "index": index.0,
+        "reason": reason,
+    })
+}
+
+/// A time, where there is one.
+pub(super) fn utc_or_null(time: Option<UnixMicros>) -> Value {
+    time.map_or(Value::Null, utc)
+}
+
+fn extend_with_outcome(object: &mut Map<String, Value>, outcome: Option<&Outcome>) {
+    let (word, index, at, repeated, reason, message) = match outcome {
+        None => ("pending", None, None, None, None, None),
+        Some(Outcome::Accepted { index, at, repeated }) => {
+            ("accepted", Some(index.0), Some(*at), Some(*repeated), None, None)
+        }
+        Some(Outcome::Refused { reason, message }) => {
+            ("refused", None, None, None, Some(reason), Some(message))
+        }
+    };
+    object.insert("outcome".into(), word.into());
+    object.insert("index".into(), index.into());
+    object.insert("accepted_at".into(), utc_or_null(at));
+    object.insert("repeated".into(), repeated.into());
+    object.insert("reason".into(), reason.cloned().into());
+    object.insert("message".into(), message.cloned().into());
+}
+
+fn extend_with_envelope(object: &mut Map<String, Value>, envelope: &Envelope) {
+    let names = |ids: &[MessageId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for (name, value) in [
+        ("message_id", Value::from(envelope.message_id.to_string())),
+        ("class", envelope.class.name().into()),
+        ("stream", envelope.stream.to_string().into()),
+        ("sender", envelope.sender.to_string().into()),
+        ("sender_office", envelope.sender.office.to_string().into()),
+        ("recipients", envelope.recipients.iter().map(ToString::to_string).collect::<Vec<_>>().into()),
+        ("directory_version", envelope.directory_version.0.into()),
+        ("priority", envelope.priority.name().into()),
+        ("status", envelope.status.name().into()),
+        ("msg_type", envelope.msg_type.name().into()),
+        ("thread_id", uuid::Uuid::from_bytes(envelope.thread_id).to_string().into()),
+        ("references", names(&envelope.references).into()),
+        ("sent_at", utc(envelope.sent)),
+        ("expires_at", utc_or_null(envelope.expires)),
+        ("payload_bytes", envelope.payload_bytes.into()),
+    ] {
+        object.insert(name.into(), value);
+    }
+}
+
+/// Says in a line what an alert is about, in the reader's language where the alert has it.
+///
+/// # Errors
+/// What is wrong with the payload, if it is no alert.
+pub(super) fn headline(payload: &[u8], languages: &[String]) -> Result<String, cap::CapError> {
+    let alert = cap::import(payload)?.alert;
+    Ok(headline_of(&alert, languages))
+}
+
+/// The same, of an alert.
+pub(super) fn headline_of(alert: &Alert, languages: &[String]) -> String {
+    let in_language = |range: &String| {
+        alert.infos.iter().find(|info| info.language.as_ref().is_some_and(|tag| tag.is_within(range)))
+    };
+    let info = languages.iter().find_map(in_language).or(alert.infos.first());
+    let words =
+        info.map(|info| info.headline.as_ref().filter(|line| !line.is_blank()).unwrap_or(&info.event));
+    words
+        .or(alert.note.as_ref())
+        .map_or_else(String::new, |words| words.split_whitespace().collect::<Vec<_>>().join(" "))
+}

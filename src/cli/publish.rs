@@ -1,0 +1,374 @@
+//! `publish`: an alert to its recipients, and what waits in the outbox.
+//!
+//! Owns the order: read and check, resolve, keep, hand in, wait. At a crash after it was kept: `publish pending`, or a
+//! running `subscribe`, hands in the same bytes.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use jiff::SignedDuration;
+use tonic::transport::Channel;
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::objects;
+use super::screen::{Tone, banner, harmless, toned};
+use super::wait::{self, WaitStage};
+use crate::cap::{self, Alert, Scope};
+use crate::desk::compose::{Composed, Draft, compose};
+use crate::desk::hand_in::{self, HandInError};
+use crate::desk::home::Home;
+use crate::desk::members::{Members, MembersError};
+use crate::desk::outbox::{Outbox, Outcome, Outgoing, StatementEntry};
+use crate::model::envelope::{Envelope, MessageId};
+use crate::model::id::Index;
+use crate::model::identity::Name;
+use crate::wire::status::CallError;
+
+/// How often a hub that cannot take something now is asked again before it stays in the outbox.
+const TRIES: u32 = 4;
+/// The first pause between two tries; it doubles.
+const PAUSE: Duration = Duration::from_millis(250);
+/// What to do about what waits.
+const WAITS: &str = "It is kept in the outbox, and handed in by `resguardo publish pending` or a running `resguardo \
+                     subscribe`: do not write it again";
+
+/// Publishes.
+#[derive(Debug, Subcommand)]
+pub enum Publish {
+    /// Publishes an alert: a CAP 1.2 file.
+    Alert(PublishAlert),
+    /// Hands in what waits in the outbox.
+    #[command(after_help = "Example:\n  resguardo publish pending")]
+    Pending,
+}
+
+/// `publish alert`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  resguardo publish alert threat.xml
+  resguardo publish alert threat.xml --to iachr,ohchr-mexico --wait read --timeout 30m")]
+pub struct PublishAlert {
+    /// The alert, CAP 1.2 XML; `-` for standard input.
+    file: PathBuf,
+    /// Only to these offices, instead of all members of the stream.
+    #[arg(long, value_name = "OFFICE", value_delimiter = ',')]
+    to: Vec<Name>,
+    /// The stream that it belongs to.
+    #[arg(long, value_name = "STREAM", default_value = "monitoring-protection")]
+    stream: Name,
+    /// Let an alert of scope Public out: everybody may then pass it on.
+    #[arg(long)]
+    allow_public: bool,
+    /// Wait until every recipient has it, or until a person at each has read it.
+    #[arg(long, value_name = "STAGE", value_parser = wait::stage_parser())]
+    wait: Option<WaitStage>,
+    /// Wait no longer than this, e.g. 90s, 30m, 2h.
+    #[arg(long, value_name = "DURATION", requires = "wait", value_parser = wait::duration_parser)]
+    timeout: Option<SignedDuration>,
+}
+
+impl Publish {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Alert(command) => command.run(context).await,
+            Self::Pending => pending(context).await,
+        }
+    }
+}
+
+impl PublishAlert {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let home = context.home()?;
+        let desk = home.desk()?;
+        let alert = self.alert(context)?;
+        let outbox = Outbox::open(&home)?;
+        let (channel, members) = reach(context, &home).await?;
+        let (recipients, directory_version) = self.recipients(context, members.as_ref(), &desk.office)?;
+        let draft = Draft { alert: &alert, stream: self.stream.clone(), recipients, directory_version };
+        let composed = compose(desk, draft, &outbox, &*context.clock, &*context.random)?;
+        tell_left_out(context, &composed)?;
+        let outgoing = composed.outgoing;
+        let held = home.lock().await?;
+        outbox.add_message(&held, &outgoing, context.clock.now())?;
+        drop(held);
+        let outcome = hand_in(&home, &outbox, outgoing.envelope.message_id, channel).await;
+        tell(context, &outgoing, outcome.as_ref().ok())?;
+        match outcome? {
+            Outcome::Accepted { .. } => {}
+            refused @ Outcome::Refused { .. } => return Err(refusal(&refused)),
+        }
+        let Some(stage) = self.wait else { return Ok(Exit::Done) };
+        let channel = context.connect(&home).await?;
+        wait::until(context, channel, &outgoing.envelope, stage, self.timeout).await
+    }
+
+    fn alert(&self, context: &Context) -> Result<Alert, Failure> {
+        let imported = cap::import(&read(context, &self.file)?).map_err(|error| {
+            Failure::usage(format!("{}, {error}. Nothing was published", self.file.display()))
+        })?;
+        for remark in &imported.warnings {
+            warn(context, &format!("{}, {remark}", self.file.display()))?;
+        }
+        if imported.alert.scope == Scope::Public && !self.allow_public {
+            return Err(Failure::usage(format!(
+                "{} has scope Public: whoever gets it may pass it on to everybody. Give it scope Restricted or Private, \
+                 or say --allow-public. Nothing was published",
+                self.file.display()
+            )));
+        }
+        Ok(imported.alert)
+    }
+
+    /// Says whom it is for, and by which version of the directory.
+    fn recipients(
+        &self,
+        context: &Context,
+        members: Option<&Members>,
+        own: &Name,
+    ) -> Result<(Vec<Name>, Index), Failure> {
+        let Some(members) = members else {
+            if self.to.is_empty() {
+                return Err(Failure::new(
+                    Exit::Unreachable,
+                    format!(
+                        "the hub is not there, and this home does not know the members of {}: name recipients with --to. \
+                         Nothing was published",
+                        self.stream
+                    ),
+                ));
+            }
+            return Ok((self.to.clone(), Index(0)));
+        };
+        if self.to.is_empty() {
+            return Ok((members.recipients(&self.stream, own)?, members.version));
+        }
+        for office in &self.to {
+            members.check_office(office)?;
+        }
+        if self.to.contains(own) {
+            warn(
+                context,
+                &format!("{own} is the sender and a recipient: it will have to acknowledge its own message"),
+            )?;
+        }
+        Ok((self.to.clone(), members.version))
+    }
+}
+
+/// Goes to the hub for the directory; where there is no way, takes the copy in the home.
+async fn reach(context: &Context, home: &Home) -> Result<(Option<Channel>, Option<Members>), Failure> {
+    let failure = match context.connect(home).await {
+        Ok(channel) => match Members::fetch(channel.clone(), home, context.clock.now()).await {
+            Ok(members) => return Ok((Some(channel), Some(members))),
+            Err(MembersError::Call(error)) => Failure::from(error),
+            Err(error) => return Err(error.into()),
+        },
+        Err(failure) => failure,
+    };
+    if failure.exit != Exit::Unreachable {
+        return Err(failure.and("Nothing was published"));
+    }
+    let copied = Members::copied(home)?;
+    let mut words = failure.message;
+    if let Some(members) = &copied {
+        words = format!(
+            "{words}. Recipients are taken from the directory as of {}",
+            context.screen.time(members.told)
+        );
+    }
+    warn(context, &words)?;
+    Ok((None, copied))
+}
+
+/// Hands in a message; a hub that cannot take it now is asked a few times more.
+async fn hand_in(
+    home: &Home,
+    outbox: &Outbox,
+    id: MessageId,
+    channel: Option<Channel>,
+) -> Result<Outcome, Failure> {
+    let Some(channel) = channel else {
+        return Err(Failure::new(Exit::Unreachable, "the message was not handed in").and(WAITS));
+    };
+    let handing = async || hand_in::message(channel.clone(), home, outbox, id).await;
+    again_and_again(handing).await.map_err(|error| Failure::from(error).and(WAITS))
+}
+
+/// Tries a few times, with pauses that double, as long as another try may help.
+pub(super) async fn again_and_again<T>(
+    hand_in: impl AsyncFn() -> Result<T, HandInError>,
+) -> Result<T, HandInError> {
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match hand_in().await {
+            Err(error) if error.retry_after_ms().is_some() => {
+                let at_least = Duration::from_millis(error.retry_after_ms().unwrap_or(0));
+                tokio::time::sleep(pause.max(at_least)).await;
+                pause *= 2;
+            }
+            result => return result,
+        }
+    }
+    hand_in().await
+}
+
+fn tell_left_out(context: &Context, composed: &Composed) -> Result<(), Failure> {
+    for reference in &composed.unknown {
+        warn(
+            context,
+            &format!("it refers to {reference}, which this desk did not send: the envelope leaves it out"),
+        )?;
+    }
+    for damaged in &composed.damaged {
+        warn(context, &format!("{damaged}: it could not be looked at for references"))?;
+    }
+    Ok(())
+}
+
+fn tell(context: &Context, outgoing: &Outgoing, outcome: Option<&Outcome>) -> Result<(), Failure> {
+    let Envelope { message_id, status, recipients, .. } = &outgoing.envelope;
+    context.screen.object(&with_recipients(objects::published(*message_id, outcome), outgoing))?;
+    let names = recipients.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+    context.screen.line(&format!("{}{}", spaced(&banner(*status)), told(context, *message_id, outcome)))?;
+    context.screen.line(&format!("  {}, for {names}", outgoing.envelope.priority))?;
+    Ok(())
+}
+
+fn with_recipients(mut object: serde_json::Value, outgoing: &Outgoing) -> serde_json::Value {
+    let names: Vec<_> = outgoing.envelope.recipients.iter().map(ToString::to_string).collect();
+    object["recipients"] = names.into();
+    object["status"] = outgoing.envelope.status.name().into();
+    object["priority"] = outgoing.envelope.priority.name().into();
+    object
+}
+
+fn told(context: &Context, message_id: MessageId, outcome: Option<&Outcome>) -> String {
+    match outcome {
+        Some(Outcome::Accepted { index, at, repeated }) => {
+            let again = if *repeated { ", handed in before" } else { "" };
+            let word = toned(Tone::Good, "Accepted");
+            format!("{word} {message_id} as entry {index} on {}{again}", context.screen.time(*at))
+        }
+        Some(Outcome::Refused { reason, message }) => {
+            format!("{} {message_id}: {} [{reason}]", toned(Tone::Bad, "Refused"), harmless(message))
+        }
+        None => format!("{} {message_id} in the outbox", toned(Tone::Warning, "Waits")),
+    }
+}
+
+fn refusal(outcome: &Outcome) -> Failure {
+    match outcome {
+        Outcome::Refused { reason, message } => Failure {
+            exit: Exit::Refused,
+            message: format!("the hub refused: {message} [{reason}]. It is kept aside in the outbox"),
+            reason: Some(reason.clone()),
+        },
+        Outcome::Accepted { .. } => Failure::new(Exit::Fault, "an acceptance was taken for a refusal"),
+    }
+}
+
+/// `publish pending`
+async fn pending(context: &Context) -> Result<Exit, Failure> {
+    let home = context.home()?;
+    home.desk()?;
+    let outbox = Outbox::open(&home)?;
+    outbox.sweep(&home.lock().await?)?;
+    let (messages, statements) = hand_in::pending(&outbox)?;
+    if messages.is_empty() && statements.is_empty() {
+        context.screen.line("Nothing waits in the outbox.")?;
+        return Ok(Exit::Done);
+    }
+    let channel = context.connect(&home).await.map_err(|failure| failure.and(WAITS))?;
+    let mut exit = Exit::Done;
+    for id in messages {
+        let handing = async || hand_in::message(channel.clone(), &home, &outbox, id).await;
+        let outcome = still_pending(context, again_and_again(handing).await, &mut exit)?;
+        context.screen.object(&objects::published(id, outcome.as_ref()))?;
+        context.screen.line(&told(context, id, outcome.as_ref()))?;
+    }
+    for entry in statements {
+        let entries = [entry];
+        let handing = async || hand_in::statements(channel.clone(), &home, &outbox, &entries).await;
+        let outcomes = still_pending(context, again_and_again(handing).await, &mut exit)?;
+        let [entry] = entries;
+        tell_statement(context, &entry, outcomes.and_then(|mut outcomes| outcomes.pop()).as_ref())?;
+    }
+    Ok(exit)
+}
+
+/// One that still waits holds up none of the others; the first reason gives the exit code.
+fn still_pending<T>(
+    context: &Context,
+    result: Result<T, HandInError>,
+    exit: &mut Exit,
+) -> Result<Option<T>, Failure> {
+    match result {
+        Ok(outcome) => Ok(Some(outcome)),
+        Err(HandInError::Home(error)) => Err(error.into()),
+        Err(HandInError::Call(error @ (CallError::Connect(_) | CallError::Unreachable { .. }))) => {
+            Err(Failure::from(error).and(WAITS))
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            warn(context, &failure.message)?;
+            if *exit == Exit::Done {
+                *exit = failure.exit;
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// Tells what became of a person's receipt.
+pub(super) fn tell_statement(
+    context: &Context,
+    entry: &StatementEntry,
+    outcome: Option<&Outcome>,
+) -> Result<(), Failure> {
+    context.screen.object(&objects::stated(entry, outcome))?;
+    let what = format!("{} for {} of {}", entry.stage, entry.message_id, entry.sender);
+    let line = match outcome {
+        Some(Outcome::Accepted { index, at, repeated: false }) => {
+            let word = toned(Tone::Good, "Recorded");
+            format!("{word} {what} as entry {index} on {}", context.screen.time(*at))
+        }
+        Some(Outcome::Accepted { index, at, repeated: true }) => {
+            format!(
+                "Known already: {what}, entry {index} of {}; this changes nothing",
+                context.screen.time(*at)
+            )
+        }
+        Some(Outcome::Refused { reason, message }) => {
+            format!("{} {what}: {} [{reason}]", toned(Tone::Bad, "Refused"), harmless(message))
+        }
+        None => format!("{} {what} in the outbox", toned(Tone::Warning, "Waits")),
+    };
+    Ok(context.screen.line(&line)?)
+}
+
+/// Reads a file that was named.
+pub(super) fn read(context: &Context, file: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes_max = cap::DOCUMENT_BYTES_MAX as u64;
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().take(bytes_max + 1).read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        context.disk.read(file, bytes_max)
+    };
+    bytes.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))
+}
+
+/// Says something that stops nothing.
+pub(super) fn warn(context: &Context, message: &str) -> Result<(), Failure> {
+    context.screen.object(&objects::warning(message))?;
+    context.screen.aside(Tone::Warning, &format!("warning: {}", harmless(message)));
+    Ok(())
+}
+
+fn spaced(banner: &str) -> String {
+    if banner.is_empty() { String::new() } else { format!("{banner} ") }
+}

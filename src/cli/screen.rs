@@ -1,0 +1,218 @@
+//! What a command prints, and how: for people tables, colours and local times, for programs one object a line.
+//!
+//! Owns the two outputs. Never prints others' text as it is: what could act on a terminal is made visible.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anstyle::{AnsiColor, Color, Effects, Style};
+use comfy_table::{Cell, Color as CellColor, ContentArrangement, Table, presets};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::cap::visible;
+use crate::model::envelope::{CapStatus, Priority};
+use crate::model::id::UnixMicros;
+
+const DRILL: Style =
+    colour(AnsiColor::Black).bg_color(Some(Color::Ansi(AnsiColor::Yellow))).effects(Effects::BOLD);
+const URGENT: Style = colour(AnsiColor::Red).effects(Effects::BOLD);
+const GOOD: Style = colour(AnsiColor::Green);
+const BAD: Style = colour(AnsiColor::Red).effects(Effects::BOLD);
+const WARNING: Style = colour(AnsiColor::Yellow);
+const FAINT: Style = Style::new().effects(Effects::DIMMED);
+
+const fn colour(colour: AnsiColor) -> Style {
+    Style::new().fg_color(Some(Color::Ansi(colour)))
+}
+
+/// Standard output and standard error, or what stands for them.
+///
+/// Colours are always written: the outputs handed in strip them where there is no terminal.
+pub struct Screen {
+    out: Mutex<Box<dyn Write + Send>>,
+    err: Mutex<Box<dyn Write + Send>>,
+    json: bool,
+    zone: TimeZone,
+}
+
+/// How a word is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As it is.
+    Plain,
+    /// All is well.
+    Good,
+    /// Look at it.
+    Warning,
+    /// Something is wrong.
+    Bad,
+    /// At once.
+    Urgent,
+    /// Not real.
+    Drill,
+    /// Beside the matter.
+    Faint,
+}
+
+impl Screen {
+    /// Prints to these.
+    pub fn new(
+        out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
+        json: bool,
+        zone: TimeZone,
+    ) -> Self {
+        Self { out: Mutex::new(Box::new(out)), err: Mutex::new(Box::new(err)), json, zone }
+    }
+
+    /// Whether programs read the output.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints a line for people, where people read.
+    ///
+    /// # Errors
+    /// Any of the output.
+    pub fn line(&self, line: &str) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        let mut out = self.out();
+        writeln!(out, "{line}")?;
+        out.flush()
+    }
+
+    /// Prints one object, where programs read.
+    ///
+    /// # Errors
+    /// Any of the output.
+    pub fn object(&self, object: &Value) -> io::Result<()> {
+        if !self.json {
+            return Ok(());
+        }
+        let mut out = self.out();
+        writeln!(out, "{object}")?;
+        out.flush()
+    }
+
+    /// Prints bytes as they are.
+    ///
+    /// # Errors
+    /// Any of the output.
+    pub fn raw(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = self.out();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Prints a line beside the output, for people.
+    pub fn aside(&self, tone: Tone, line: &str) {
+        let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where even this cannot be printed, nothing can be said.
+        let _ = writeln!(err, "{}", toned(tone, line));
+        let _ = err.flush();
+    }
+
+    /// Prints a table, where people read.
+    ///
+    /// # Errors
+    /// Any of the output.
+    pub fn table(&self, table: &Table) -> io::Result<()> {
+        self.line(&table.to_string())
+    }
+
+    /// A time as people read it: local, with its offset.
+    pub fn time(&self, time: UnixMicros) -> String {
+        match timestamp(time) {
+            Some(time) => time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+            None => format!("{} us", time.0),
+        }
+    }
+
+    fn out(&self) -> MutexGuard<'_, Box<dyn Write + Send>> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A time as programs read it: RFC 3339, UTC, microseconds.
+pub fn utc(time: UnixMicros) -> Value {
+    timestamp(time).map_or(Value::Null, |time| time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().into())
+}
+
+fn timestamp(time: UnixMicros) -> Option<Timestamp> {
+    Timestamp::from_microsecond(i64::try_from(time.0).ok()?).ok()
+}
+
+/// How long after one time another was, as people read it: `3 s`, `12 min`, `2 h 5 min`, `3 d 2 h`.
+pub fn after(from: UnixMicros, to: UnixMicros) -> String {
+    let ms = to.0.saturating_sub(from.0) / 1_000;
+    let s = ms / 1_000;
+    match s {
+        0 => format!("{ms} ms"),
+        1..120 => format!("{s} s"),
+        120..7_200 => format!("{} min", s / 60),
+        7_200..172_800 => format!("{} h {} min", s / 3_600, s / 60 % 60),
+        _ => format!("{} d {} h", s / 86_400, s / 3_600 % 24),
+    }
+}
+
+/// Others' words on one line, harmless.
+pub fn harmless(text: &str) -> String {
+    visible(text).replace('\n', "\\n")
+}
+
+/// Words in their tone.
+pub fn toned(tone: Tone, words: &str) -> String {
+    let style = match tone {
+        Tone::Plain => return words.to_owned(),
+        Tone::Good => GOOD,
+        Tone::Warning => WARNING,
+        Tone::Bad => BAD,
+        Tone::Urgent => URGENT,
+        Tone::Drill => DRILL,
+        Tone::Faint => FAINT,
+    };
+    format!("{style}{words}{style:#}")
+}
+
+/// What stands before everything that is not real; empty for what is.
+pub fn banner(status: CapStatus) -> String {
+    match status {
+        CapStatus::Actual => String::new(),
+        other => toned(Tone::Drill, &format!(" {} ", other.name().to_uppercase())),
+    }
+}
+
+/// The tone of a priority.
+pub fn priority_tone(priority: Priority) -> Tone {
+    match priority {
+        Priority::Urgent => Tone::Urgent,
+        Priority::Normal => Tone::Plain,
+        Priority::Low => Tone::Faint,
+    }
+}
+
+/// Begins a table.
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).enforce_styling();
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    table
+}
+
+/// One cell of others' or our words, harmless, in its tone.
+pub fn cell(tone: Tone, words: &str) -> Cell {
+    let cell = Cell::new(harmless(words));
+    match tone {
+        Tone::Plain => cell,
+        Tone::Good => cell.fg(CellColor::Green),
+        Tone::Warning => cell.fg(CellColor::Yellow),
+        Tone::Bad | Tone::Urgent => cell.fg(CellColor::Red),
+        Tone::Drill => cell.fg(CellColor::Black).bg(CellColor::Yellow),
+        Tone::Faint => cell.fg(CellColor::DarkGrey),
+    }
+}

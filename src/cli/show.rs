@@ -1,0 +1,180 @@
+//! `show`: a message as a person reads it.
+//!
+//! Owns the card. Never acknowledges: a person says so with `ack`.
+
+use clap::Args;
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::inbox::{Stated, banner_of, short};
+use super::objects;
+use super::publish::warn;
+use super::screen::{Tone, harmless, priority_tone, toned};
+use crate::cap::{self, Alert, Facts, Reference, render};
+use crate::desk::find::{Found, find};
+use crate::desk::home::Home;
+use crate::desk::inbox::{Inbox, InboxEntry, Kept};
+use crate::desk::outbox::{OutboxEntry, Outcome};
+use crate::model::envelope::Envelope;
+
+/// Shows a message.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  resguardo show 7d9be2c4
+  resguardo show 7d9be2c4 --lang es
+
+To show is not to acknowledge: say `resguardo ack 7d9be2c4 --stage read` when you have read it.")]
+pub struct Show {
+    /// The message: its id, or at least six characters of its beginning or end.
+    message: String,
+    /// The languages to show, best first, e.g. es,en; else those of the environment.
+    #[arg(long, value_name = "LANGUAGE", value_delimiter = ',')]
+    lang: Vec<String>,
+}
+
+impl Show {
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let home = context.home()?;
+        let (inbox, outbox) = context.boxes(&home)?;
+        match find(&self.message, &inbox.entries()?, &outbox.messages()?)? {
+            Found::Received(entry) => self.received(context, &home, &entry),
+            Found::Sent(entry) => self.sent(context, &home, &entry),
+        }
+    }
+
+    fn received(&self, context: &Context, home: &Home, entry: &InboxEntry) -> Result<Exit, Failure> {
+        let (inbox, outbox) = context.boxes(home)?;
+        let kept = inbox.read(entry)?;
+        let stated = Stated::about(entry, &outbox.statements()?);
+        let imported = cap::import(&kept.payload);
+        let headline =
+            imported.as_ref().ok().map(|it| objects::headline_of(&it.alert, self.languages(context)));
+        let mut object = objects::received(&kept, headline.as_deref());
+        object["unread"] = stated.is_unread().into();
+        object["stated"] = stated.object();
+        context.screen.object(&object)?;
+        head(context, &kept.envelope)?;
+        field(
+            context,
+            "Entry",
+            &format!("{}, accepted {}", entry.index, context.screen.time(kept.accepted)),
+        )?;
+        field(context, "Kept here", &context.screen.time(kept.kept))?;
+        if kept.expired {
+            field(context, "Expired", &toned(Tone::Warning, "before it came; what it tells of may go on"))?;
+        }
+        if !stated.words().is_empty() {
+            field(context, "Stated here", &stated.words())?;
+        }
+        let alert = match imported {
+            Ok(imported) => imported.alert,
+            Err(error) => {
+                let id = short(&entry.message_id.to_string());
+                let words = format!(
+                    "the payload is no CAP 1.2 alert: {error}. It is kept as it came. Tell the sender: \
+                     `resguardo ack {id} --stage unreadable --reason …`"
+                );
+                return Err(Failure::new(Exit::Integrity, words));
+            }
+        };
+        follow_up(context, &inbox, &kept, &alert)?;
+        self.card(context, &alert)?;
+        if stated.is_unread() {
+            let id = short(&entry.message_id.to_string());
+            let hint = format!("Not acknowledged. When you have read it: resguardo ack {id} --stage read");
+            context.screen.line(&toned(Tone::Warning, &hint))?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn sent(&self, context: &Context, home: &Home, entry: &OutboxEntry) -> Result<Exit, Failure> {
+        let outgoing = context.boxes(home)?.1.read_message(entry.message_id)?;
+        let alert = cap::import(&outgoing.payload)?.alert;
+        let headline = objects::headline_of(&alert, self.languages(context));
+        context.screen.object(&objects::sent(&outgoing, Some(&headline)))?;
+        head(context, &outgoing.envelope)?;
+        let stand = match &outgoing.outcome {
+            None => toned(Tone::Warning, "waits in the outbox"),
+            Some(Outcome::Accepted { index, at, .. }) => {
+                format!("entry {index}, accepted {}", context.screen.time(*at))
+            }
+            Some(Outcome::Refused { reason, message }) => {
+                format!("{}: {} [{reason}]", toned(Tone::Bad, "refused"), harmless(message))
+            }
+        };
+        field(context, "Sent", &stand)?;
+        self.card(context, &alert)?;
+        Ok(Exit::Done)
+    }
+
+    fn card(&self, context: &Context, alert: &Alert) -> Result<(), Failure> {
+        let languages: Vec<_> = self.languages(context).iter().map(String::as_str).collect();
+        context.screen.line("")?;
+        Ok(context.screen.line(&render::text(alert, &languages))?)
+    }
+
+    fn languages<'a>(&'a self, context: &'a Context) -> &'a [String] {
+        if self.lang.is_empty() { &context.languages } else { &self.lang }
+    }
+}
+
+fn head(context: &Context, envelope: &Envelope) -> Result<(), Failure> {
+    let priority = toned(priority_tone(envelope.priority), &envelope.priority.name().to_uppercase());
+    let line = format!(
+        "{}{priority} {} from {}",
+        banner_of(envelope.status),
+        envelope.msg_type,
+        envelope.sender.office
+    );
+    context.screen.line(&line)?;
+    field(context, "Id", &envelope.message_id.to_string())?;
+    field(context, "From", &envelope.sender.to_string())?;
+    let names: Vec<_> = envelope.recipients.iter().map(ToString::to_string).collect();
+    field(context, "For", &names.join(", "))?;
+    field(context, "Stream", envelope.stream.as_str())
+}
+
+fn field(context: &Context, name: &str, words: &str) -> Result<(), Failure> {
+    Ok(context.screen.line(&format!("{name:<12}| {words}"))?)
+}
+
+/// Says what an Update or a Cancel counts for: only for alerts of the same office, and of the same CAP sender.
+fn follow_up(context: &Context, inbox: &Inbox, kept: &Kept, alert: &Alert) -> Result<(), Failure> {
+    let facts = Facts::of(alert);
+    if !matches!(facts.msg_type, cap::MsgType::Update | cap::MsgType::Cancel) {
+        return Ok(());
+    }
+    let mut known: Vec<(InboxEntry, Reference)> = Vec::new();
+    for entry in inbox.entries()? {
+        let referred = kept.envelope.references.contains(&entry.message_id);
+        if referred && entry.sender == kept.entry.sender {
+            // One that is damaged is told when it is itself shown.
+            let Ok(earlier) = inbox.read(&entry) else { continue };
+            let Ok(imported) = cap::import(&earlier.payload) else { continue };
+            known.push((entry, imported.alert.reference()));
+        }
+    }
+    for reference in &facts.references {
+        let named = known.iter().find(|(_, earlier)| earlier.names_the_same(reference));
+        match named {
+            Some((entry, earlier)) if facts.counts_for(earlier) => {
+                let verb = if facts.msg_type == cap::MsgType::Cancel { "Cancels" } else { "Updates" };
+                field(context, verb, &format!("{}, entry {}", entry.message_id, entry.index))?;
+            }
+            Some((entry, _)) => {
+                let words = format!("{} is of another CAP sender: this does NOT change it", entry.message_id);
+                warn(context, &words)?;
+            }
+            None => {
+                let words = format!(
+                    "it refers to {reference}, which is not among the alerts that came from {}: it changes no other \
+                     office's alert",
+                    kept.entry.sender
+                );
+                warn(context, &words)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! `subscribe`: the desk's watch: what comes is kept, acknowledged as received, shown, and given to a command.
+//!
+//! Owns what is shown of it. Never acknowledges for a person.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::inbox::{banner_of, no_cap, short, tell_notice};
+use super::objects;
+use super::publish::tell_statement;
+use super::screen::{Tone, harmless, priority_tone, toned};
+use crate::desk::exec::{Plan as ExecPlan, Ran};
+use crate::desk::inbox::{InboxEntry, Kept};
+use crate::desk::outbox::Outcome;
+use crate::desk::session::{End, Event, Host, Observer, Plan, Subscription};
+use crate::model::envelope::{CapMsgType, MessageId};
+use crate::model::id::Index;
+use crate::model::identity::Name;
+use crate::wire::status::CallError;
+
+/// Receives what the office is owed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  resguardo subscribe
+  resguardo subscribe --exec 'notify-send \"$RESGUARDO_PRIORITY alert from $RESGUARDO_SENDER\"'
+  resguardo subscribe --count 1 --json
+
+What comes is on this home's disk before it is acknowledged as received. While the hub is not there it is tried again,
+for as long as it takes. What waits in the outbox is handed in.
+
+--exec CMD runs `sh -c CMD` for each message after it was kept and acknowledged as received, at most four at once. It
+gets the alert (CAP 1.2 XML) on standard input and RESGUARDO_MESSAGE_ID, RESGUARDO_SENDER, RESGUARDO_STREAM,
+RESGUARDO_PRIORITY, RESGUARDO_STATUS and RESGUARDO_INDEX in its environment. One that fails is reported and run again
+by the next `subscribe --exec`; one that succeeded is never run again.
+
+Ctrl-C and SIGTERM end it with 0; with --count before the count is reached with 130 or 143.")]
+pub struct Subscribe {
+    /// Only these streams; else all that policy gives.
+    #[arg(long, value_name = "STREAM", value_delimiter = ',')]
+    stream: Vec<Name>,
+    /// Run a command for each message.
+    #[arg(long, value_name = "CMD")]
+    exec: Option<String>,
+    /// End after so many messages that were not here before.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Have also what was acknowledged before, from this entry of the journal on.
+    #[arg(long, value_name = "INDEX")]
+    replay_from: Option<u64>,
+}
+
+impl Subscribe {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let home = context.home()?;
+        let dial = context.dial(&home);
+        let host = Host {
+            clock: context.clock.clone(),
+            random: context.random.clone(),
+            tasks: context.tasks.clone(),
+        };
+        let output_to_stderr = context.screen.is_json();
+        let counted = self.count.is_some();
+        let plan = Plan {
+            streams: self.stream,
+            replay_from: self.replay_from.map(Index),
+            count: self.count,
+            exec: self.exec.map(|command| ExecPlan { command, output_to_stderr }),
+        };
+        let watch = Watch { context, lost: Mutex::new(None) };
+        let stop = context.stop.token.clone();
+        let end = Subscription::open(&home, &dial, host, plan, &watch, stop)?.run().await?;
+        Ok(if end == End::Stopped && counted { context.stop.exit() } else { Exit::Done })
+    }
+}
+
+struct Watch<'a> {
+    context: &'a Context,
+    /// Why there is no connection, as it was last told: the same is not told twice.
+    lost: Mutex<Option<String>>,
+}
+
+impl Observer for Watch<'_> {
+    fn tell(&self, event: Event<'_>) -> io::Result<()> {
+        let screen = &self.context.screen;
+        match event {
+            Event::Started { outstanding } => self.started(outstanding),
+            Event::Lost { why, retry_in_ms } => self.lost(why, retry_in_ms),
+            Event::Message(kept) => self.message(kept),
+            Event::Mended(kept) => self.aside(
+                Tone::Warning,
+                &format!("{} was damaged here; it came again and is whole", kept.entry.message_id),
+            ),
+            Event::Unreadable { message_id, index, reason } => {
+                screen.object(&objects::unreadable(message_id, index, reason))?;
+                let said =
+                    if message_id.is_some() { "the sender is told" } else { "the hub cannot be told which" };
+                let words =
+                    format!("entry {index} cannot be read: {}; it is kept aside, {said}", harmless(reason));
+                screen.aside(Tone::Bad, &words);
+                Ok(())
+            }
+            Event::Notice(notice) => io_of(tell_notice(self.context, notice)),
+            Event::Unknown(index) => self.aside(
+                Tone::Warning,
+                &format!("entry {index} is of a kind that only a newer program knows: upgrade this one"),
+            ),
+            Event::Acknowledged { count } => {
+                screen.object(&json!({ "object": "acknowledged", "count": count }))
+            }
+            Event::ReceiptRefused(refused) => self
+                .aside(Tone::Bad, &format!("the hub refused a receipt: {}", harmless(&refused.to_string()))),
+            Event::MessageHandedIn { message_id, outcome } => self.handed_in(message_id, outcome),
+            Event::StatementHandedIn { entry, outcome } => {
+                io_of(tell_statement(self.context, entry, Some(outcome)))
+            }
+            Event::StillPending(error) => {
+                self.aside(Tone::Warning, &format!("the outbox waits: {}", harmless(&error.to_string())))
+            }
+            Event::CommandEnded { entry, ran } => self.command_ended(entry, ran),
+        }
+    }
+}
+
+impl Watch<'_> {
+    fn aside(&self, tone: Tone, words: &str) -> io::Result<()> {
+        if tone != Tone::Faint {
+            self.context.screen.object(&objects::warning(words))?;
+        }
+        self.context.screen.aside(tone, words);
+        Ok(())
+    }
+
+    fn started(&self, outstanding: u64) -> io::Result<()> {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.context.screen.object(&json!({ "object": "started", "outstanding": outstanding }))?;
+        self.aside(Tone::Faint, &format!("Connected; {outstanding} messages outstanding."))
+    }
+
+    fn lost(&self, why: &CallError, retry_in_ms: u64) -> io::Result<()> {
+        let words = harmless(&why.to_string());
+        self.context
+            .screen
+            .object(&json!({ "object": "lost", "message": words, "retry_in_ms": retry_in_ms }))?;
+        let mut told = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref() != Some(&words) {
+            self.context.screen.aside(Tone::Warning, &format!("{words}; trying again until it works"));
+            *told = Some(words);
+        }
+        Ok(())
+    }
+
+    fn message(&self, kept: &Kept) -> io::Result<()> {
+        let headline = objects::headline(&kept.payload, &self.context.languages);
+        self.context.screen.object(&objects::received(kept, headline.as_deref().ok()))?;
+        let envelope = &kept.envelope;
+        let mut words = String::new();
+        if kept.expired {
+            words.push_str("EXPIRED ");
+        }
+        if envelope.msg_type != CapMsgType::Alert {
+            words.push_str(&format!("{} ", envelope.msg_type.name().to_uppercase()));
+        }
+        let line = format!(
+            "{} {}{} {words}from {}: {} [{}]",
+            self.context.screen.time(kept.accepted),
+            banner_of(envelope.status),
+            toned(priority_tone(envelope.priority), &envelope.priority.name().to_uppercase()),
+            kept.entry.sender,
+            harmless(&headline.unwrap_or_else(no_cap)),
+            short(&envelope.message_id.to_string()),
+        );
+        self.context.screen.line(&line)
+    }
+
+    fn handed_in(&self, message_id: MessageId, outcome: &Outcome) -> io::Result<()> {
+        self.context.screen.object(&objects::published(message_id, Some(outcome)))?;
+        match outcome {
+            Outcome::Accepted { index, at, .. } => {
+                let words = format!(
+                    "{message_id}, which waited in the outbox, was accepted as entry {index} on {}",
+                    self.context.screen.time(*at)
+                );
+                self.context.screen.aside(Tone::Good, &words);
+            }
+            Outcome::Refused { reason, message } => {
+                let words = format!(
+                    "{message_id}, which waited in the outbox, was refused: {} [{reason}]",
+                    harmless(message)
+                );
+                self.context.screen.aside(Tone::Bad, &words);
+            }
+        }
+        Ok(())
+    }
+
+    fn command_ended(&self, entry: &InboxEntry, ran: &Ran) -> io::Result<()> {
+        let (well, words) = match ran {
+            Ran::Well => (true, "ended well".to_owned()),
+            Ran::Badly(status) => (false, format!("ended with {status}")),
+            Ran::NotStarted(error) => (false, format!("could not be run: {error}")),
+            Ran::NotRead(error) => (false, format!("was not run: {error}")),
+        };
+        self.context.screen.object(&json!({
+            "object": "command",
+            "message_id": entry.message_id.to_string(),
+            "index": entry.index.0,
+            "ok": well,
+            "message": words,
+        }))?;
+        if !well {
+            let words = format!(
+                "the command for {} {}; the next `subscribe --exec` runs it again",
+                entry.message_id,
+                harmless(&words)
+            );
+            self.context.screen.aside(Tone::Bad, &words);
+        }
+        Ok(())
+    }
+}
+
+/// What prints gives a failure; an observer gives what is under it.
+fn io_of(result: Result<(), Failure>) -> io::Result<()> {
+    result.map_err(|failure| {
+        let kind = if failure.exit == Exit::Done { io::ErrorKind::BrokenPipe } else { io::ErrorKind::Other };
+        io::Error::new(kind, failure.message)
+    })
+}

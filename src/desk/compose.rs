@@ -1,0 +1,132 @@
+//! Making a message of an alert: the envelope that the hub may see, and the payload that it may not.
+//!
+//! Owns which of the alert's facts the envelope shows. Never hands in, never keeps.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+
+use super::outbox::{Outbox, Outgoing};
+use super::store::StoreError;
+use crate::cap::{self, Alert, Facts, Reference};
+use crate::host::clock::Clock;
+use crate::host::random::{Random, uuid_v7};
+use crate::model::envelope::{
+    CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority, REFERENCES_MAX,
+};
+use crate::model::id::{Index, UnixMicros};
+use crate::model::identity::{Desk, Name};
+use crate::wire::convert;
+
+/// An alert and where it is to go.
+#[derive(Clone, Debug)]
+pub struct Draft<'a> {
+    /// The alert.
+    pub alert: &'a Alert,
+    /// The stream that it belongs to.
+    pub stream: Name,
+    /// The offices that it is for, in any order.
+    pub recipients: Vec<Name>,
+    /// The version of the directory that they were taken from; 0: from none.
+    pub directory_version: Index,
+}
+
+/// A message ready to be kept.
+#[derive(Debug)]
+pub struct Composed {
+    /// The message.
+    pub outgoing: Outgoing,
+    /// References that no message of this desk bears: the envelope leaves them out.
+    pub unknown: Vec<Reference>,
+    /// Files of the outbox that could not be looked at for references.
+    pub damaged: Vec<StoreError>,
+}
+
+/// Makes the message.
+///
+/// # Errors
+/// [`StoreError::Disk`].
+pub fn compose(
+    desk: &Desk,
+    draft: Draft<'_>,
+    outbox: &Outbox,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Composed, StoreError> {
+    let facts = Facts::of(draft.alert);
+    let found = outbox.by_references(&facts.references)?;
+    let mut references: Vec<MessageId> = Vec::new();
+    let mut thread_id = None;
+    let mut unknown = Vec::new();
+    for (reference, message) in facts.references.iter().zip(found.messages) {
+        match message {
+            Some(envelope) if references.len() < REFERENCES_MAX => {
+                thread_id.get_or_insert(envelope.thread_id);
+                if !references.contains(&envelope.message_id) {
+                    references.push(envelope.message_id);
+                }
+            }
+            _ => unknown.push(reference.clone()),
+        }
+    }
+    let mut recipients = draft.recipients;
+    recipients.sort();
+    recipients.dedup();
+    let payload = Bytes::from(cap::export(draft.alert));
+    let envelope = Envelope {
+        message_id: new_id(clock, random),
+        class: MessageClass::Alert,
+        stream: draft.stream,
+        sender: desk.clone(),
+        recipients,
+        directory_version: draft.directory_version,
+        priority: priority(facts.priority),
+        status: status(facts.status),
+        msg_type: msg_type(facts.msg_type),
+        thread_id: thread_id.unwrap_or_else(|| random_bytes(random)),
+        references,
+        sent: clock.now(),
+        expires: facts.expires_unix_micros.map(UnixMicros),
+        payload_bytes: payload.len() as u64,
+        payload_digest: digest(&SHA256, &payload).as_ref().try_into().expect("SHA-256 gives 32 bytes"),
+    };
+    let envelope_bytes = convert::envelope_bytes(&envelope);
+    let reference = Some(draft.alert.reference());
+    let outgoing = Outgoing { envelope, envelope_bytes, payload, reference, outcome: None };
+    Ok(Composed { outgoing, unknown, damaged: found.damaged })
+}
+
+/// Makes an id for a message, or for a receipt in the outbox.
+pub fn new_id(clock: &dyn Clock, random: &dyn Random) -> MessageId {
+    MessageId::from_slice(uuid_v7(clock, random).as_bytes()).expect("it is a UUID of version 7")
+}
+
+fn random_bytes(random: &dyn Random) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes);
+    bytes
+}
+
+fn priority(priority: cap::Priority) -> Priority {
+    match priority {
+        cap::Priority::Urgent => Priority::Urgent,
+        cap::Priority::Normal => Priority::Normal,
+        cap::Priority::Low => Priority::Low,
+    }
+}
+
+fn status(status: cap::Status) -> CapStatus {
+    same_word(CapStatus::ALL, status)
+}
+
+fn msg_type(msg_type: cap::MsgType) -> CapMsgType {
+    same_word(CapMsgType::ALL, msg_type)
+}
+
+/// Both sides list the standard's words; a test holds them together.
+fn same_word<T: Copy + fmt::Display>(all: &[T], word: impl fmt::Display) -> T {
+    let word = word.to_string();
+    let found = all.iter().copied().find(|value| value.to_string() == word);
+    found.expect("the envelope has every word of CAP 1.2")
+}

@@ -1,0 +1,206 @@
+//! Handing in what waits in the outbox: messages by a call each, persons' receipts by a short subscription.
+//!
+//! Owns the noting of what the hub said. Never changes a byte of what was kept: what is not confirmed stays pending,
+//! and the same bytes are handed in again. At a crash after the hub's answer: it is asked again and says the same.
+
+use std::collections::VecDeque;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+use super::home::{Home, HomeError};
+use super::outbox::{Outbox, Outcome, Stand, StatementEntry};
+use super::store::StoreError;
+use crate::model::envelope::MessageId;
+use crate::model::id::{Index, UnixMicros};
+use crate::model::refusal::Reason;
+use crate::wire::proto;
+use crate::wire::proto::exchange_service_client::ExchangeServiceClient;
+use crate::wire::status::{CallError, Refused};
+
+/// Receipts in a frame, as the protocol allows.
+pub(super) const FRAME_RECEIPTS_MAX: usize = 256;
+/// Bytes that a frame from the hub may have: a whole page of deliveries with payloads of the largest kind.
+pub(super) const FRAME_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How long to wait after a refusal that passes, where the hub does not say.
+const RETRY_MS: u64 = 1_000;
+
+/// Why something still waits.
+#[derive(Debug, thiserror::Error)]
+pub enum HandInError {
+    /// The hub did not take it for now.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The outbox cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The home is in use.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+}
+
+impl HandInError {
+    /// Tells whether another try may help, and after how many milliseconds at the earliest.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::Call(CallError::Refused(refused)) => passes_after_ms(refused),
+            Self::Call(CallError::Fault { retry_after_ms, .. }) => Some(retry_after_ms.unwrap_or(0)),
+            Self::Call(CallError::Unreachable { .. }) => Some(0),
+            _ => None,
+        }
+    }
+}
+
+/// Tells after how many milliseconds to try again; `None` for a refusal that stays.
+pub(super) fn passes_after_ms(refused: &Refused) -> Option<u64> {
+    let passes = |reason| {
+        use Reason as R;
+        matches!(reason, R::RateExceeded | R::ConnectionsExceeded | R::Busy | R::DiskReserve | R::Stopping)
+    };
+    refused.retry_after_ms.or_else(|| refused.known_reason().is_some_and(passes).then_some(RETRY_MS))
+}
+
+/// Makes a client for the exchange that takes frames as large as a hub may send.
+pub fn client(channel: Channel) -> ExchangeServiceClient<Channel> {
+    ExchangeServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX)
+}
+
+/// Hands in one message as it was kept, and notes what the hub said in the end.
+///
+/// # Errors
+/// [`HandInError::Call`]: it stays pending; [`HandInError::Store`], [`HandInError::Home`].
+pub async fn message(
+    channel: Channel,
+    home: &Home,
+    outbox: &Outbox,
+    id: MessageId,
+) -> Result<Outcome, HandInError> {
+    let kept = outbox.read_message(id)?;
+    if let Some(outcome) = kept.outcome {
+        return Ok(outcome);
+    }
+    let request = proto::PublishRequest { envelope: kept.envelope_bytes, payload: kept.payload };
+    let outcome = match client(channel).publish(request).await.map_err(CallError::from) {
+        Ok(answer) => accepted(answer.into_inner().accepted)?,
+        Err(CallError::Refused(refused)) if passes_after_ms(&refused).is_none() => refusal(refused),
+        Err(error) => return Err(error.into()),
+    };
+    let held = home.lock().await?;
+    outbox.settle_message(&held, id, outcome.clone())?;
+    Ok(outcome)
+}
+
+fn accepted(accepted: Option<proto::Accepted>) -> Result<Outcome, CallError> {
+    let accepted = accepted.ok_or_else(|| strange("the hub's answer says neither yes nor no"))?;
+    Ok(Outcome::Accepted {
+        index: Index(accepted.index),
+        at: UnixMicros(accepted.accepted_unix_us),
+        repeated: accepted.duplicate,
+    })
+}
+
+fn strange(message: &str) -> CallError {
+    CallError::Other { code: tonic::Code::Unknown, message: message.into() }
+}
+
+fn refusal(refused: Refused) -> Outcome {
+    Outcome::Refused { reason: refused.reason, message: refused.message }
+}
+
+/// Hands in persons' receipts as they were kept, and notes what the hub said; in the order given.
+///
+/// # Errors
+/// [`HandInError::Call`]: those without an outcome stay pending; [`HandInError::Store`], [`HandInError::Home`].
+pub async fn statements(
+    channel: Channel,
+    home: &Home,
+    outbox: &Outbox,
+    entries: &[StatementEntry],
+) -> Result<Vec<Outcome>, HandInError> {
+    let mut outcomes = Vec::with_capacity(entries.len());
+    for entries in entries.chunks(FRAME_RECEIPTS_MAX) {
+        let mut receipts = Vec::with_capacity(entries.len());
+        for entry in entries {
+            receipts.push(outbox.read_statement(entry)?.receipt_bytes);
+        }
+        let mut results = results(channel.clone(), receipts).await?;
+        for entry in entries {
+            let result =
+                results.pop_front().ok_or_else(|| strange("the hub answered fewer receipts than it got"))?;
+            outcomes.push(settle(home, outbox, entry, result).await?);
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Notes what the hub said of a person's receipt.
+///
+/// # Errors
+/// [`HandInError::Call`] for a refusal that passes: it stays pending; [`HandInError::Store`], [`HandInError::Home`].
+pub(super) async fn settle(
+    home: &Home,
+    outbox: &Outbox,
+    entry: &StatementEntry,
+    result: proto::ReceiptResult,
+) -> Result<Outcome, HandInError> {
+    let outcome = match verdict(result)? {
+        Ok(recorded) => Outcome::Accepted {
+            index: Index(recorded.index),
+            at: UnixMicros(recorded.recorded_unix_us),
+            repeated: recorded.news == 0,
+        },
+        Err(refused) if passes_after_ms(&refused).is_some() => return Err(CallError::Refused(refused).into()),
+        Err(refused) => refusal(refused),
+    };
+    let held = home.lock().await?;
+    outbox.settle_statement(&held, entry, outcome.clone())?;
+    Ok(outcome)
+}
+
+/// Reads one result.
+pub(super) fn verdict(result: proto::ReceiptResult) -> Result<Result<proto::Recorded, Refused>, CallError> {
+    match result.outcome {
+        Some(proto::receipt_result::Outcome::Recorded(recorded)) => Ok(Ok(recorded)),
+        Some(proto::receipt_result::Outcome::Refusal(refusal)) => Ok(Err(refusal.into())),
+        None => Err(strange("the hub's answer to a receipt says neither yes nor no")),
+    }
+}
+
+/// Hands up one frame of receipts and waits for their results. What the hub delivers meanwhile is not acknowledged,
+/// and so comes again to whoever subscribes.
+async fn results(
+    channel: Channel,
+    receipts: Vec<bytes::Bytes>,
+) -> Result<VecDeque<proto::ReceiptResult>, CallError> {
+    use proto::subscribe_request::Frame;
+    let wanted = receipts.len();
+    let start = proto::Start { streams: Vec::new(), replay_from_index: None, credit: 1 };
+    let (sender, frames) = mpsc::channel(2);
+    for frame in [Frame::Start(start), Frame::Receipts(proto::Receipts { receipts })] {
+        let sent = sender.try_send(proto::SubscribeRequest { frame: Some(frame) });
+        sent.expect("the channel has room for both and its other end is in this function");
+    }
+    let mut down = client(channel).subscribe(ReceiverStream::new(frames)).await?.into_inner();
+    let mut results = VecDeque::with_capacity(wanted);
+    while results.len() < wanted {
+        let cut = || CallError::Unreachable { message: "the hub ended the call before it answered".into() };
+        let frame = down.message().await?.ok_or_else(cut)?;
+        if let Some(proto::subscribe_response::Frame::ReceiptResults(found)) = frame.frame {
+            results.extend(found.results);
+        }
+    }
+    Ok(results)
+}
+
+/// Lists what waits: messages, then persons' receipts, each in the order in which they were written.
+///
+/// # Errors
+/// [`StoreError::Disk`].
+pub fn pending(outbox: &Outbox) -> Result<(Vec<MessageId>, Vec<StatementEntry>), StoreError> {
+    let messages = outbox.messages()?.into_iter().filter(|entry| entry.stand == Stand::Pending);
+    let mut statements = outbox.statements()?;
+    statements.retain(|entry| entry.stand == Stand::Pending);
+    Ok((messages.map(|entry| entry.message_id).collect(), statements))
+}

@@ -1,0 +1,259 @@
+//! Keeping what came: the one writer of an inbox.
+//!
+//! Owns the lock of the inbox and the memory of what came before. Never acknowledges: it says what may be.
+//! At a crash: see the inbox; the memory is read back from the files' names.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{
+    AsideBody, Inbox, InboxEntry, IncomingBody, Kept, KeptNotice, NoticeBody, State, aside_name, notice_name,
+};
+use crate::desk::home::Home;
+use crate::desk::record;
+use crate::desk::store::StoreError;
+use crate::host::disk::Lock;
+use crate::model::envelope::{Envelope, MessageId};
+use crate::model::id::{Index, UnixMicros};
+use crate::model::identity::Name;
+use crate::model::receipt::MessageRef;
+use crate::wire::{convert, proto};
+
+/// What became of one thing that came. It is on the disk, for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A message that was not here: kept.
+    New(Kept),
+    /// A message that was here, and was damaged: kept anew.
+    Mended {
+        /// Which, as it came now.
+        message: MessageRef,
+        /// What is kept.
+        kept: Kept,
+    },
+    /// A message that is here: nothing was written.
+    Again {
+        /// Which.
+        message: MessageRef,
+        /// Whether it was replayed on request: then it was acknowledged long ago.
+        replayed: bool,
+    },
+    /// A message that cannot be read: kept aside.
+    Unreadable {
+        /// Which, if that much could be read: else it cannot be acknowledged at all.
+        message: Option<MessageRef>,
+        /// Its index.
+        index: Index,
+        /// What is wrong, in words that name no person and no place.
+        reason: String,
+    },
+    /// A notice: kept, now or before.
+    Notice {
+        /// The notice.
+        notice: KeptNotice,
+        /// Whether it had been kept before.
+        again: bool,
+    },
+    /// Something that a later version of the hub sends: nothing was done.
+    Unknown(Index),
+}
+
+/// The one writer of an inbox.
+pub struct InboxWriter {
+    inbox: Inbox,
+    known: HashMap<(Name, MessageId), Index>,
+    _lock: Lock,
+}
+
+impl InboxWriter {
+    /// Opens a home's inbox for writing, and sweeps what a crash left half written.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`]: another subscription of this home runs; [`StoreError::Disk`].
+    pub fn open(home: &Home) -> Result<Self, StoreError> {
+        let inbox = Inbox::open(home)?;
+        let lock = inbox.folder.lock()?;
+        inbox.folder.sweep()?;
+        let files = inbox.files()?.into_iter();
+        let known = files.map(|(entry, _)| ((entry.sender, entry.message_id), entry.index)).collect();
+        Ok(Self { inbox, known, _lock: lock })
+    }
+
+    /// The inbox, for reading.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// Keeps a frame of what came: all of it is on the disk, for good, when it returns. The outcomes stand in the
+    /// order of the frame. With `due`, a command has yet to succeed for each new message.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`]: nothing of the frame may be acknowledged; do not go on.
+    pub fn keep(
+        &mut self,
+        frame: Vec<proto::Delivery>,
+        now: UnixMicros,
+        due: bool,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let state = if due { State::Due } else { State::Kept };
+        let mut files = Vec::with_capacity(frame.len());
+        let mut fresh = HashMap::new();
+        let mut outcomes = Vec::with_capacity(frame.len());
+        for delivery in frame {
+            let index = Index(delivery.index);
+            let accepted = UnixMicros(delivery.accepted_unix_us);
+            let (outcome, file) = match delivery.content {
+                Some(proto::delivery::Content::Message(message)) => {
+                    self.judge(index, Came { accepted, now, state, message }, &mut fresh)?
+                }
+                Some(proto::delivery::Content::Notice(proto::Notice {
+                    notice: Some(proto::notice::Notice::Receipt(receipt)),
+                })) => self.judge_notice(index, accepted, now, receipt)?,
+                _ => (Outcome::Unknown(index), None),
+            };
+            files.extend(file);
+            outcomes.push(outcome);
+        }
+        self.inbox.folder.keep(&files)?;
+        self.known.extend(fresh);
+        Ok(outcomes)
+    }
+
+    /// Says what a message is to this inbox, and the file that it takes.
+    fn judge(
+        &self,
+        index: Index,
+        came: Came,
+        fresh: &mut HashMap<(Name, MessageId), Index>,
+    ) -> Result<(Outcome, Option<File>), StoreError> {
+        let envelope = match convert::envelope(&came.message.envelope).and_then(|envelope| {
+            envelope.check_payload(came.message.payload.len(), &sha256(&came.message.payload))?;
+            Ok(envelope)
+        }) {
+            Ok(envelope) => envelope,
+            Err(refusal) => return Ok(came.aside(index, refusal.message)),
+        };
+        let entry =
+            InboxEntry { index, message_id: envelope.message_id, sender: envelope.sender.office.clone() };
+        let key = (entry.sender.clone(), entry.message_id);
+        if fresh.contains_key(&key) {
+            let message = MessageRef { index, message_id: entry.message_id };
+            return Ok((Outcome::Again { message, replayed: came.message.replayed }, None));
+        }
+        let Some(before) = self.known.get(&key) else {
+            fresh.insert(key, index);
+            let state = came.state;
+            let kept = came.kept(entry, envelope);
+            let file = kept.file(state);
+            return Ok((Outcome::New(kept), Some(file)));
+        };
+        let before = InboxEntry { index: *before, ..entry };
+        self.judge_again(index, before, came, envelope)
+    }
+
+    fn judge_again(
+        &self,
+        index: Index,
+        before: InboxEntry,
+        came: Came,
+        envelope: Envelope,
+    ) -> Result<(Outcome, Option<File>), StoreError> {
+        let message = MessageRef { index, message_id: before.message_id };
+        match self.inbox.read(&before) {
+            Ok(kept) if kept.envelope_bytes == came.message.envelope => {
+                Ok((Outcome::Again { message, replayed: came.message.replayed }, None))
+            }
+            Ok(_) => Ok(came.aside(index, "another message is kept here under the same id".into())),
+            Err(StoreError::Damaged { .. }) => {
+                let state = if self.inbox.due()?.contains(&before) { State::Due } else { State::Kept };
+                let kept = came.kept(before, envelope);
+                let file = kept.file(state);
+                Ok((Outcome::Mended { message, kept }, Some(file)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn judge_notice(
+        &self,
+        index: Index,
+        recorded: UnixMicros,
+        now: UnixMicros,
+        receipt: Bytes,
+    ) -> Result<(Outcome, Option<File>), StoreError> {
+        match self.inbox.read_notice(index) {
+            Ok(notice) => Ok((Outcome::Notice { notice, again: true }, None)),
+            Err(error) if error.is_not_found() || matches!(error, StoreError::Damaged { .. }) => {
+                let body = NoticeBody { receipt, recorded_unix_us: recorded.0, kept_unix_us: now.0 };
+                let file = (notice_name(index), record::encode(&body));
+                Ok((Outcome::Notice { notice: body.into_notice(index), again: false }, Some(file)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+type File = (String, Vec<u8>);
+
+/// A message as it came.
+struct Came {
+    accepted: UnixMicros,
+    now: UnixMicros,
+    state: State,
+    message: proto::Message,
+}
+
+impl Came {
+    fn kept(self, entry: InboxEntry, envelope: Envelope) -> Kept {
+        Kept {
+            entry,
+            accepted: self.accepted,
+            kept: self.now,
+            expired: self.message.expired,
+            replayed: self.message.replayed,
+            envelope,
+            envelope_bytes: self.message.envelope,
+            payload: self.message.payload,
+        }
+    }
+
+    fn aside(self, index: Index, reason: String) -> (Outcome, Option<File>) {
+        let message = readable_id(&self.message.envelope).map(|message_id| MessageRef { index, message_id });
+        let body = AsideBody {
+            envelope: self.message.envelope,
+            payload: self.message.payload,
+            accepted_unix_us: self.accepted.0,
+            kept_unix_us: self.now.0,
+            reason: reason.clone(),
+        };
+        let file = (aside_name(index), record::encode(&body));
+        (Outcome::Unreadable { message, index, reason }, Some(file))
+    }
+}
+
+impl Kept {
+    fn file(&self, state: State) -> File {
+        let body = IncomingBody {
+            envelope: self.envelope_bytes.clone(),
+            payload: self.payload.clone(),
+            index: self.entry.index.0,
+            accepted_unix_us: self.accepted.0,
+            kept_unix_us: self.kept.0,
+            expired: self.expired,
+            replayed: self.replayed,
+        };
+        (self.entry.file_name(state), record::encode(&body))
+    }
+}
+
+/// Reads the id alone, from an envelope that is otherwise not as this version expects.
+fn readable_id(envelope: &Bytes) -> Option<MessageId> {
+    MessageId::from_slice(&proto::Envelope::decode(envelope.clone()).ok()?.message_id)
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 gives 32 bytes")
+}

@@ -1,0 +1,283 @@
+//! The inbox: what came for this desk, kept before it is acknowledged.
+//!
+//! Owns the files of messages and notices, and the knowledge of what came before. Never acknowledges, never deletes.
+//! At a crash: what [`InboxWriter::keep`] returned is there; what it had not returned is there whole or not at all,
+//! and comes again, because nobody acknowledged it.
+//!
+//! A file's name says what can be said without opening it:
+//!
+//! ```text
+//! <index, 20 digits>.<message id>.<sending office>.kept    a message
+//! <index, 20 digits>.<message id>.<sending office>.due     a message for which a command has yet to succeed
+//! <index, 20 digits>.notice                                a notice
+//! <index, 20 digits>.aside                                 what came and could not be read
+//! ```
+
+mod keep;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use super::find::parse_message_id;
+use super::home::Home;
+use super::record::{Record, RecordKind};
+use super::store::{Folder, StoreError};
+use crate::model::envelope::{Envelope, MessageId};
+use crate::model::id::{Index, UnixMicros};
+use crate::model::identity::Name;
+use crate::model::receipt::Receipt;
+use crate::model::refusal::Refusal;
+use crate::wire::convert;
+
+pub use self::keep::{InboxWriter, Outcome};
+
+const FOLDER: &str = "inbox";
+
+/// A kept message, as far as its file's name tells.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InboxEntry {
+    /// Its index in the hub's journal.
+    pub index: Index,
+    /// Its id.
+    pub message_id: MessageId,
+    /// The office that sent it.
+    pub sender: Name,
+}
+
+/// A kept message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its place and name.
+    pub entry: InboxEntry,
+    /// The hub's time of acceptance.
+    pub accepted: UnixMicros,
+    /// When it was kept, by this desk's clock.
+    pub kept: UnixMicros,
+    /// Whether it had expired, by the hub's clock, when it was sent down.
+    pub expired: bool,
+    /// Whether it was replayed on request rather than owed.
+    pub replayed: bool,
+    /// The envelope.
+    pub envelope: Envelope,
+    /// The exact bytes of the envelope.
+    pub envelope_bytes: Bytes,
+    /// The payload, whose digest is the envelope's.
+    pub payload: Bytes,
+}
+
+/// A kept notice: what another office stated about this office's message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptNotice {
+    /// Its index in the hub's journal.
+    pub index: Index,
+    /// The hub's time of the receipt.
+    pub recorded: UnixMicros,
+    /// The receipt; an error if this version cannot read it.
+    pub receipt: Result<Receipt, Refusal>,
+}
+
+/// What is kept, for reading; any number of processes at once.
+#[derive(Clone)]
+pub struct Inbox {
+    folder: Folder,
+}
+
+impl Inbox {
+    /// Opens a home's inbox.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn open(home: &Home) -> Result<Self, StoreError> {
+        Ok(Self { folder: home.folder(FOLDER)? })
+    }
+
+    /// Lists messages, by ascending index.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn entries(&self) -> Result<Vec<InboxEntry>, StoreError> {
+        Ok(self.files()?.into_iter().map(|(entry, _)| entry).collect())
+    }
+
+    /// Lists the messages for which a command has yet to succeed, by ascending index.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn due(&self) -> Result<Vec<InboxEntry>, StoreError> {
+        let files = self.files()?.into_iter();
+        Ok(files.filter(|(_, state)| *state == State::Due).map(|(entry, _)| entry).collect())
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`]; [`StoreError::Damaged`]: the file is not as it was written, nothing of it is given.
+    pub fn read(&self, entry: &InboxEntry) -> Result<Kept, StoreError> {
+        // The name changes once, from due to kept: whoever looked in between finds it under the other name.
+        let names = [State::Kept, State::Due, State::Kept].map(|state| entry.file_name(state));
+        let mut result = self.folder.read::<IncomingBody>(&names[0]);
+        for name in &names[1..] {
+            if result.as_ref().is_err_and(StoreError::is_not_found) {
+                result = self.folder.read(name);
+            }
+        }
+        result?.into_kept(&self.folder, entry)
+    }
+
+    /// Notes for good that a message's command succeeded: it is never run again.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn settle_due(&self, entry: &InboxEntry) -> Result<(), StoreError> {
+        self.folder.rename(&entry.file_name(State::Due), &entry.file_name(State::Kept))
+    }
+
+    /// Lists the indexes of notices, ascending.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn notices(&self) -> Result<Vec<Index>, StoreError> {
+        Ok(self.folder.names()?.iter().filter_map(|name| numbered(name, ".notice")).collect())
+    }
+
+    /// Reads a notice.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`], [`StoreError::Damaged`].
+    pub fn read_notice(&self, index: Index) -> Result<KeptNotice, StoreError> {
+        Ok(self.folder.read::<NoticeBody>(&notice_name(index))?.into_notice(index))
+    }
+
+    /// Lists the indexes of what came and could not be read, ascending.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn asides(&self) -> Result<Vec<Index>, StoreError> {
+        Ok(self.folder.names()?.iter().filter_map(|name| numbered(name, ".aside")).collect())
+    }
+
+    fn files(&self) -> Result<Vec<(InboxEntry, State)>, StoreError> {
+        Ok(self.folder.names()?.iter().filter_map(|name| InboxEntry::from_file_name(name)).collect())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Kept,
+    Due,
+}
+
+impl InboxEntry {
+    fn file_name(&self, state: State) -> String {
+        let state = if state == State::Due { "due" } else { "kept" };
+        format!("{:020}.{}.{}.{state}", self.index.0, self.message_id, self.sender)
+    }
+
+    fn from_file_name(name: &str) -> Option<(Self, State)> {
+        let mut parts = name.split('.');
+        let index = Index(parts.next()?.parse().ok()?);
+        let message_id = parse_message_id(parts.next()?)?;
+        let sender = parts.next()?.parse().ok()?;
+        let state = match parts.next()? {
+            "kept" => State::Kept,
+            "due" => State::Due,
+            _ => return None,
+        };
+        parts.next().is_none().then_some((Self { index, message_id, sender }, state))
+    }
+}
+
+fn notice_name(index: Index) -> String {
+    format!("{:020}.notice", index.0)
+}
+
+fn aside_name(index: Index) -> String {
+    format!("{:020}.aside", index.0)
+}
+
+fn numbered(name: &str, ending: &str) -> Option<Index> {
+    name.strip_suffix(ending)?.parse().ok().map(Index)
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct IncomingBody {
+    #[prost(bytes = "bytes", tag = "1")]
+    envelope: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    payload: Bytes,
+    #[prost(uint64, tag = "3")]
+    index: u64,
+    #[prost(uint64, tag = "4")]
+    accepted_unix_us: u64,
+    #[prost(uint64, tag = "5")]
+    kept_unix_us: u64,
+    #[prost(bool, tag = "6")]
+    expired: bool,
+    #[prost(bool, tag = "7")]
+    replayed: bool,
+}
+
+impl Record for IncomingBody {
+    const KIND: RecordKind = RecordKind::Incoming;
+}
+
+impl IncomingBody {
+    fn into_kept(self, folder: &Folder, entry: &InboxEntry) -> Result<Kept, StoreError> {
+        let envelope = convert::envelope(&self.envelope)
+            .map_err(|refusal| folder.damaged(&entry.file_name(State::Kept), refusal.message))?;
+        Ok(Kept {
+            entry: entry.clone(),
+            accepted: UnixMicros(self.accepted_unix_us),
+            kept: UnixMicros(self.kept_unix_us),
+            expired: self.expired,
+            replayed: self.replayed,
+            envelope,
+            envelope_bytes: self.envelope,
+            payload: self.payload,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct NoticeBody {
+    #[prost(bytes = "bytes", tag = "1")]
+    receipt: Bytes,
+    #[prost(uint64, tag = "2")]
+    recorded_unix_us: u64,
+    #[prost(uint64, tag = "3")]
+    kept_unix_us: u64,
+}
+
+impl Record for NoticeBody {
+    const KIND: RecordKind = RecordKind::Notice;
+}
+
+impl NoticeBody {
+    fn into_notice(self, index: Index) -> KeptNotice {
+        KeptNotice {
+            index,
+            recorded: UnixMicros(self.recorded_unix_us),
+            receipt: convert::receipt(&self.receipt),
+        }
+    }
+}
+
+/// What came and could not be read, with all of it that came.
+#[derive(Clone, PartialEq, prost::Message)]
+struct AsideBody {
+    #[prost(bytes = "bytes", tag = "1")]
+    envelope: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    payload: Bytes,
+    #[prost(uint64, tag = "3")]
+    accepted_unix_us: u64,
+    #[prost(uint64, tag = "4")]
+    kept_unix_us: u64,
+    #[prost(string, tag = "5")]
+    reason: String,
+}
+
+impl Record for AsideBody {
+    const KIND: RecordKind = RecordKind::Aside;
+}

@@ -1,0 +1,191 @@
+//! What an inbox promises, crash by crash.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::desk::crash;
+use crate::desk::home::tests::home_on;
+use crate::desk::sample::{NOW, delivery, delivery_of, envelope, notice};
+use crate::host::disk::{Disk, MemoryDisk};
+use crate::wire::proto;
+
+fn reopen(disk: &MemoryDisk) -> InboxWriter {
+    InboxWriter::open(&Home::open(Arc::new(disk.clone()), Path::new("/home")).unwrap()).unwrap()
+}
+
+fn ids(inbox: &Inbox) -> Vec<u64> {
+    inbox.entries().unwrap().iter().map(|entry| entry.index.0).collect()
+}
+
+#[test]
+fn what_was_returned_survives_every_crash_and_nothing_is_half_there() {
+    let disk = MemoryDisk::new();
+    disk.record();
+    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let ready = disk.recorded().len();
+    let frames = [vec![delivery(3), notice(4), delivery(1)], vec![delivery(5)], vec![notice(6), delivery(7)]];
+    let mut promised = Vec::new();
+    for frame in &frames {
+        writer.keep(frame.clone(), NOW, false).unwrap();
+        promised.push(disk.recorded().len());
+    }
+    crash::at_every_moment(&disk.recorded(), ready, |done, disk| {
+        let mut writer = reopen(&disk);
+        for (frame, _) in frames.iter().zip(&promised).filter(|(_, promised)| **promised <= done) {
+            for delivery in frame {
+                assert!(known(&writer, delivery.index), "{} is lost after {done} operations", delivery.index);
+            }
+        }
+        // All that has a name is whole.
+        for entry in writer.inbox().entries().unwrap() {
+            let kept = writer.inbox().read(&entry).unwrap();
+            assert_eq!(kept.payload, format!("payload {}", entry.index));
+        }
+        for index in writer.inbox().notices().unwrap() {
+            writer.inbox().read_notice(index).unwrap();
+        }
+        // All comes again, and is there once.
+        for frame in &frames {
+            writer.keep(frame.clone(), NOW, false).unwrap();
+        }
+        assert_eq!(ids(writer.inbox()), [1, 3, 5, 7]);
+        assert_eq!(writer.inbox().notices().unwrap(), [Index(4), Index(6)]);
+        let names = disk.list(Path::new("/home/inbox")).unwrap();
+        assert!(names.iter().all(|name| !name.to_string_lossy().ends_with(".new")), "{names:?}");
+    });
+}
+
+fn known(writer: &InboxWriter, index: u64) -> bool {
+    ids(writer.inbox()).contains(&index) || writer.inbox().notices().unwrap().contains(&Index(index))
+}
+
+#[test]
+fn a_duplicate_is_told_over_restarts_and_inside_a_frame() {
+    let disk = MemoryDisk::new();
+    let home = home_on(&disk);
+    let mut writer = InboxWriter::open(&home).unwrap();
+    let outcomes = writer.keep(vec![delivery(2), delivery(2)], NOW, false).unwrap();
+    assert!(matches!(&outcomes[0], Outcome::New(kept) if kept.entry.index == Index(2)));
+    assert!(matches!(&outcomes[1], Outcome::Again { replayed: false, .. }));
+    drop(writer);
+    let mut writer = InboxWriter::open(&home).unwrap();
+    // After a restore of the hub the same message may come at another index: that one is acknowledged.
+    let mut moved = delivery(2);
+    moved.index = 40;
+    let outcomes = writer.keep(vec![moved], NOW, false).unwrap();
+    assert!(matches!(&outcomes[0], Outcome::Again { message, .. } if message.index == Index(40)));
+    assert_eq!(ids(writer.inbox()), [2]);
+}
+
+#[test]
+fn a_payload_that_is_not_the_digested_one_is_kept_aside_and_told() {
+    let disk = MemoryDisk::new();
+    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let bytes = convert::envelope_bytes(&envelope(2, "iachr", "ohchr-honduras", b"payload 2"));
+    let outcomes = writer.keep(vec![delivery_of(2, bytes, b"payload X")], NOW, false).unwrap();
+    let Outcome::Unreadable { message: Some(found), reason, .. } = &outcomes[0] else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(found.message_id, envelope(2, "iachr", "ohchr-honduras", b"").message_id);
+    assert!(reason.contains("SHA-256"), "{reason}");
+    assert!(writer.inbox().entries().unwrap().is_empty());
+    assert_eq!(writer.inbox().asides().unwrap(), [Index(2)]);
+    let garbage = writer.keep(vec![delivery_of(3, Bytes::from_static(b"\xff"), b"")], NOW, false).unwrap();
+    assert!(matches!(garbage[0], Outcome::Unreadable { message: None, .. }), "{garbage:?}");
+    // Whole, it is kept like any other.
+    assert!(matches!(writer.keep(vec![delivery(2)], NOW, false).unwrap()[0], Outcome::New(_)));
+}
+
+#[test]
+fn an_envelope_of_a_later_version_can_still_be_acknowledged_as_unreadable() {
+    use prost::Message as _;
+    let disk = MemoryDisk::new();
+    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let bytes = convert::envelope_bytes(&envelope(2, "iachr", "ohchr-honduras", b""));
+    let mut later = proto::Envelope::decode(bytes).unwrap();
+    later.message_class = 77;
+    let outcomes = writer.keep(vec![delivery_of(2, later.encode_to_vec().into(), b"")], NOW, false).unwrap();
+    assert!(matches!(&outcomes[0], Outcome::Unreadable { message: Some(_), .. }), "{outcomes:?}");
+}
+
+#[test]
+fn another_message_under_a_kept_id_never_replaces_it() {
+    let disk = MemoryDisk::new();
+    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    writer.keep(vec![delivery(2)], NOW, false).unwrap();
+    let other =
+        delivery_of(9, convert::envelope_bytes(&envelope(2, "iachr", "ohchr-honduras", b"other")), b"other");
+    let outcomes = writer.keep(vec![other], NOW, false).unwrap();
+    assert!(matches!(&outcomes[0], Outcome::Unreadable { message: Some(_), .. }), "{outcomes:?}");
+    let entries = writer.inbox().entries().unwrap();
+    assert_eq!(writer.inbox().read(&entries[0]).unwrap().payload, "payload 2");
+}
+
+#[test]
+fn a_damaged_file_is_told_not_served_and_mended_when_it_comes_again() {
+    let disk = MemoryDisk::new();
+    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    writer.keep(vec![delivery(2)], NOW, true).unwrap();
+    let entry = writer.inbox().entries().unwrap().remove(0);
+    let path = Path::new("/home/inbox").join(entry.file_name(State::Due));
+    disk.flip_bit(&path, 60, 3).unwrap();
+    assert!(matches!(writer.inbox().read(&entry), Err(StoreError::Damaged { .. })));
+    let outcomes = writer.keep(vec![delivery(2)], NOW, false).unwrap();
+    assert!(matches!(&outcomes[0], Outcome::Mended { .. }), "{outcomes:?}");
+    assert_eq!(writer.inbox().read(&entry).unwrap().payload, "payload 2");
+    assert_eq!(writer.inbox().due().unwrap(), [entry]);
+}
+
+#[test]
+fn a_command_is_due_until_it_succeeded_also_over_crashes() {
+    let disk = MemoryDisk::new();
+    disk.record();
+    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    writer.keep(vec![delivery(1), delivery(2)], NOW, true).unwrap();
+    let kept = disk.recorded().len();
+    let entries = writer.inbox().due().unwrap();
+    writer.inbox().settle_due(&entries[0]).unwrap();
+    let settled = disk.recorded().len();
+    assert_eq!(writer.inbox().due().unwrap(), entries[1..]);
+    crash::at_every_moment(&disk.recorded(), kept, |done, disk| {
+        let due = reopen(&disk).inbox().due().unwrap();
+        assert!(due.contains(&entries[1]), "a command that never ran is forgotten");
+        assert!(done < settled || due.len() == 1, "a command that succeeded would run again");
+        assert_eq!(ids(reopen(&disk).inbox()), [1, 2]);
+    });
+}
+
+#[test]
+fn a_notice_is_kept_once() {
+    let disk = MemoryDisk::new();
+    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let outcomes = writer.keep(vec![notice(5)], NOW, false).unwrap();
+    assert!(matches!(outcomes[0], Outcome::Notice { again: false, .. }));
+    let Outcome::Notice { notice: kept, again: true } = &writer.keep(vec![notice(5)], NOW, false).unwrap()[0]
+    else {
+        panic!("kept twice")
+    };
+    assert_eq!(kept.receipt.as_ref().unwrap().reason, "not our territory");
+    assert_eq!(writer.inbox().notices().unwrap(), [Index(5)]);
+}
+
+#[test]
+fn a_second_writer_is_refused() {
+    let disk = MemoryDisk::new();
+    let home = home_on(&disk);
+    let _first = InboxWriter::open(&home).unwrap();
+    assert!(matches!(InboxWriter::open(&home).err(), Some(StoreError::InUse { .. })));
+}
+
+#[test]
+fn a_fault_of_the_disk_acknowledges_nothing() {
+    use crate::host::disk::{Fault, FaultPoint};
+    for point in [FaultPoint::Write, FaultPoint::Sync, FaultPoint::Name] {
+        let disk = MemoryDisk::new();
+        let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+        let error = std::io::ErrorKind::StorageFull;
+        disk.inject(Fault { point, after: 0, error, carried_out: false });
+        assert!(writer.keep(vec![delivery(1)], NOW, false).is_err(), "{point:?}");
+    }
+}

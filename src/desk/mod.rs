@@ -1,0 +1,22 @@
+//! The office side: what a desk keeps, hands in, receives and acknowledges.
+//!
+//! Owns a desk's home: its settings, its outbox, its inbox, and the session with the hub.
+//! Never acknowledges before its own disk has it; never states `read` or any other person's stage by itself.
+//! At a crash: what was acknowledged is in the inbox, what was handed in is in the outbox; the rest comes again.
+
+pub mod compose;
+#[cfg(test)]
+mod crash;
+pub mod dial;
+pub mod exec;
+pub mod find;
+pub mod hand_in;
+pub mod home;
+pub mod inbox;
+pub mod members;
+pub mod outbox;
+pub mod record;
+#[cfg(test)]
+mod sample;
+pub mod session;
+pub mod store;

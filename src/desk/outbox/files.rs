@@ -1,0 +1,112 @@
+//! The names and bodies of an outbox's files.
+//!
+//! Owns their form: names and numbers here are on people's disks. Never touches a disk.
+
+use bytes::Bytes;
+
+use super::{OutboxEntry, Outcome, Stand, StatementEntry};
+use crate::desk::find::parse_message_id;
+use crate::desk::record::{Record, RecordKind};
+use crate::model::envelope::MessageId;
+use crate::model::id::{Index, UnixMicros};
+use crate::model::receipt::Stage;
+
+impl OutboxEntry {
+    pub(super) fn from_file_name(name: &str) -> Option<Self> {
+        let (id, rest) = name.split_once(".message.")?;
+        Some(Self { message_id: parse_message_id(id)?, stand: Stand::from_name(rest)? })
+    }
+}
+
+impl StatementEntry {
+    pub(super) fn file_name(&self, stand: Stand) -> String {
+        let Self { id, message_id, sender, stage, .. } = self;
+        format!("{id}.{message_id}.{sender}.{stage}.receipt.{}", stand.name())
+    }
+
+    pub(super) fn from_file_name(name: &str) -> Option<Self> {
+        let parts: Vec<_> = name.split('.').collect();
+        let &[id, message_id, sender, stage, "receipt", stand] = parts.as_slice() else { return None };
+        Some(Self {
+            id: parse_message_id(id)?,
+            message_id: parse_message_id(message_id)?,
+            sender: sender.parse().ok()?,
+            stage: Stage::ALL.iter().copied().find(|known| known.name() == stage)?,
+            stand: Stand::from_name(stand)?,
+        })
+    }
+}
+
+pub(super) fn message_name(id: MessageId, stand: Stand) -> String {
+    format!("{id}.message.{}", stand.name())
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct OutgoingBody {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) envelope: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) payload: Bytes,
+    #[prost(uint64, tag = "3")]
+    pub(super) written_unix_us: u64,
+    /// `sender,identifier,sent`; empty for what is no alert.
+    #[prost(string, tag = "4")]
+    pub(super) reference: String,
+    #[prost(message, optional, tag = "5")]
+    pub(super) outcome: Option<OutcomeBody>,
+}
+
+impl Record for OutgoingBody {
+    const KIND: RecordKind = RecordKind::Outgoing;
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct StatementBody {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) receipt: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(super) written_unix_us: u64,
+    #[prost(message, optional, tag = "3")]
+    pub(super) outcome: Option<OutcomeBody>,
+}
+
+impl Record for StatementBody {
+    const KIND: RecordKind = RecordKind::Statement;
+}
+
+/// A refusal has a reason, an acceptance has none.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct OutcomeBody {
+    #[prost(uint64, tag = "1")]
+    pub(super) index: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) at_unix_us: u64,
+    #[prost(bool, tag = "3")]
+    pub(super) repeated: bool,
+    #[prost(string, tag = "4")]
+    pub(super) refused_reason: String,
+    #[prost(string, tag = "5")]
+    pub(super) refused_message: String,
+}
+
+impl OutcomeBody {
+    pub(super) fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted { index, at, repeated } => {
+                Self { index: index.0, at_unix_us: at.0, repeated, ..Self::default() }
+            }
+            Outcome::Refused { reason, message } => {
+                Self { refused_reason: reason, refused_message: message, ..Self::default() }
+            }
+        }
+    }
+
+    pub(super) fn into_outcome(self) -> Outcome {
+        if self.refused_reason.is_empty() {
+            let (index, at) = (Index(self.index), UnixMicros(self.at_unix_us));
+            Outcome::Accepted { index, at, repeated: self.repeated }
+        } else {
+            Outcome::Refused { reason: self.refused_reason, message: self.refused_message }
+        }
+    }
+}

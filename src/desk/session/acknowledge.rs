@@ -1,0 +1,261 @@
+//! Receipts on their way: gathered, handed up, answered.
+//!
+//! Owns which receipt each of the hub's results is about. Never names a message that the inbox does not have.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use crate::desk::hand_in::FRAME_RECEIPTS_MAX;
+use crate::desk::inbox::InboxEntry;
+use crate::desk::outbox::StatementEntry;
+use crate::model::envelope::{MessageId, Priority};
+use crate::model::id::{Index, UnixMicros};
+use crate::model::identity::Desk;
+use crate::model::receipt::{
+    MessageRef, REASON_BYTES_MAX, RECEIPT_MESSAGES_MAX, RECEIPT_NOTICES_MAX, Receipt, Stage,
+};
+use crate::wire::{convert, proto};
+
+/// A receipt that was handed up, until its result is there.
+#[derive(Clone, Debug)]
+pub(super) enum Sent {
+    /// The desk's own.
+    Own(Own),
+    /// A person's.
+    Statement(StatementEntry),
+}
+
+/// A receipt that a desk may state by itself.
+#[derive(Clone, Debug)]
+pub(super) enum Own {
+    /// It has these.
+    Received(Batch),
+    /// It cannot read this, for this reason.
+    Unreadable(MessageRef, String),
+}
+
+/// What one `received` names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Batch {
+    pub(super) messages: BTreeMap<Index, MessageId>,
+    pub(super) notices: BTreeSet<Index>,
+}
+
+impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.messages.len() + self.notices.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.messages.len() >= RECEIPT_MESSAGES_MAX || self.notices.len() >= RECEIPT_NOTICES_MAX
+    }
+
+    /// Parts it in two, so that one that the hub refuses does not keep the others from being acknowledged.
+    fn halves(mut self) -> [Self; 2] {
+        let at = |count: usize| count.div_ceil(2);
+        let second_messages = match self.messages.keys().nth(at(self.messages.len())).copied() {
+            Some(index) if self.messages.len() > 1 => self.messages.split_off(&index),
+            _ => BTreeMap::new(),
+        };
+        let second_notices = match self.notices.iter().nth(at(self.notices.len())).copied() {
+            Some(index) if self.notices.len() > 1 => self.notices.split_off(&index),
+            _ if second_messages.is_empty() => std::mem::take(&mut self.notices),
+            _ => BTreeSet::new(),
+        };
+        [self, Self { messages: second_messages, notices: second_notices }]
+    }
+}
+
+/// A frame that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) frame: proto::subscribe_request::Frame,
+    /// The receipts in it, in order.
+    pub(super) sent: Vec<Sent>,
+    /// Messages for which a command may run as soon as the frame is handed up.
+    pub(super) due: Vec<(Priority, InboxEntry)>,
+}
+
+/// Receipts of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Acknowledger {
+    gathered: Batch,
+    apart: Vec<Own>,
+    statements: Vec<(StatementEntry, Bytes)>,
+    due: Vec<(Priority, InboxEntry)>,
+    queue: VecDeque<Outgoing>,
+    sent: VecDeque<Sent>,
+    /// Refused for now: gathered again at the next round.
+    later: Vec<Sent>,
+}
+
+impl Acknowledger {
+    /// A message that the inbox has; with `due`, a command may run for it once its receipt is on the way.
+    pub(super) fn message(&mut self, message: MessageRef, due: Option<(Priority, InboxEntry)>) {
+        self.gathered.messages.insert(message.index, message.message_id);
+        self.due.extend(due);
+    }
+
+    pub(super) fn notice(&mut self, index: Index) {
+        self.gathered.notices.insert(index);
+    }
+
+    pub(super) fn unreadable(&mut self, message: MessageRef, reason: String) {
+        self.apart.push(Own::Unreadable(message, reason));
+    }
+
+    pub(super) fn statement(&mut self, entry: StatementEntry, receipt_bytes: Bytes) {
+        self.statements.push((entry, receipt_bytes));
+    }
+
+    /// Tells whether a person's receipt is on its way already.
+    pub(super) fn has_statement(&self, entry: &StatementEntry) -> bool {
+        let sent = |sent: &Sent| matches!(sent, Sent::Statement(other) if other.id == entry.id);
+        self.statements.iter().any(|(other, _)| other.id == entry.id)
+            || self.sent.iter().chain(&self.later).any(sent)
+            || self.queue.iter().any(|outgoing| outgoing.sent.iter().any(sent))
+    }
+
+    /// Tells whether something waits to be put in a frame.
+    pub(super) fn has_gathered(&self) -> bool {
+        self.gathered.len() > 0 || !self.apart.is_empty() || !self.statements.is_empty()
+    }
+
+    /// Tells whether it must be put in a frame now.
+    pub(super) fn is_full(&self) -> bool {
+        self.gathered.is_full() || self.apart.len() + self.statements.len() >= FRAME_RECEIPTS_MAX / 2
+    }
+
+    /// Tells whether nothing is gathered, waits or is unanswered.
+    pub(super) fn is_done(&self) -> bool {
+        !self.has_gathered() && self.queue.is_empty() && self.sent.is_empty()
+    }
+
+    pub(super) fn credit(&mut self, deliveries: u32) {
+        let frame = proto::subscribe_request::Frame::Credit(proto::Credit { deliveries });
+        self.queue.push_back(Outgoing { frame, sent: Vec::new(), due: Vec::new() });
+    }
+
+    /// Puts what was gathered in frames.
+    pub(super) fn flush(&mut self, desk: &Desk, now: UnixMicros) {
+        let mut own: Vec<_> =
+            std::mem::take(&mut self.gathered).parts().into_iter().map(Own::Received).collect();
+        own.append(&mut self.apart);
+        let mut receipts: Vec<_> = own.iter().map(|own| own.receipt(desk, now)).collect();
+        let mut sent: Vec<_> = own.into_iter().map(Sent::Own).collect();
+        for (entry, receipt) in std::mem::take(&mut self.statements) {
+            receipts.push(receipt);
+            sent.push(Sent::Statement(entry));
+        }
+        let mut due = std::mem::take(&mut self.due);
+        while !receipts.is_empty() {
+            let rest = receipts.len().min(FRAME_RECEIPTS_MAX);
+            let rest = (receipts.split_off(rest), sent.split_off(rest));
+            let frame = proto::subscribe_request::Frame::Receipts(proto::Receipts { receipts });
+            self.queue.push_back(Outgoing { frame, sent, due: std::mem::take(&mut due) });
+            (receipts, sent) = rest;
+        }
+    }
+
+    /// Tells whether a frame waits.
+    pub(super) fn has_frame(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Gives the next frame, and remembers what it names until the results are there; with the commands to run.
+    pub(super) fn next_frame(&mut self) -> Option<(proto::SubscribeRequest, Vec<(Priority, InboxEntry)>)> {
+        let outgoing = self.queue.pop_front()?;
+        self.sent.extend(outgoing.sent);
+        Some((proto::SubscribeRequest { frame: Some(outgoing.frame) }, outgoing.due))
+    }
+
+    /// Gives the receipt that the next result is about.
+    pub(super) fn answered(&mut self) -> Option<Sent> {
+        self.sent.pop_front()
+    }
+
+    /// Takes back a receipt that the hub refused for now.
+    pub(super) fn again_later(&mut self, sent: Sent) {
+        self.later.push(sent);
+    }
+
+    /// Takes back one that the hub refused: parted, if it named several, so that only what is wrong is left out.
+    /// Tells whether it did.
+    pub(super) fn again_parted(&mut self, own: Own) -> bool {
+        match own {
+            Own::Received(batch) if batch.len() > 1 => {
+                self.apart.extend(batch.halves().map(Own::Received));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Gathers again what was refused for now.
+    pub(super) fn retry(&mut self) {
+        for sent in std::mem::take(&mut self.later) {
+            match sent {
+                Sent::Own(Own::Received(batch)) => {
+                    self.gathered.messages.extend(batch.messages);
+                    self.gathered.notices.extend(batch.notices);
+                }
+                Sent::Own(unreadable) => self.apart.push(unreadable),
+                // A person's receipt is read from the outbox again.
+                Sent::Statement(_) => {}
+            }
+        }
+    }
+}
+
+impl Batch {
+    /// Parts it as receipts may name so many.
+    fn parts(mut self) -> Vec<Self> {
+        let mut parts = Vec::new();
+        while self.len() > 0 {
+            let rest = Self {
+                messages: match self.messages.keys().nth(RECEIPT_MESSAGES_MAX).copied() {
+                    Some(index) => self.messages.split_off(&index),
+                    None => BTreeMap::new(),
+                },
+                notices: match self.notices.iter().nth(RECEIPT_NOTICES_MAX).copied() {
+                    Some(index) => self.notices.split_off(&index),
+                    None => BTreeSet::new(),
+                },
+            };
+            parts.push(std::mem::replace(&mut self, rest));
+        }
+        parts
+    }
+}
+
+impl Own {
+    fn receipt(&self, desk: &Desk, now: UnixMicros) -> Bytes {
+        match self {
+            Self::Received(batch) => received(desk, now, batch),
+            Self::Unreadable(message, reason) => {
+                let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
+                stated(desk, now, Stage::Unreadable, vec![*message], Vec::new(), reason)
+            }
+        }
+    }
+}
+
+fn received(desk: &Desk, now: UnixMicros, batch: &Batch) -> Bytes {
+    let messages = batch.messages.iter();
+    let messages = messages.map(|(index, message_id)| MessageRef { index: *index, message_id: *message_id });
+    let notices = batch.notices.iter().copied().collect();
+    stated(desk, now, Stage::Received, messages.collect(), notices, "")
+}
+
+fn stated(
+    desk: &Desk,
+    at: UnixMicros,
+    stage: Stage,
+    messages: Vec<MessageRef>,
+    notices: Vec<Index>,
+    reason: &str,
+) -> Bytes {
+    let (desk, reason) = (desk.clone(), reason.to_owned());
+    convert::receipt_bytes(&Receipt { desk, stage, messages, notices, at, action: None, reason })
+}

@@ -1,0 +1,383 @@
+//! One connection of a subscription, from its start to its end.
+//!
+//! Owns the order of things on it: keep, tell, acknowledge, give credit. Never connects again.
+
+use std::future::pending;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, Sleep, interval, sleep};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::acknowledge::{Acknowledger, Own, Sent};
+use super::{End, Event, LineEnd, Observer, SessionError, Subscription};
+use crate::desk::hand_in::{self, HandInError, passes_after_ms};
+use crate::desk::home::Home;
+use crate::desk::inbox::Outcome;
+use crate::desk::outbox::Outbox;
+use crate::model::identity::Desk;
+use crate::model::receipt::MessageRef;
+use crate::wire::proto;
+use crate::wire::proto::subscribe_response::Frame;
+use crate::wire::status::{CallError, Refused};
+
+/// Deliveries on their way at most: at a round trip of 300 ms some 3,000 a second, and 256 MiB of the largest payloads.
+const CREDIT: u32 = 1_024;
+/// Frames that wait in the channel to the connection; more wait here.
+const FRAMES_MAX: usize = 16;
+/// How long receipts are gathered: under load one then covers many messages.
+const GATHER: Duration = Duration::from_millis(1);
+/// How often a receipt refused for now is handed up again.
+const ROUND: Duration = Duration::from_secs(1);
+/// In each so many rounds the outbox is looked at, for what other processes left there.
+const ROUNDS_TO_OUTBOX: u32 = 10;
+/// How long the hub's results are waited for at the end.
+const CLOSE_GRACE: Duration = Duration::from_secs(3);
+
+struct Line<'s, 'a> {
+    subscription: &'s mut Subscription<'a>,
+    desk: Desk,
+    receipts: Acknowledger,
+    /// Deliveries that the hub may still send.
+    credit: u32,
+    /// How many it lets be on their way at most: beyond that, more credit is lost.
+    credit_max: u32,
+    closing: Option<End>,
+    gather: Timer,
+    grace: Timer,
+    rounds: u32,
+}
+
+/// Serves one connection.
+///
+/// # Errors
+/// Each of [`SessionError`]; that the connection is lost is no error.
+pub(super) async fn serve(
+    subscription: &mut Subscription<'_>,
+    channel: Channel,
+) -> Result<LineEnd, SessionError> {
+    let stop = subscription.stop.clone();
+    let credit = subscription.credit_wanted(CREDIT);
+    let start = proto::Start {
+        streams: subscription.plan.streams.iter().map(ToString::to_string).collect(),
+        replay_from_index: subscription.plan.replay_from.map(|index| index.0),
+        credit,
+    };
+    let (sender, frames) = mpsc::channel(FRAMES_MAX);
+    let start = proto::SubscribeRequest { frame: Some(proto::subscribe_request::Frame::Start(start)) };
+    sender.try_send(start).expect("the channel is empty and its other end is in this function");
+    let mut client = hand_in::client(channel.clone());
+    let down = tokio::select! {
+        down = client.subscribe(ReceiverStream::new(frames)) => down,
+        () = stop.cancelled() => return Ok(LineEnd::Done(End::Stopped)),
+    };
+    let down = match down {
+        Ok(down) => down.into_inner(),
+        Err(status) => return Ok(LineEnd::Lost(status.into())),
+    };
+    let (home, outbox) = (subscription.home, subscription.outbox.clone());
+    let courier = courier(home, &outbox, channel, subscription.observer);
+    let mut line = Line {
+        desk: home.desk()?.clone(),
+        subscription,
+        receipts: Acknowledger::default(),
+        credit,
+        credit_max: CREDIT,
+        closing: None,
+        gather: Timer::default(),
+        grace: Timer::default(),
+        rounds: 0,
+    };
+    tokio::select! {
+        end = line.run(down, sender) => end,
+        error = courier => Err(error),
+    }
+}
+
+impl Line<'_, '_> {
+    async fn run(
+        &mut self,
+        mut down: Streaming<proto::SubscribeResponse>,
+        up: mpsc::Sender<proto::SubscribeRequest>,
+    ) -> Result<LineEnd, SessionError> {
+        let stop = self.subscription.stop.clone();
+        let mut rounds = interval(ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if let Some(end) = self.closing
+                && self.receipts.is_done()
+            {
+                return Ok(LineEnd::Done(end));
+            }
+            // What goes up comes first: a hub that waits for receipts sends nothing new.
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if self.closing.is_none() => self.close(End::Stopped),
+                () = self.grace.elapsed() => return Ok(LineEnd::Done(self.closing.unwrap_or(End::Stopped))),
+                () = self.gather.elapsed() => self.flush(),
+                permit = up.reserve(), if self.receipts.has_frame() => match permit {
+                    Ok(permit) => self.hand_up(permit),
+                    Err(_) => return Ok(LineEnd::Lost(ended())),
+                },
+                frame = down.message() => match frame {
+                    Ok(Some(frame)) => {
+                        if let Err(error) = self.take(frame).await? {
+                            return Ok(LineEnd::Lost(error));
+                        }
+                    }
+                    Ok(None) => return Ok(LineEnd::Lost(ended())),
+                    Err(status) => return Ok(LineEnd::Lost(status.into())),
+                },
+                _ = rounds.tick() => self.round()?,
+            }
+            if self.receipts.is_full() {
+                self.flush();
+            } else if self.receipts.has_gathered() {
+                self.gather.start(GATHER);
+            }
+        }
+    }
+
+    /// Ends the subscription as soon as what is kept is acknowledged.
+    fn close(&mut self, end: End) {
+        self.closing = Some(end);
+        self.grace.start(CLOSE_GRACE);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        self.gather.clear();
+        self.receipts.flush(&self.desk, self.subscription.host.clock.now());
+    }
+
+    fn hand_up(&mut self, permit: mpsc::Permit<'_, proto::SubscribeRequest>) {
+        let Some((frame, due)) = self.receipts.next_frame() else { return };
+        permit.send(frame);
+        if let Some(commands) = &self.subscription.commands {
+            for (priority, entry) in due {
+                commands.add(priority, entry);
+            }
+        }
+    }
+
+    async fn take(&mut self, frame: proto::SubscribeResponse) -> Result<Result<(), CallError>, SessionError> {
+        match frame.frame {
+            Some(Frame::Started(started)) => {
+                if started.credit < self.credit {
+                    self.credit_max = started.credit;
+                }
+                self.credit = started.credit;
+                self.subscription.started_once = true;
+                self.tell(Event::Started { outstanding: started.outstanding })?;
+            }
+            // They are not kept, not acknowledged, and come again.
+            Some(Frame::Deliveries(_)) if self.closing.is_some() => {}
+            Some(Frame::Deliveries(frame)) => self.keep(frame.deliveries)?,
+            Some(Frame::ReceiptResults(frame)) => {
+                for result in frame.results {
+                    if let Err(error) = self.answered(result).await? {
+                        return Ok(Err(error));
+                    }
+                }
+            }
+            None => {}
+        }
+        Ok(Ok(()))
+    }
+
+    fn keep(&mut self, deliveries: Vec<proto::Delivery>) -> Result<(), SessionError> {
+        let came = u32::try_from(deliveries.len()).unwrap_or(u32::MAX);
+        self.credit = self.credit.saturating_sub(came);
+        let due = self.subscription.commands.is_some();
+        let now = self.subscription.host.clock.now();
+        for outcome in self.subscription.writer.keep(deliveries, now, due)? {
+            self.kept(outcome)?;
+        }
+        let target = self.subscription.credit_wanted(self.credit_max);
+        let missing = target.saturating_sub(self.credit);
+        if missing > 0 && missing >= target / 2 {
+            self.credit += missing;
+            self.receipts.credit(missing);
+        }
+        if self.subscription.remaining == Some(0) {
+            self.close(End::Counted);
+        }
+        Ok(())
+    }
+
+    fn kept(&mut self, outcome: Outcome) -> Result<(), SessionError> {
+        match outcome {
+            Outcome::New(kept) => {
+                self.tell(Event::Message(&kept))?;
+                if let Some(remaining) = &mut self.subscription.remaining {
+                    *remaining = remaining.saturating_sub(1);
+                }
+                if !kept.replayed {
+                    let message =
+                        MessageRef { index: kept.entry.index, message_id: kept.envelope.message_id };
+                    self.receipts.message(message, Some((kept.envelope.priority, kept.entry)));
+                }
+            }
+            Outcome::Mended { message, kept } => {
+                self.tell(Event::Mended(&kept))?;
+                if !kept.replayed {
+                    self.receipts.message(message, None);
+                }
+            }
+            Outcome::Again { message, replayed: false } => self.receipts.message(message, None),
+            Outcome::Again { .. } => {}
+            Outcome::Unreadable { message, index, reason } => {
+                let message_id = message.map(|message| message.message_id);
+                self.tell(Event::Unreadable { message_id, index, reason: &reason })?;
+                if let Some(message) = message {
+                    self.receipts.unreadable(message, reason);
+                }
+            }
+            Outcome::Notice { notice, again } => {
+                if !again {
+                    self.tell(Event::Notice(&notice))?;
+                }
+                self.receipts.notice(notice.index);
+            }
+            Outcome::Unknown(index) => self.tell(Event::Unknown(index))?,
+        }
+        Ok(())
+    }
+
+    async fn answered(
+        &mut self,
+        result: proto::ReceiptResult,
+    ) -> Result<Result<(), CallError>, SessionError> {
+        match self.receipts.answered() {
+            Some(Sent::Own(own)) => match hand_in::verdict(result) {
+                Ok(Ok(_)) => {
+                    let count = if let Own::Received(batch) = &own { batch.len() } else { 1 };
+                    self.tell(Event::Acknowledged { count })?;
+                }
+                Ok(Err(refused)) => self.refused(own, &refused)?,
+                Err(error) => return Ok(Err(error)),
+            },
+            Some(Sent::Statement(entry)) => {
+                let outbox = &self.subscription.outbox;
+                match hand_in::settle(self.subscription.home, outbox, &entry, result).await {
+                    Ok(outcome) => {
+                        self.tell(Event::StatementHandedIn { entry: &entry, outcome: &outcome })?;
+                    }
+                    Err(HandInError::Store(error)) => return Err(error.into()),
+                    Err(HandInError::Home(error)) => return Err(error.into()),
+                    Err(error @ HandInError::Call(_)) => self.tell(Event::StillPending(&error))?,
+                }
+            }
+            None => {
+                let message = "the hub answered a receipt that it was not handed".into();
+                return Ok(Err(CallError::Other { code: tonic::Code::Unknown, message }));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn refused(&mut self, own: Own, refused: &Refused) -> Result<(), SessionError> {
+        if passes_after_ms(refused).is_some() {
+            self.receipts.again_later(Sent::Own(own));
+            Ok(())
+        } else if self.receipts.again_parted(own) {
+            Ok(())
+        } else {
+            self.tell(Event::ReceiptRefused(refused))
+        }
+    }
+
+    /// Hands up again what the hub could not take, and persons' receipts that wait in the outbox.
+    fn round(&mut self) -> Result<(), SessionError> {
+        self.receipts.retry();
+        let due = self.rounds.is_multiple_of(ROUNDS_TO_OUTBOX);
+        self.rounds = self.rounds.wrapping_add(1);
+        if !due || self.closing.is_some() {
+            return Ok(());
+        }
+        for entry in hand_in::pending(&self.subscription.outbox)?.1 {
+            if self.receipts.has_statement(&entry) {
+                continue;
+            }
+            match self.subscription.outbox.read_statement(&entry) {
+                Ok(statement) => self.receipts.statement(entry, statement.receipt_bytes),
+                // Another process has settled it, or its file is damaged: the others go on.
+                Err(error) => self.tell(Event::StillPending(&error.into()))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, event: Event<'_>) -> Result<(), SessionError> {
+        Ok(self.subscription.observer.tell(event)?)
+    }
+}
+
+impl Subscription<'_> {
+    /// How many deliveries may be on their way: never more than are still wanted.
+    fn credit_wanted(&self, credit_max: u32) -> u32 {
+        let remaining = self.remaining.and_then(|remaining| u32::try_from(remaining).ok());
+        remaining.map_or(credit_max, |remaining| remaining.min(credit_max))
+    }
+}
+
+/// Hands in messages that wait in the outbox, again and again; ends with a fault only.
+async fn courier(home: &Home, outbox: &Outbox, channel: Channel, observer: &dyn Observer) -> SessionError {
+    loop {
+        if let Err(error) = carry(home, outbox, &channel, observer).await {
+            return error;
+        }
+        sleep(ROUND * ROUNDS_TO_OUTBOX).await;
+    }
+}
+
+async fn carry(
+    home: &Home,
+    outbox: &Outbox,
+    channel: &Channel,
+    observer: &dyn Observer,
+) -> Result<(), SessionError> {
+    for id in hand_in::pending(outbox)?.0 {
+        match hand_in::message(channel.clone(), home, outbox, id).await {
+            Ok(outcome) => observer.tell(Event::MessageHandedIn { message_id: id, outcome: &outcome })?,
+            // A damaged file keeps none of the others waiting.
+            Err(error @ HandInError::Store(_)) => observer.tell(Event::StillPending(&error))?,
+            Err(HandInError::Home(error)) => return Err(error.into()),
+            Err(error) => {
+                observer.tell(Event::StillPending(&error))?;
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ended() -> CallError {
+    CallError::Unreachable { message: "the hub ended the subscription".into() }
+}
+
+/// A wait that may or may not be on.
+#[derive(Default)]
+struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Starts it, unless it is on.
+    fn start(&mut self, duration: Duration) {
+        self.0.get_or_insert_with(|| Box::pin(sleep(duration)));
+    }
+
+    fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// Waits for its end; for ever while it is off.
+    async fn elapsed(&mut self) {
+        match &mut self.0 {
+            Some(sleep) => sleep.await,
+            None => pending().await,
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The subscription of a desk: connect, receive, keep, acknowledge, connect again.
+//!
+//! Owns when to connect and when to give up. Never acknowledges before the inbox has it; never states a person's stage
+//! that no person stated. Keeping syncs the disk on the caller's own thread: the connection runs on the runtime's.
+//! At a crash: what was acknowledged is in the inbox; what was kept and not acknowledged comes again.
+
+mod acknowledge;
+mod line;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::dial::Dial;
+use super::exec::{Commands, Plan as ExecPlan, Ran};
+use super::hand_in::{HandInError, passes_after_ms};
+use super::home::{Home, HomeError};
+use super::inbox::{InboxEntry, InboxWriter, Kept, KeptNotice};
+use super::outbox::{Outbox, Outcome, StatementEntry};
+use super::store::StoreError;
+use crate::host::clock::Clock;
+use crate::host::random::Random;
+use crate::host::tasks::Tasks;
+use crate::model::envelope::MessageId;
+use crate::model::id::Index;
+use crate::model::identity::Name;
+use crate::wire::connect_error::{self, ConnectError};
+use crate::wire::status::{CallError, Refused};
+
+/// The first pause before connecting again, at most; it doubles from try to try.
+const BACKOFF_FIRST_MS: u64 = 250;
+/// The longest pause: an urgent alert waits no longer than this for a line that is back.
+const BACKOFF_MAX_MS: u64 = 10_000;
+
+/// What a subscription is to do.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The streams wanted; none: all that policy gives.
+    pub streams: Vec<Name>,
+    /// Have also what was acknowledged before, from this index on.
+    pub replay_from: Option<Index>,
+    /// End after so many messages that were not here before.
+    pub count: Option<u64>,
+    /// What to run for each message.
+    pub exec: Option<ExecPlan>,
+}
+
+/// What is handed in.
+pub struct Host {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for pauses.
+    pub random: Arc<dyn Random>,
+    /// Tasks, for commands.
+    pub tasks: Arc<dyn Tasks>,
+}
+
+/// What happened, for whoever looks on. What is told of messages is on the disk.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The subscription has begun.
+    Started {
+        /// How many messages the office was owed then.
+        outstanding: u64,
+    },
+    /// There is no connection.
+    Lost {
+        /// Why.
+        why: &'a CallError,
+        /// When the next try is, in milliseconds.
+        retry_in_ms: u64,
+    },
+    /// A message came that was not here.
+    Message(&'a Kept),
+    /// A message came again whose file was damaged: it is whole again.
+    Mended(&'a Kept),
+    /// A message came that cannot be read: it is kept aside.
+    Unreadable {
+        /// Its id, if that much can be read: else it cannot be acknowledged and comes again.
+        message_id: Option<MessageId>,
+        /// Its index.
+        index: Index,
+        /// What is wrong.
+        reason: &'a str,
+    },
+    /// A notice came that was not here.
+    Notice(&'a KeptNotice),
+    /// Something came that only a later version of this program knows.
+    Unknown(Index),
+    /// The hub has the receipt of so many messages and notices.
+    Acknowledged {
+        /// How many.
+        count: usize,
+    },
+    /// The hub refused a receipt that this desk made by itself.
+    ReceiptRefused(&'a Refused),
+    /// What the hub said in the end of a message that waited in the outbox.
+    MessageHandedIn {
+        /// The message.
+        message_id: MessageId,
+        /// What it said.
+        outcome: &'a Outcome,
+    },
+    /// What the hub said in the end of a person's receipt that waited in the outbox.
+    StatementHandedIn {
+        /// The receipt.
+        entry: &'a StatementEntry,
+        /// What it said.
+        outcome: &'a Outcome,
+    },
+    /// Something in the outbox still waits, and why.
+    StillPending(&'a HandInError),
+    /// A command ended.
+    CommandEnded {
+        /// The message that it ran for.
+        entry: &'a InboxEntry,
+        /// How.
+        ran: &'a Ran,
+    },
+}
+
+/// Whoever looks on: prints, or remembers.
+pub trait Observer {
+    /// Takes notice.
+    ///
+    /// # Errors
+    /// What cannot be shown ends the subscription: nobody would see the next alert either.
+    fn tell(&self, event: Event<'_>) -> io::Result<()>;
+}
+
+/// How a subscription ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to stop.
+    Stopped,
+    /// As many messages came as were wanted.
+    Counted,
+}
+
+/// Why a subscription ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The hub refuses, and another try would not help.
+    #[error(transparent)]
+    Refused(Refused),
+    /// There is no connection, and another try would not help.
+    #[error(transparent)]
+    Connect(ConnectError),
+    /// The inbox or outbox cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// What happened could not be shown.
+    #[error("cannot show what came: {0}")]
+    Observer(#[from] io::Error),
+}
+
+/// A subscription.
+pub struct Subscription<'a> {
+    home: &'a Home,
+    dial: &'a dyn Dial,
+    host: Host,
+    plan: Plan,
+    observer: &'a dyn Observer,
+    stop: CancellationToken,
+    writer: InboxWriter,
+    outbox: Outbox,
+    commands: Option<Arc<Commands>>,
+    /// Messages still to come until the count is reached.
+    remaining: Option<u64>,
+    started_once: bool,
+}
+
+/// Why one connection ended.
+enum LineEnd {
+    Done(End),
+    Lost(CallError),
+}
+
+impl<'a> Subscription<'a> {
+    /// Takes the home's inbox for this process alone.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`], [`SessionError::Home`] for the home of somebody who is no desk.
+    pub fn open(
+        home: &'a Home,
+        dial: &'a dyn Dial,
+        host: Host,
+        plan: Plan,
+        observer: &'a dyn Observer,
+        stop: CancellationToken,
+    ) -> Result<Self, SessionError> {
+        home.desk()?;
+        let writer = InboxWriter::open(home)?;
+        let outbox = Outbox::open(home)?;
+        let exec = plan.exec.clone();
+        let commands = exec.map(|plan| Commands::new(writer.inbox().clone(), plan, host.tasks.clone()));
+        let (commands, remaining) = (commands.transpose()?.map(Arc::new), plan.count);
+        Ok(Self {
+            home,
+            dial,
+            host,
+            plan,
+            observer,
+            stop,
+            writer,
+            outbox,
+            commands,
+            remaining,
+            started_once: false,
+        })
+    }
+
+    /// Runs until it is told to stop, until the count is reached, or until going on does not help.
+    ///
+    /// # Errors
+    /// Each of [`SessionError`].
+    pub async fn run(mut self) -> Result<End, SessionError> {
+        self.outbox.sweep(&self.home.lock().await?)?;
+        let Some(commands) = self.commands.clone() else { return self.receive().await };
+        let (observer, stop) = (self.observer, self.stop.clone());
+        let mut running = std::pin::pin!(commands.run(observer, &stop));
+        let end = tokio::select! {
+            end = self.receive() => end?,
+            ended = &mut running => return ended.map(|()| End::Stopped),
+        };
+        commands.add_no_more();
+        running.await?;
+        Ok(end)
+    }
+
+    async fn receive(&mut self) -> Result<End, SessionError> {
+        let mut tries = 0;
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(End::Stopped);
+            }
+            let before = std::mem::take(&mut self.started_once);
+            let why = match self.serve_once().await? {
+                LineEnd::Done(end) => return Ok(end),
+                LineEnd::Lost(why) => why,
+            };
+            tries = if self.started_once { 0 } else { tries + 1 };
+            self.started_once |= before;
+            let retry_after_ms = self.worth_another_try(&why)?;
+            let retry_in_ms = self.pause_ms(tries).max(retry_after_ms);
+            self.observer.tell(Event::Lost { why: &why, retry_in_ms })?;
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(retry_in_ms)) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn serve_once(&mut self) -> Result<LineEnd, SessionError> {
+        let channel = tokio::select! {
+            channel = self.dial.dial() => channel,
+            () = self.stop.cancelled() => return Ok(LineEnd::Done(End::Stopped)),
+        };
+        match channel {
+            Ok(channel) => line::serve(self, channel).await,
+            Err(error) => Ok(LineEnd::Lost(error.into())),
+        }
+    }
+
+    /// Says after how many milliseconds at the earliest to try again, or that it would not help.
+    ///
+    /// Before the first start everything that a person must mend ends the subscription, so that it is seen. Later only
+    /// the hub's own refusal does: a certificate that is being changed must not leave an office without alerts.
+    fn worth_another_try(&self, why: &CallError) -> Result<u64, SessionError> {
+        match why {
+            CallError::Refused(refused) => {
+                passes_after_ms(refused).ok_or_else(|| SessionError::Refused(refused.clone()))
+            }
+            CallError::Connect(error)
+                if !self.started_once && error.outcome() != connect_error::Outcome::Unreachable =>
+            {
+                Err(SessionError::Connect(error.clone()))
+            }
+            CallError::Fault { retry_after_ms, .. } => Ok(retry_after_ms.unwrap_or(0)),
+            _ => Ok(0),
+        }
+    }
+
+    /// Draws a pause: anywhere up to a bound that doubles, so that offices do not all come back at one moment.
+    fn pause_ms(&self, tries: u32) -> u64 {
+        let bound = BACKOFF_FIRST_MS.saturating_mul(1 << tries.min(16)).min(BACKOFF_MAX_MS);
+        let mut bytes = [0; 8];
+        self.host.random.fill(&mut bytes);
+        u64::from_le_bytes(bytes) % bound
+    }
+}

@@ -1,0 +1,150 @@
+//! Answers to frames of several things: some known at the door, the others when the disk has them; always in order.
+//!
+//! One mechanism for publishing streams and receipts. A hub that fails before it has the outcomes answers nothing of
+//! the frame: the caller hands the same bytes in again.
+
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::submit::{Outcomes, Submitted, Submitter};
+use crate::ledger::entry::Outcome;
+use crate::model::refusal::Refusal;
+use crate::wire::proto::{Accepted, PublishResult, ReceiptResult, Recorded, publish_result, receipt_result};
+use crate::wire::status;
+
+/// Frames of one stream that may wait for their answers: enough to fill a batch while another is on its way to the disk.
+pub(super) const FRAMES_WAITING_MAX: usize = 64;
+/// Answers sent in one frame at most.
+const ANSWERS_PER_FRAME_MAX: usize = 1_024;
+
+/// An answer to one thing.
+pub(super) trait Answer: Send + Sized + 'static {
+    /// Makes the answer of a refusal.
+    fn refused(refusal: &Refusal) -> Self;
+    /// Makes the answer of an outcome.
+    fn outcome(outcome: Outcome) -> Self;
+}
+
+impl Answer for PublishResult {
+    fn refused(refusal: &Refusal) -> Self {
+        Self { outcome: Some(publish_result::Outcome::Refusal(refusal.into())) }
+    }
+
+    fn outcome(outcome: Outcome) -> Self {
+        match accepted(outcome) {
+            Ok(accepted) => Self { outcome: Some(publish_result::Outcome::Accepted(accepted)) },
+            Err(refusal) => Self::refused(&refusal),
+        }
+    }
+}
+
+impl Answer for ReceiptResult {
+    fn refused(refusal: &Refusal) -> Self {
+        Self { outcome: Some(receipt_result::Outcome::Refusal(refusal.into())) }
+    }
+
+    fn outcome(outcome: Outcome) -> Self {
+        let recorded = match outcome {
+            Outcome::Recorded { index, time, news, .. } => {
+                Recorded { index: index.0, recorded_unix_us: time.0, news }
+            }
+            Outcome::Refused(refusal) => return Self::refused(&refusal),
+            other => unreachable!("a receipt is recorded or refused, not {other:?}"),
+        };
+        Self { outcome: Some(receipt_result::Outcome::Recorded(recorded)) }
+    }
+}
+
+/// Reads the outcome of a publish.
+///
+/// # Errors
+/// The refusal that the ledger decided.
+pub(super) fn accepted(outcome: Outcome) -> Result<Accepted, Refusal> {
+    match outcome {
+        Outcome::Accepted { index, time, duplicate } => {
+            Ok(Accepted { index: index.0, accepted_unix_us: time.0, duplicate })
+        }
+        Outcome::Refused(refusal) => Err(refusal),
+        other => unreachable!("a publish is accepted or refused, not {other:?}"),
+    }
+}
+
+/// The answers of one frame, on their way.
+pub(super) struct Answers<A> {
+    /// The answers in order; `None` where the outcome must come.
+    slots: Vec<Option<A>>,
+    outcomes: Option<Outcomes>,
+}
+
+impl<A: Answer> Answers<A> {
+    /// Hands in what the door has let through, when there is room, and remembers the answers that are known.
+    ///
+    /// # Errors
+    /// [`crate::model::refusal::Reason::Stopping`]; nothing was handed in.
+    pub(super) async fn of(
+        checked: Vec<Result<Submitted, A>>,
+        submitter: &Submitter,
+    ) -> Result<Self, Refusal> {
+        let mut slots = Vec::with_capacity(checked.len());
+        let mut items = Vec::with_capacity(checked.len());
+        for one in checked {
+            match one {
+                Ok(item) => {
+                    items.push(item);
+                    slots.push(None);
+                }
+                Err(answer) => slots.push(Some(answer)),
+            }
+        }
+        let outcomes = if items.is_empty() { None } else { Some(submitter.submit(items).await?) };
+        Ok(Self { slots, outcomes })
+    }
+
+    /// Waits for the outcomes.
+    ///
+    /// # Errors
+    /// `None` when the hub failed before it had them.
+    async fn complete(self) -> Option<Vec<A>> {
+        let outcomes = match self.outcomes {
+            Some(outcomes) => outcomes.await.ok()?,
+            None => Vec::new(),
+        };
+        let mut outcomes = outcomes.into_iter();
+        let fill = |slot: Option<A>| slot.or_else(|| outcomes.next().map(A::outcome));
+        self.slots.into_iter().map(fill).collect()
+    }
+
+    fn ready(&self) -> bool {
+        self.outcomes.as_ref().is_none_or(|outcomes| !outcomes.is_empty())
+    }
+}
+
+/// Sends answers down in order, those that are ready together in one frame, until there are no more.
+pub(super) async fn send<A: Answer, F>(
+    mut waiting: mpsc::Receiver<Answers<A>>,
+    down: mpsc::Sender<Result<F, Status>>,
+    frame: fn(Vec<A>) -> F,
+) {
+    let mut next = waiting.recv().await;
+    while let Some(first) = next.take() {
+        let Some(mut answers) = first.complete().await else {
+            // Who reads may have gone.
+            let _ = down.send(Err(status::fault())).await;
+            return;
+        };
+        next = waiting.try_recv().ok();
+        while answers.len() < ANSWERS_PER_FRAME_MAX
+            && let Some(more) = next.take_if(|more| more.ready())
+        {
+            let Some(more) = more.complete().await else { break };
+            answers.extend(more);
+            next = waiting.try_recv().ok();
+        }
+        if down.send(Ok(frame(answers))).await.is_err() {
+            return;
+        }
+        if next.is_none() {
+            next = waiting.recv().await;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! From an entry of the journal to what the ledger applies: a pure function of the entry.
+//!
+//! What the door decoded and what a replay decodes is the same, so the same is decided.
+
+use bytes::Bytes;
+
+use super::door::sha256;
+use crate::ledger::entry::{Decoded, Statement};
+use crate::model::entry::{Entry, EntryKind};
+use crate::wire::convert;
+
+/// Decodes a statement of a kind.
+pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
+    let decoded = match kind {
+        EntryKind::Publish => convert::envelope(bytes)
+            .map(|envelope| Statement::Publish { envelope: Box::new(envelope), digest: sha256(bytes) }),
+        EntryKind::Receipt => convert::receipt(bytes).map(|receipt| Statement::Receipt(Box::new(receipt))),
+        EntryKind::Directory => convert::fact(bytes).map(Statement::Fact),
+        EntryKind::Refusal | EntryKind::Summary => Ok(Statement::Refusal),
+    };
+    decoded.unwrap_or_else(Statement::Undecodable)
+}
+
+/// Decodes an entry.
+pub(super) fn entry(entry: &Entry) -> Decoded {
+    with_statement(entry, statement(entry.kind, &entry.statement))
+}
+
+/// Joins an entry and its statement, decoded before.
+pub(super) fn with_statement(entry: &Entry, statement: Statement) -> Decoded {
+    Decoded { index: entry.index, time: entry.time, caller: entry.identity.parse().ok(), statement }
+}

@@ -1,0 +1,234 @@
+//! What is sent down next: the cursor of one subscription over what its office is owed.
+//!
+//! Owns positions only. What is owed is the ledger's to say, the bytes come from memory or from the journal.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::live::Item;
+use super::{Hub, read_fault, stopping_status};
+use crate::ledger::LedgerError;
+use crate::ledger::rows::MessageRow;
+use crate::ledger::view::{Lane, Owed, View};
+use crate::model::id::{Index, UnixMicros};
+use crate::model::identity::Name;
+use crate::model::policy::OfficeNumber;
+use crate::wire::proto::{
+    Deliveries, Delivery, Message, Notice, SubscribeResponse, delivery, notice, subscribe_response,
+};
+
+/// Deliveries in one frame at most: an urgent message never waits behind more.
+const FRAME_DELIVERIES_MAX: usize = 64;
+/// Bytes of deliveries in one frame, but for a single larger one: a quarter of what gRPC takes by default.
+const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+/// The cursor of one subscription.
+pub(super) struct Cursor {
+    places: Places,
+    /// Only these streams; none: all.
+    streams: Vec<Name>,
+    bell: watch::Receiver<()>,
+}
+
+/// The positions of one subscription.
+#[derive(Clone, Copy)]
+struct Places {
+    office: OfficeNumber,
+    /// The next urgent one is at or after this.
+    urgent: Index,
+    /// What is replayed before the others: from, up to.
+    replay: Option<(Index, Index)>,
+    /// The next other one is at or after this.
+    other: Index,
+}
+
+/// Why something is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Urgent,
+    Replay,
+    Other,
+}
+
+/// Something chosen to be sent.
+struct Chosen {
+    owed: Owed,
+    why: Why,
+}
+
+impl Chosen {
+    fn index(&self) -> Index {
+        match &self.owed {
+            Owed::Message(row) => row.index,
+            Owed::Notice(index) => *index,
+        }
+    }
+}
+
+impl Cursor {
+    /// Begins at the oldest that is owed; replays what stands from an index on, up to now.
+    pub(super) fn new(hub: &Hub, office: OfficeNumber, streams: Vec<Name>, replay_from: Option<u64>) -> Self {
+        let until = hub.door.view.decided().next_index;
+        let replay = replay_from.map(|from| (Index(from), until));
+        let places = Places { office, urgent: Index(0), replay, other: Index(0) };
+        Self { places, streams, bell: hub.live.listen(office) }
+    }
+
+    /// Waits until something new is owed.
+    pub(super) async fn rung(&mut self) {
+        if self.bell.changed().await.is_err() {
+            // The hub is gone; the subscription is ended by others.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Chooses what comes next, at most `most` things, and reads it. None: nothing is owed beyond what was sent.
+    ///
+    /// # Errors
+    /// A status when the hub fails to read.
+    pub(super) async fn next(&mut self, hub: &Hub, most: u32) -> Result<Vec<Delivery>, Status> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(FRAME_DELIVERIES_MAX);
+        loop {
+            // What rings from here on is looked at again.
+            self.bell.borrow_and_update();
+            let decided = hub.door.view.decided().next_index;
+            let (chosen, replayed) = self.choose(hub, most).await?;
+            if replayed {
+                self.places.replay = None;
+            }
+            if chosen.is_empty() {
+                // Whatever is owed from now on stands at or after this.
+                self.places.urgent = decided;
+                self.places.other = decided;
+                return Ok(Vec::new());
+            }
+            let wanted: Vec<_> = chosen.iter().filter(|one| self.wants(one)).map(Chosen::index).collect();
+            let items = hub.items(wanted).await?;
+            let deliveries = self.take(chosen, items, hub.clock.now());
+            if !deliveries.is_empty() {
+                return Ok(deliveries);
+            }
+        }
+    }
+
+    /// Asks the ledger; whoever is behind asks in the lane, for its rows may have to come from disk.
+    async fn choose(&self, hub: &Hub, most: usize) -> Result<(Vec<Chosen>, bool), Status> {
+        let places = self.places;
+        let chosen = if places.replay.is_none() && hub.live.covers(places.urgent.min(places.other)) {
+            places.choose(&hub.door.view, most)
+        } else {
+            let view = hub.door.view.clone();
+            hub.reads.run(move || places.choose(&view, most)).await.map_err(|_| stopping_status())?
+        };
+        chosen.map_err(|error| read_fault(&error))
+    }
+
+    fn wants(&self, chosen: &Chosen) -> bool {
+        match &chosen.owed {
+            Owed::Message(row) => self.streams.is_empty() || self.streams.contains(&row.stream),
+            Owed::Notice(_) => true,
+        }
+    }
+
+    /// Takes as many as fit into a frame, and moves on past them and past those of other streams.
+    fn take(&mut self, chosen: Vec<Chosen>, items: Vec<Item>, now: UnixMicros) -> Vec<Delivery> {
+        let mut bytes = 0;
+        let mut deliveries = Vec::with_capacity(items.len());
+        let mut items = items.into_iter();
+        for one in chosen {
+            if self.wants(&one)
+                && let Some(item) = items.next()
+            {
+                bytes += item.statement.len() + item.payload.as_ref().map_or(0, bytes::Bytes::len);
+                if bytes > FRAME_BYTES_MAX && !deliveries.is_empty() {
+                    break;
+                }
+                deliveries.push(delivery(&one, item, now));
+            }
+            self.places.pass(&one);
+        }
+        deliveries
+    }
+}
+
+impl Places {
+    /// Chooses what comes next; `true` when the replay is over.
+    fn choose(&self, view: &View, most: usize) -> Result<(Vec<Chosen>, bool), LedgerError> {
+        let mut chosen = owed(view, self.office, Lane::Urgent, self.urgent, most)?;
+        let mut over = false;
+        if let Some(range) = self.replay
+            && chosen.len() < most
+        {
+            let rows = replayed(view, self.office, range, most - chosen.len())?;
+            over = rows.is_empty();
+            chosen.extend(rows.into_iter().map(|row| Chosen { owed: Owed::Message(row), why: Why::Replay }));
+        }
+        // What is replayed comes before what is not urgent, so that it stays in the order of the journal.
+        if (over || self.replay.is_none()) && chosen.len() < most {
+            chosen.extend(owed(view, self.office, Lane::Other, self.other, most - chosen.len())?);
+        }
+        Ok((chosen, over))
+    }
+
+    fn pass(&mut self, chosen: &Chosen) {
+        let next = chosen.index().next();
+        match chosen.why {
+            Why::Urgent => self.urgent = next,
+            Why::Other => self.other = next,
+            Why::Replay => self.replay = self.replay.map(|(_, until)| (next, until)),
+        }
+    }
+}
+
+fn owed(
+    view: &View,
+    office: OfficeNumber,
+    lane: Lane,
+    from: Index,
+    most: usize,
+) -> Result<Vec<Chosen>, LedgerError> {
+    let why = match lane {
+        Lane::Urgent => Why::Urgent,
+        Lane::Other => Why::Other,
+    };
+    Ok(view.owed(office, lane, from, most)?.into_iter().map(|owed| Chosen { owed, why }).collect())
+}
+
+/// The next messages that an office was ever owed, at or after one index and before another.
+fn replayed(
+    view: &View,
+    office: OfficeNumber,
+    (mut from, until): (Index, Index),
+    most: usize,
+) -> Result<Vec<Arc<MessageRow>>, LedgerError> {
+    loop {
+        let page = view.replay(office, from, most)?;
+        let rows: Vec<_> = page.rows.into_iter().filter(|row| row.index < until).collect();
+        match page.next {
+            Some(next) if rows.is_empty() && next < until => from = next,
+            _ => return Ok(rows),
+        }
+    }
+}
+
+/// Makes a frame.
+pub(super) fn frame(deliveries: Vec<Delivery>) -> SubscribeResponse {
+    SubscribeResponse { frame: Some(subscribe_response::Frame::Deliveries(Deliveries { deliveries })) }
+}
+
+fn delivery(chosen: &Chosen, item: Item, now: UnixMicros) -> Delivery {
+    let content = match &chosen.owed {
+        Owed::Message(row) => delivery::Content::Message(Message {
+            envelope: item.statement,
+            payload: item.payload.unwrap_or_default(),
+            expired: row.expires.is_some_and(|expires| expires <= now),
+            replayed: chosen.why == Why::Replay,
+        }),
+        Owed::Notice(_) => {
+            delivery::Content::Notice(Notice { notice: Some(notice::Notice::Receipt(item.statement)) })
+        }
+    };
+    Delivery { index: item.index.0, accepted_unix_us: item.time.0, content: Some(content) }
+}

@@ -1,0 +1,216 @@
+//! The door: who may make which call, and whether what they hand in is in form, in bounds and theirs.
+//!
+//! Owns every check that needs no place in the order. What it lets through is decided again, from journaled facts
+//! alone, by the ledger. Every refusal that leaves the hub goes through here, so each is counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::{Request, Status};
+
+use super::config::Limits;
+use super::rates::Rates;
+use super::refusals::Refusals;
+use super::submit::{self, Submitted};
+use crate::host::clock::Clock;
+use crate::ledger::entry::Statement;
+use crate::ledger::view::{Known, View};
+use crate::model::entry::{EntryKind, Proposal};
+use crate::model::envelope::Envelope;
+use crate::model::identity::Identity;
+use crate::model::policy::OfficeNumber;
+use crate::model::refusal::{Reason, Refusal};
+use crate::wire::connection::Caller;
+use crate::wire::convert;
+use crate::wire::proto::{Accepted, PublishRequest};
+use crate::wire::status;
+
+/// When to come again when all streams are taken, in milliseconds.
+const STREAMS_RETRY_MS: u64 = 1_000;
+/// When to publish again when the disk is down to its reserve, in milliseconds: a person must make room.
+const RESERVE_RETRY_MS: u64 = 60_000;
+
+/// What the door found in a publish.
+#[derive(Debug)]
+pub(super) enum Publish {
+    /// It was accepted before; this is the first answer.
+    Known(Accepted),
+    /// It is new, as far as the door knows.
+    New(Submitted),
+}
+
+/// The door.
+pub(super) struct Door {
+    /// What the ledger knows.
+    pub view: View,
+    /// Where refusals go.
+    pub refusals: Refusals,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    publishes: Rates<OfficeNumber>,
+    streams: Arc<Semaphore>,
+    /// The disk is down to its reserve.
+    pub disk_low: AtomicBool,
+    /// The hub is stopping.
+    pub stopping: AtomicBool,
+}
+
+impl Door {
+    /// Hangs the door.
+    pub(super) fn new(view: View, refusals: Refusals, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        let publishes = Rates::new(limits.publishes_per_s, limits.publishes_burst);
+        let streams = Arc::new(Semaphore::new(limits.streams_max));
+        let (disk_low, stopping) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { view, refusals, limits, clock, publishes, streams, disk_low, stopping }
+    }
+
+    /// Lets in whoever makes a call: an enrolled identity.
+    ///
+    /// # Errors
+    /// A status with [`Reason::IdentityMissing`], [`Reason::IdentityAmbiguous`], [`Reason::IdentityMalformed`] or
+    /// [`Reason::NotEnrolled`].
+    pub(super) fn admit<T>(&self, request: &Request<T>) -> Result<Identity, Status> {
+        let Some(caller) = request.extensions().get::<Arc<Caller>>() else {
+            let refusal = Refusal::new(Reason::IdentityMissing, "the connection bears no certificate");
+            return Err(status::refused(&refusal));
+        };
+        let admitted = caller
+            .identity
+            .clone()
+            .and_then(|identity| self.view.policy().admit(&identity).map(|()| identity));
+        admitted.map_err(|refusal| {
+            self.refusals.stranger(refusal.reason.name(), Some(caller.peer), &refusal.message);
+            status::refused(&refusal)
+        })
+    }
+
+    /// Records the refusal of an admitted caller and makes it a status.
+    pub(super) fn refuse(&self, caller: &Identity, call: &str, refusal: &Refusal) -> Status {
+        self.refusals.known(caller, call, refusal);
+        status::refused(refusal)
+    }
+
+    /// Gives a place for a stream, held as long as the permit.
+    ///
+    /// # Errors
+    /// [`Reason::Stopping`], [`Reason::ConnectionsExceeded`].
+    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(submit::stopping());
+        }
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+            let message = format!("{} streams are open, as many as this hub takes", self.limits.streams_max);
+            Refusal::new(Reason::ConnectionsExceeded, message).retry_after_ms(STREAMS_RETRY_MS)
+        })
+    }
+
+    /// The largest credit.
+    pub(super) fn credit_max(&self) -> u32 {
+        self.limits.deliveries_in_flight_max
+    }
+
+    /// The credit granted for what was asked.
+    ///
+    /// # Errors
+    /// [`Reason::FieldInvalid`] for none.
+    pub(super) fn credit(&self, asked: u32) -> Result<u32, Refusal> {
+        if asked == 0 {
+            return Err(Refusal::field(
+                "start.credit",
+                "a subscription begins with a credit of at least 1; this has 0",
+            ));
+        }
+        Ok(asked.min(self.limits.deliveries_in_flight_max))
+    }
+
+    /// Checks a publish.
+    ///
+    /// # Errors
+    /// Any refusal of form, bounds or policy, [`Reason::IdReused`], [`Reason::RateExceeded`],
+    /// [`Reason::DiskReserve`], [`Reason::Stopping`].
+    pub(super) fn publish(&self, caller: &Identity, request: PublishRequest) -> Result<Publish, Refusal> {
+        let envelope = convert::envelope(&request.envelope)?;
+        self.bounds(&envelope, request.payload.len())?;
+        envelope.check_payload(request.payload.len(), &sha256(&request.payload))?;
+        let permit = self.view.policy().permit_publish(caller, &envelope)?;
+        let digest = sha256(&request.envelope);
+        match self.view.known(permit.sender, envelope.message_id) {
+            Ok(Some(known)) if known.digest == digest => return Ok(Publish::Known(first_answer(&known))),
+            // Other bytes under the same id, or a ledger that cannot tell: the ledger decides it, in its place.
+            Ok(_) | Err(_) => {}
+        }
+        self.may_write(permit.sender)?;
+        let proposal = Proposal {
+            kind: EntryKind::Publish,
+            identity: caller.to_string(),
+            statement: request.envelope,
+            payload: Some(request.payload),
+        };
+        Ok(Publish::New(Submitted {
+            proposal,
+            statement: Statement::Publish { envelope: Box::new(envelope), digest },
+        }))
+    }
+
+    fn bounds(&self, envelope: &Envelope, payload_bytes: usize) -> Result<(), Refusal> {
+        if payload_bytes as u64 > self.limits.payload_bytes_max {
+            let message = format!(
+                "the payload has {payload_bytes} bytes; this hub takes at most {}: send large content as a packet",
+                self.limits.payload_bytes_max
+            );
+            return Err(Refusal::new(Reason::TooLarge, message).of_field("payload"));
+        }
+        if envelope.recipients.len() > self.limits.recipients_max {
+            let (found, most) = (envelope.recipients.len(), self.limits.recipients_max);
+            let message = format!("the envelope names {found} recipients; this hub takes at most {most}");
+            return Err(Refusal::field("recipients", message));
+        }
+        Ok(())
+    }
+
+    fn may_write(&self, office: OfficeNumber) -> Result<(), Refusal> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(submit::stopping());
+        }
+        if self.disk_low.load(Ordering::Acquire) {
+            let message =
+                "the hub's disk is down to its reserve, which is kept for receipts: tell its operator";
+            return Err(Refusal::new(Reason::DiskReserve, message).retry_after_ms(RESERVE_RETRY_MS));
+        }
+        self.publishes.take(office, 1, self.clock.monotonic_us()).map_err(|retry_after_ms| {
+            let message = format!(
+                "the office publishes more than {} messages a second: hand in the same bytes again later",
+                self.limits.publishes_per_s
+            );
+            Refusal::new(Reason::RateExceeded, message).retry_after_ms(retry_after_ms)
+        })
+    }
+
+    /// Checks a receipt.
+    ///
+    /// # Errors
+    /// Any refusal of form or policy.
+    pub(super) fn receipt(&self, caller: &Identity, bytes: Bytes) -> Result<Submitted, Refusal> {
+        let receipt = convert::receipt(&bytes)?;
+        self.view.policy().permit_receipt(caller, &receipt.desk)?;
+        let proposal = Proposal {
+            kind: EntryKind::Receipt,
+            identity: caller.to_string(),
+            statement: bytes,
+            payload: None,
+        };
+        Ok(Submitted { proposal, statement: Statement::Receipt(Box::new(receipt)) })
+    }
+}
+
+/// SHA-256 (FIPS 180-4).
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")
+}
+
+fn first_answer(known: &Known) -> Accepted {
+    Accepted { index: known.index.0, accepted_unix_us: known.time.0, duplicate: true }
+}

@@ -1,0 +1,147 @@
+//! Publishing and subscribing, as gRPC.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::answers::{self, Answer, Answers, FRAMES_WAITING_MAX};
+use super::door::Publish;
+use super::session;
+use super::{Hub, stopping_status};
+use crate::model::identity::Identity;
+use crate::model::refusal::{Reason, Refusal};
+use crate::wire::proto::exchange_service_server::ExchangeService;
+use crate::wire::proto::{
+    PublishRequest, PublishResponse, PublishResult, PublishStreamRequest, PublishStreamResponse,
+    SubscribeRequest, SubscribeResponse, publish_result,
+};
+use crate::wire::status;
+
+/// Messages in one frame of a publishing stream at most.
+pub(super) const FRAME_MESSAGES_MAX: usize = 256;
+/// Frames on their way down to one caller: the next is made while one is sent.
+pub(super) const FRAMES_DOWN_MAX: usize = 4;
+
+/// The service.
+#[derive(Clone)]
+pub(super) struct Exchange {
+    hub: Arc<Hub>,
+}
+
+impl Exchange {
+    /// Serves a hub.
+    pub(super) fn new(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
+}
+
+#[tonic::async_trait]
+impl ExchangeService for Exchange {
+    async fn publish(&self, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
+        let caller = self.hub.door.admit(&request)?;
+        let refuse = |refusal: &Refusal| self.hub.door.refuse(&caller, "Publish", refusal);
+        let item = match self.hub.door.publish(&caller, request.into_inner()).map_err(|it| refuse(&it))? {
+            Publish::Known(accepted) => {
+                return Ok(Response::new(PublishResponse { accepted: Some(accepted) }));
+            }
+            Publish::New(item) => item,
+        };
+        let outcomes = self.hub.submitter.submit_now(vec![item]).map_err(|it| refuse(&it))?;
+        let outcome = outcomes.await.map_err(|_| status::fault())?.pop().ok_or_else(status::fault)?;
+        // What the ledger refused is an entry already: it is not recorded a second time.
+        let accepted = answers::accepted(outcome).map_err(|refusal| status::refused(&refusal))?;
+        Ok(Response::new(PublishResponse { accepted: Some(accepted) }))
+    }
+
+    type PublishStreamStream = ReceiverStream<Result<PublishStreamResponse, Status>>;
+
+    async fn publish_stream(
+        &self,
+        request: Request<Streaming<PublishStreamRequest>>,
+    ) -> Result<Response<Self::PublishStreamStream>, Status> {
+        let caller = self.hub.door.admit(&request)?;
+        let place = self
+            .hub
+            .door
+            .stream()
+            .map_err(|refusal| self.hub.door.refuse(&caller, "PublishStream", &refusal))?;
+        let (down, frames) = mpsc::channel(FRAMES_DOWN_MAX);
+        let (answers, waiting) = mpsc::channel(FRAMES_WAITING_MAX);
+        let (hub, up) = (Arc::clone(&self.hub), request.into_inner());
+        let refused = down.clone();
+        self.hub.tasks.spawn(
+            "publish-stream",
+            Box::pin(async move {
+                let _place = place;
+                if let Err(status) = take_frames(&hub, &caller, up, answers).await {
+                    // Who reads may have gone.
+                    let _ = refused.send(Err(status)).await;
+                }
+            }),
+        );
+        let frame = |results| PublishStreamResponse { results };
+        self.hub.tasks.spawn("publish-answers", Box::pin(answers::send(waiting, down, frame)));
+        Ok(Response::new(ReceiverStream::new(frames)))
+    }
+
+    type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
+
+    async fn subscribe(
+        &self,
+        request: Request<Streaming<SubscribeRequest>>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let caller = self.hub.door.admit(&request)?;
+        let place =
+            self.hub.door.stream().map_err(|refusal| self.hub.door.refuse(&caller, "Subscribe", &refusal))?;
+        let (down, frames) = mpsc::channel(FRAMES_DOWN_MAX);
+        let (hub, up) = (Arc::clone(&self.hub), request.into_inner());
+        self.hub.tasks.spawn(
+            "subscription",
+            Box::pin(async move {
+                let _place = place;
+                session::run(hub, caller, up, down).await;
+            }),
+        );
+        Ok(Response::new(ReceiverStream::new(frames)))
+    }
+}
+
+/// Takes frames up until the caller ends the stream or the hub stops.
+async fn take_frames(
+    hub: &Hub,
+    caller: &Identity,
+    mut up: Streaming<PublishStreamRequest>,
+    answers: mpsc::Sender<Answers<PublishResult>>,
+) -> Result<(), Status> {
+    loop {
+        let frame = tokio::select! {
+            () = hub.stop.cancelled() => return Err(stopping_status()),
+            frame = up.message() => frame?,
+        };
+        let Some(frame) = frame else { return Ok(()) };
+        let count = frame.messages.len();
+        if !(1..=FRAME_MESSAGES_MAX).contains(&count) {
+            let message = format!("a frame holds 1 to {FRAME_MESSAGES_MAX} messages; this holds {count}");
+            let refusal = Refusal::new(Reason::FieldInvalid, message).of_field("messages");
+            return Err(hub.door.refuse(caller, "PublishStream", &refusal));
+        }
+        let check = |message| match hub.door.publish(caller, message) {
+            Ok(Publish::New(item)) => Ok(item),
+            Ok(Publish::Known(accepted)) => {
+                Err(PublishResult { outcome: Some(publish_result::Outcome::Accepted(accepted)) })
+            }
+            Err(refusal) => {
+                hub.door.refusals.known(caller, "PublishStream", &refusal);
+                Err(PublishResult::refused(&refusal))
+            }
+        };
+        let checked = frame.messages.into_iter().map(check).collect();
+        let waiting =
+            Answers::of(checked, &hub.submitter).await.map_err(|refusal| status::refused(&refusal))?;
+        if answers.send(waiting).await.is_err() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The founding file: institutions, offices, auditors, streams and rights, as a hub begins with them.
+//!
+//! Read once, at `hub init`; from then on the journal's facts alone count.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::model::id::Index;
+use crate::model::identity::Name;
+use crate::model::policy::{Fact, Policy};
+
+/// Why a founding file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum FoundingError {
+    /// Not TOML, an unknown key, a wrong type; with line and column.
+    #[error("founding file: {0}")]
+    Form(#[from] toml::de::Error),
+    /// A fact that does not follow from those before it.
+    #[error("founding file: {0}")]
+    Sense(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    institutions: Vec<String>,
+    headquarters: String,
+    office: Vec<Member>,
+    #[serde(default)]
+    auditor: Vec<Member>,
+    stream: Vec<StreamRights>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Member {
+    name: String,
+    institution: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StreamRights {
+    name: String,
+    publishers: Vec<String>,
+    subscribers: Vec<String>,
+}
+
+/// Reads a founding file into facts, in the order in which they are journaled.
+///
+/// # Errors
+/// [`FoundingError::Form`] with line and column; [`FoundingError::Sense`] for a bad name, an unknown institution or
+/// office, or something named twice.
+pub fn parse(text: &str) -> Result<Vec<Fact>, FoundingError> {
+    let file: File = toml::from_str(text)?;
+    let mut facts = Vec::new();
+    for institution in &file.institutions {
+        facts.push(Fact::Institution(name(institution)?));
+    }
+    for office in &file.office {
+        facts.push(Fact::Office { name: name(&office.name)?, institution: name(&office.institution)? });
+    }
+    for auditor in &file.auditor {
+        facts.push(Fact::Auditor { name: name(&auditor.name)?, institution: name(&auditor.institution)? });
+    }
+    for stream in &file.stream {
+        facts.push(Fact::Stream {
+            name: name(&stream.name)?,
+            publishers: names(&stream.publishers)?,
+            subscribers: names(&stream.subscribers)?,
+        });
+    }
+    facts.push(Fact::Headquarters(name(&file.headquarters)?));
+    let mut policy = Policy::default();
+    for (fact, index) in facts.iter().cloned().zip(0..) {
+        policy.apply(Index(index), fact).map_err(FoundingError::Sense)?;
+    }
+    Ok(facts)
+}
+
+fn name(text: &str) -> Result<Name, FoundingError> {
+    text.parse().map_err(|error| FoundingError::Sense(format!("{error}")))
+}
+
+fn names(list: &[String]) -> Result<BTreeSet<Name>, FoundingError> {
+    list.iter().map(|text| name(text)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = "institutions = ['a']\nheadquarters = 'one'\n\
+        [[office]]\nname = 'one'\ninstitution = 'a'\n\
+        [[stream]]\nname = 's'\npublishers = ['one']\nsubscribers = ['one']\n";
+
+    #[test]
+    fn facts_come_in_the_order_in_which_each_follows_from_those_before() {
+        let facts = parse(SMALL).unwrap();
+        assert_eq!(facts.len(), 4);
+        assert!(matches!(facts[0], Fact::Institution(_)));
+        assert!(matches!(facts[3], Fact::Headquarters(_)));
+    }
+
+    #[test]
+    fn what_does_not_follow_is_refused() {
+        for (from, to, said) in [
+            ("['a']", "['b']", "institution a is not in the directory"),
+            ("headquarters = 'one'", "headquarters = 'two'", "headquarters two is not an office"),
+            ("publishers = ['one']", "publishers = ['two']", "office two"),
+            ("['a']", "['a', 'a']", "institution a is there already"),
+            ("name = 's'", "name = 'S'", "not a name"),
+            ("name = 's'", "nom = 's'", "unknown field `nom`"),
+        ] {
+            let error = parse(&SMALL.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(said), "{from} -> {to}: {error}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What goes on now: the newest messages in memory, shared by all subscriptions, and the bell of each office.
+//!
+//! Owns nothing that cannot be read again from the journal. Bounded in bytes: who is further behind reads from disk.
+
+use std::collections::VecDeque;
+use std::sync::{PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::model::id::{Index, UnixMicros};
+use crate::model::policy::OfficeNumber;
+
+/// Bytes of messages kept in memory: about what six offices' lines hold on the way.
+const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A message or a notice, as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    /// Its index.
+    pub index: Index,
+    /// The hub's time of its acceptance.
+    pub time: UnixMicros,
+    /// The envelope or receipt, exact bytes.
+    pub statement: Bytes,
+    /// The payload; `None` for a receipt, and when it was erased.
+    pub payload: Option<Bytes>,
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        // The constant stands for the item itself and its handles.
+        self.statement.len() + self.payload.as_ref().map_or(0, Bytes::len) + 128
+    }
+}
+
+/// The newest messages and the offices' bells.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    recent: RwLock<Recent>,
+    bells: RwLock<Vec<watch::Sender<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Recent {
+    items: VecDeque<Item>,
+    bytes: usize,
+}
+
+impl Live {
+    /// Keeps new items, in the order of the journal; the oldest make room.
+    pub(super) fn keep(&self, items: impl IntoIterator<Item = Item>) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        for item in items {
+            recent.bytes += item.bytes();
+            recent.items.push_back(item);
+        }
+        while recent.bytes > RECENT_BYTES_MAX {
+            let Some(oldest) = recent.items.pop_front() else { break };
+            recent.bytes -= oldest.bytes();
+        }
+    }
+
+    /// Finds items by their indexes; `None` for each that is no longer here.
+    pub(super) fn find(&self, indexes: &[Index]) -> Vec<Option<Item>> {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let find = |index: &Index| {
+            let place = recent.items.binary_search_by_key(index, |item| item.index).ok()?;
+            recent.items.get(place).cloned()
+        };
+        indexes.iter().map(find).collect()
+    }
+
+    /// Tells whether everything accepted at or after an index is here.
+    pub(super) fn covers(&self, index: Index) -> bool {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        recent.items.front().is_some_and(|oldest| oldest.index <= index)
+    }
+
+    /// Rings for an office: something is owed to it.
+    pub(super) fn ring(&self, office: OfficeNumber) {
+        let bells = self.bells.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bell) = bells.get(usize::from(office.0)) {
+            bell.send_replace(());
+        }
+    }
+
+    /// Listens for an office's bell.
+    pub(super) fn listen(&self, office: OfficeNumber) -> watch::Receiver<()> {
+        let mut bells = self.bells.write().unwrap_or_else(PoisonError::into_inner);
+        let wanted = usize::from(office.0) + 1;
+        if bells.len() < wanted {
+            bells.resize_with(wanted, || watch::Sender::new(()));
+        }
+        bells[wanted - 1].subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(index: u64, bytes: usize) -> Item {
+        let payload = Some(Bytes::from(vec![0; bytes]));
+        Item { index: Index(index), time: UnixMicros(0), statement: Bytes::new(), payload }
+    }
+
+    #[test]
+    fn oldest_make_room_when_the_bytes_are_used_up() {
+        let live = Live::default();
+        live.keep((0..20).map(|index| item(index * 3, 1024 * 1024)));
+        let found = live.find(&[Index(0), Index(57), Index(56)]);
+        assert!(found[0].is_none(), "beyond the bound");
+        assert_eq!(found[1].as_ref().map(|item| item.index), Some(Index(57)));
+        assert!(found[2].is_none(), "never there");
+    }
+
+    #[test]
+    fn a_bell_is_heard_by_its_office_alone() {
+        let live = Live::default();
+        let (one, two) = (live.listen(OfficeNumber(3)), live.listen(OfficeNumber(1)));
+        live.ring(OfficeNumber(3));
+        assert!(one.has_changed().unwrap());
+        assert!(!two.has_changed().unwrap());
+    }
+}

@@ -1,0 +1,275 @@
+//! Founding and opening: journal first, then the ledger brought up to it.
+//!
+//! Owns the decision whether a ledger is trusted. The journal is the truth: a ledger that is missing, damaged, of another
+//! journal or of another format is moved aside and built anew; one that is behind is fed what it lacks; one that knows
+//! of more than the journal holds shows that the journal has lost something, and nothing is started.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::config::Config;
+use super::decode;
+use super::founding::{self, FoundingError};
+use super::home::{self, Home, HomeError};
+use super::run::Host;
+use super::sequence::HUB_NUMBER;
+use crate::journal::{self, JournalError, Options, Reader, Recovery, Writer};
+use crate::ledger::store::Store;
+use crate::ledger::store_sled::{SetAside, SledOptions, SledStore};
+use crate::ledger::view::View;
+use crate::ledger::{self, Ledger, LedgerError};
+use crate::model::entry::{Batch, BatchName, EntryKind, Mark, Proposal};
+use crate::model::id::Position;
+use crate::model::identity::Identity;
+use crate::model::policy::Fact;
+use crate::wire::convert;
+
+/// Progress is told each time that this many more entries are in.
+const PROGRESS_ENTRIES: u64 = 50_000;
+
+/// Why a hub does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Its founding file.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    /// It was founded before.
+    #[error("{0} holds a journal already: a hub is founded once; name another home, or run this one")]
+    Founded(PathBuf),
+    /// It was never founded.
+    #[error("{0} holds no founded journal: run `resguardo hub init` first")]
+    NotFounded(PathBuf),
+    /// The journal.
+    #[error("journal: {0}")]
+    Journal(#[from] JournalError),
+    /// The ledger, also after it was built anew.
+    #[error("ledger: {0}")]
+    Ledger(#[from] LedgerError),
+    /// The ledger is of another journal, or in a format that this version does not know.
+    #[error("the ledger is of another journal, or in a format that this version does not know")]
+    LedgerForeign,
+}
+
+/// How far the ledger is with what it lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries applied so far.
+    pub applied: u64,
+    /// Entries that it lacked.
+    pub lacked: u64,
+}
+
+/// Something that an operator should know of an opening.
+#[derive(Debug)]
+pub enum News {
+    /// What the journal's opening found and mended.
+    Journal(Recovery),
+    /// The ledger could not be used: it was moved aside, and another is built.
+    LedgerSetAside(SetAside),
+    /// The ledger is fed what it lacks.
+    CatchingUp(Progress),
+}
+
+/// An open hub, not yet running.
+pub struct Opened {
+    /// The journal, for writing.
+    pub journal: Writer,
+    /// The journal, for reading.
+    pub reader: Reader,
+    /// The ledger, for deciding.
+    pub ledger: Ledger,
+    /// The ledger, for its rows.
+    pub rows: ledger::Writer,
+    /// The ledger, for reading.
+    pub view: View,
+    /// Where the ledger's rows are.
+    pub store: Arc<dyn Store>,
+    /// This run's number: one more than the last run that wrote.
+    pub epoch: u64,
+}
+
+impl Opened {
+    /// Closes journal and ledger in order.
+    ///
+    /// # Errors
+    /// [`OpenError::Ledger`], [`OpenError::Journal`].
+    pub fn close(self) -> Result<(), OpenError> {
+        self.journal.close()?;
+        Ok(self.rows.close()?)
+    }
+}
+
+/// Founds a hub: makes its journal, whose first entries are the facts of the founding file.
+///
+/// # Errors
+/// [`OpenError`]; a founding that was cut short can be made again.
+pub fn found(host: &Host, home: &Home, founding: Option<&Path>) -> Result<usize, OpenError> {
+    let _lock = home.lock(host.disk.as_ref())?;
+    let config = home.config(host.disk.as_ref())?;
+    let path = founding.map_or_else(|| home.founding(), Path::to_owned);
+    let facts = founding::parse(&home::text(host.disk.as_ref(), &path)?)?;
+    let mut id = [0; 16];
+    host.random.fill(&mut id);
+    let options = options(&config);
+    match journal::create(host.disk.as_ref(), &home.journal(), id, options) {
+        Ok(()) | Err(JournalError::Exists { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let (mut journal, _, _) =
+        journal::open(host.disk.clone(), host.tasks.as_ref(), &home.journal(), options, None)?;
+    if journal.mark().position != Position(0) {
+        return Err(OpenError::Founded(home.journal()));
+    }
+    let name = BatchName { hub: HUB_NUMBER, epoch: 0, number: 0 };
+    let hub = Identity::Hub(config.name).to_string();
+    let proposals = facts.iter().map(|fact| directory_proposal(&hub, fact)).collect();
+    journal.append(&Batch { name, time: host.clock.now(), proposals })?;
+    journal.close()?;
+    Ok(facts.len())
+}
+
+/// Opens the journal and brings the ledger up to it.
+///
+/// # Errors
+/// [`OpenError`]; the journal is as it was, but for a torn tail that was cut.
+pub fn open(
+    host: &Host,
+    home: &Home,
+    config: &Config,
+    news: &mut dyn FnMut(&News),
+) -> Result<Opened, OpenError> {
+    let shelf = Shelf::of(host, home.ledger(), config);
+    let mut store = shelf.store(news)?;
+    let open = |confirmed: Option<&Mark>| {
+        journal::open(host.disk.clone(), host.tasks.as_ref(), &home.journal(), options(config), confirmed)
+    };
+    let opened = match open(ledger::stands_at(&store).ok().flatten().as_ref()) {
+        Err(JournalError::OtherJournal { .. }) => {
+            store = shelf.anew(store, "it is of another journal", news)?;
+            open(None)
+        }
+        opened => opened,
+    };
+    let (journal, reader, recovery) = match opened {
+        Err(JournalError::NotFound { dir }) => return Err(OpenError::NotFounded(dir)),
+        opened => opened?,
+    };
+    news(&News::Journal(recovery));
+    if reader.mark().position == Position(0) {
+        return Err(OpenError::NotFounded(home.journal()));
+    }
+    let built = match catch_up(&reader, Arc::clone(&store), news) {
+        Err(error @ (OpenError::Ledger(_) | OpenError::LedgerForeign)) => {
+            store = shelf.anew(store, &error.to_string(), news)?;
+            catch_up(&reader, Arc::clone(&store), news)
+        }
+        built => built,
+    };
+    let (ledger, rows, view) = built?;
+    let epoch = last_epoch(&reader)? + 1;
+    Ok(Opened { journal, reader, ledger, rows, view, store, epoch })
+}
+
+/// Builds the ledger anew from the journal; the old rows are moved aside.
+///
+/// # Errors
+/// [`OpenError`], each.
+pub fn rebuild(
+    host: &Host,
+    home: &Home,
+    config: &Config,
+    news: &mut dyn FnMut(&News),
+) -> Result<Opened, OpenError> {
+    let shelf = Shelf::of(host, home.ledger(), config);
+    let store = shelf.store(news)?;
+    store.distrust("an operator had it built anew").map_err(LedgerError::from)?;
+    store.close().map_err(LedgerError::from)?;
+    drop(store);
+    open(host, home, config, news)
+}
+
+/// A ledger: for deciding, for its rows, for reading.
+pub type Built = (Ledger, ledger::Writer, View);
+
+/// Feeds the ledger in a store what it lacks of a journal.
+///
+/// # Errors
+/// [`OpenError::Ledger`], [`OpenError::LedgerForeign`] for a ledger that cannot be used, [`OpenError::Journal`].
+pub fn catch_up(
+    reader: &Reader,
+    store: Arc<dyn Store>,
+    news: &mut dyn FnMut(&News),
+) -> Result<Built, OpenError> {
+    let end = reader.mark();
+    let (mut ledger, mut rows, view) = match Ledger::open(store, end.journal)? {
+        ledger::Opened::Ready { ledger, writer, view } => (ledger, writer, view),
+        ledger::Opened::OtherJournal { .. } | ledger::Opened::OtherFormat { .. } => {
+            return Err(OpenError::LedgerForeign);
+        }
+    };
+    let from = ledger.mark();
+    let lacked = end.next_index.0 - from.next_index.0;
+    let mut batches = reader.batches(from.position);
+    let mut told = from.next_index.0;
+    while let Some(batch) = batches.next()? {
+        let decoded: Vec<_> = batch.entries.iter().map(decode::entry).collect();
+        rows.write(&ledger.decide(batch.after, &decoded)?.staged)?;
+        let at = batch.after.next_index.0;
+        if at - told >= PROGRESS_ENTRIES || at == end.next_index.0 {
+            told = at;
+            news(&News::CatchingUp(Progress { applied: at - from.next_index.0, lacked }));
+        }
+    }
+    Ok((ledger, rows, view))
+}
+
+fn last_epoch(reader: &Reader) -> Result<u64, JournalError> {
+    let last = Position(reader.mark().position.0.saturating_sub(1));
+    Ok(reader.batches(last).next()?.map_or(0, |batch| batch.name.epoch))
+}
+
+/// Where the ledger's store is, and how it is opened.
+struct Shelf {
+    options: SledOptions,
+}
+
+impl Shelf {
+    fn of(host: &Host, dir: PathBuf, config: &Config) -> Self {
+        let (boot_id, cache_bytes) = (host.boot_id.clone(), config.ledger.cache_bytes);
+        Self { options: SledOptions { dir, boot_id, cache_bytes } }
+    }
+
+    fn store(&self, news: &mut dyn FnMut(&News)) -> Result<Arc<dyn Store>, OpenError> {
+        let opened = SledStore::open(&self.options).map_err(LedgerError::from)?;
+        if let Some(aside) = opened.set_aside {
+            news(&News::LedgerSetAside(aside));
+        }
+        Ok(Arc::new(opened.store))
+    }
+
+    /// Opens it anew, empty, after saying why what it holds cannot be used.
+    fn anew(
+        &self,
+        store: Arc<dyn Store>,
+        why: &str,
+        news: &mut dyn FnMut(&News),
+    ) -> Result<Arc<dyn Store>, OpenError> {
+        store.distrust(why).map_err(LedgerError::from)?;
+        // It is of no use any more: whether it closes well does not matter.
+        let _ = store.close();
+        drop(store);
+        self.store(news)
+    }
+}
+
+fn directory_proposal(hub: &str, fact: &Fact) -> Proposal {
+    let statement = convert::fact_bytes(fact);
+    Proposal { kind: EntryKind::Directory, identity: hub.to_owned(), statement, payload: None }
+}
+
+fn options(config: &Config) -> Options {
+    Options { segment_bytes: config.journal.segment_bytes }
+}

@@ -1,0 +1,216 @@
+//! From the ledger's rows and the journal's entries to rows on the wire.
+//!
+//! Owns what of an entry an office may see beyond its own: the envelopes it was owed and the receipts that are about
+//! nothing but its own messages. A receipt that is about others' messages too is listed by its row, not by its bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::audit::covers;
+use crate::journal::{JournalError, Reader};
+use crate::ledger::LedgerError;
+use crate::ledger::audit::{DeliveryRow, Selection, StageRow};
+use crate::ledger::rows::{MessageRow, ReceiptRow};
+use crate::ledger::view::View;
+use crate::model::entry::{Entry, EntryKind};
+use crate::model::envelope::MessageId;
+use crate::model::id::Index;
+use crate::model::identity::{Identity, Name};
+use crate::model::policy::{AuditPermit, OfficeNumber, Policy};
+use crate::model::receipt::MessageRef;
+use crate::model::refusal::{Reason, Refusal};
+use crate::wire::convert;
+use crate::wire::proto::{self, DescribeMessageResponse, EntryRow};
+
+/// Entries read for one page at most: a caller that may see few of them still gets on.
+const ENTRIES_PER_PAGE_MAX: usize = 4_096;
+
+/// Receipts told of one message at most: its offices' stages, and far more repetitions than anybody makes in good faith.
+const HISTORY_RECEIPTS_MAX: usize = 4_096;
+
+/// Why a page could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    /// From the ledger.
+    #[error("ledger: {0}")]
+    Ledger(#[from] LedgerError),
+    /// From the journal.
+    #[error("journal: {0}")]
+    Journal(#[from] JournalError),
+}
+
+/// Puts a delivery on the wire.
+pub(super) fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow {
+    proto::DeliveryRow {
+        message: Some(message(&row.message)),
+        office: policy.office(row.office).map(Name::to_string).unwrap_or_default(),
+        stages: row.stages.iter().cloned().map(stage_row).collect(),
+    }
+}
+
+/// Puts a receipt on the wire.
+///
+/// # Errors
+/// [`ReadError::Ledger`]
+pub(super) fn receipt(view: &View, row: &ReceiptRow) -> Result<proto::ReceiptRow, ReadError> {
+    let mut messages = Vec::with_capacity(row.messages.len());
+    for index in &row.messages {
+        if let Some(found) = view.message(*index)? {
+            messages.push(convert::message_ref(&MessageRef { index: *index, message_id: found.message_id }));
+        }
+    }
+    let stage = StageRow {
+        stage: row.stage,
+        receipt: row.index,
+        desk: row.desk.clone(),
+        recorded: row.recorded,
+        at: row.at,
+        action: row.action,
+        reason: row.reason.clone(),
+    };
+    Ok(proto::ReceiptRow { stage: Some(stage_row(stage)), messages, news: row.news })
+}
+
+/// Tells one message's history; inside, the refusal of one that is not there or not for the caller to see.
+///
+/// # Errors
+/// [`ReadError`], each.
+pub(super) fn history(
+    view: &View,
+    journal: &Reader,
+    permit: AuditPermit,
+    id: MessageId,
+    sender: Option<OfficeNumber>,
+) -> Result<Result<DescribeMessageResponse, Refusal>, ReadError> {
+    let unknown = || {
+        let message = format!("there is no message {id} that the caller may see");
+        Refusal::new(Reason::MessageUnknown, message).of_field("message_id")
+    };
+    let found = view.find(permit, id, sender)?;
+    let row = match found.as_slice() {
+        [] => return Ok(Err(unknown())),
+        [row] => row,
+        several => {
+            let senders: Vec<_> = several.iter().map(|row| row.sender.office.to_string()).collect();
+            let message = format!("{id} was used by {}: name the sending office", senders.join(", "));
+            return Ok(Err(Refusal::field("sender_office", message)));
+        }
+    };
+    let Some(history) = view.history(permit, row.index)? else { return Ok(Err(unknown())) };
+    let policy = view.policy();
+    let mut receipts = Vec::new();
+    let mut next = Some(Index(0));
+    while let Some(from) = next
+        && receipts.len() < HISTORY_RECEIPTS_MAX
+    {
+        let page = view.receipts_about(permit, row, from, HISTORY_RECEIPTS_MAX - receipts.len())?;
+        for row in &page.rows {
+            receipts.push(receipt(view, row)?);
+        }
+        next = page.next;
+    }
+    Ok(Ok(DescribeMessageResponse {
+        message: Some(message(&history.message)),
+        envelope: journal.entry(row.index)?.map(|entry| entry.statement).unwrap_or_default(),
+        deliveries: history.deliveries.iter().map(|row| delivery(&policy, row)).collect(),
+        receipts,
+    }))
+}
+
+/// Reads a page of entries that the caller may see, and the place of the next one.
+///
+/// # Errors
+/// [`ReadError`], each.
+pub(super) fn entries(
+    view: &View,
+    journal: &Reader,
+    selection: Selection,
+    (from, until): (Index, Index),
+    rows_max: usize,
+) -> Result<(Vec<EntryRow>, Option<Index>), ReadError> {
+    let policy = view.policy();
+    let mut cursor = journal.from(from);
+    let mut rows = Vec::new();
+    let mut next = from;
+    for _ in 0..ENTRIES_PER_PAGE_MAX {
+        if next >= until || rows.len() == rows_max {
+            break;
+        }
+        let Some(entry) = cursor.next()? else { break };
+        next = entry.index.next();
+        let office = office_of(&policy, &entry.identity);
+        let wanted = selection.office.is_none_or(|wanted| office == Some(wanted));
+        if wanted && (covers(selection.permit, office) || concerns(view, selection.permit, &entry)?) {
+            rows.push(entry_row(entry));
+        }
+    }
+    Ok((rows, (next < until).then_some(next)))
+}
+
+fn office_of(policy: &Policy, identity: &str) -> Option<OfficeNumber> {
+    match identity.parse() {
+        Ok(Identity::Desk(desk)) => policy.number(&desk.office),
+        _ => None,
+    }
+}
+
+/// Whether an entry of somebody else's is an office's to see.
+fn concerns(view: &View, permit: AuditPermit, entry: &Entry) -> Result<bool, ReadError> {
+    let AuditPermit::Own(own) = permit else { return Ok(true) };
+    Ok(match entry.kind {
+        EntryKind::Directory => true,
+        EntryKind::Publish => view.message(entry.index)?.is_some_and(|row| row.recipients.contains(&own)),
+        EntryKind::Receipt => match view.receipt(entry.index)? {
+            Some(row) if row.notices.is_empty() => all_sent_by(view, own, &row.messages)?,
+            _ => false,
+        },
+        EntryKind::Refusal | EntryKind::Summary => false,
+    })
+}
+
+fn all_sent_by(view: &View, office: OfficeNumber, messages: &[Index]) -> Result<bool, ReadError> {
+    for index in messages {
+        if view.message(*index)?.is_none_or(|row| row.sender_office != office) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn entry_row(entry: Entry) -> EntryRow {
+    EntryRow {
+        index: entry.index.0,
+        recorded_unix_us: entry.time.0,
+        kind: entry.kind as i32,
+        identity: entry.identity,
+        statement: entry.statement,
+    }
+}
+
+fn message(row: &Arc<MessageRow>) -> proto::MessageRow {
+    proto::MessageRow {
+        index: row.index.0,
+        message_id: Bytes::copy_from_slice(row.message_id.as_bytes()),
+        accepted_unix_us: row.accepted.0,
+        sender: row.sender.to_string(),
+        stream: row.stream.to_string(),
+        message_class: row.class as i32,
+        priority: row.priority as i32,
+        status: row.status as i32,
+        msg_type: row.msg_type as i32,
+        expires_unix_us: row.expires.map(|at| at.0),
+    }
+}
+
+fn stage_row(row: StageRow) -> proto::StageRow {
+    proto::StageRow {
+        stage: row.stage as i32,
+        receipt_index: row.receipt.0,
+        desk: row.desk.to_string(),
+        recorded_unix_us: row.recorded.0,
+        at_unix_us: row.at.0,
+        action: row.action.map_or(0, |action| action as i32),
+        reason: row.reason,
+    }
+}

@@ -1,0 +1,295 @@
+//! A running hub, from its home to its orderly stop.
+//!
+//! Start: lock → configuration → TLS → journal and ledger → sequence → services → listen.
+//! Stop: refuse new publishes → end streams → drain what had come in → sync and mark the journal closed → close the ledger.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::Hub;
+use super::config::Config;
+use super::door::Door;
+use super::home::{Home, HomeError};
+use super::lane::Lane;
+use super::live::Live;
+use super::open::{self, News, OpenError, Opened};
+use super::refusals::Refusals;
+use super::sequence::{Sequence, SequenceError};
+use super::serve;
+use super::submit::Submitter;
+use crate::host::clock::Clock;
+use crate::host::disk::Disk;
+use crate::host::random::Random;
+use crate::host::tasks::{SendFuture, Task, TaskError, Tasks};
+use crate::journal::Space;
+use crate::ledger::{self, Staged};
+use crate::model::id::Index;
+use crate::model::identity::Identity;
+use crate::order::Order as _;
+use crate::order::local::{Bounds, Local};
+use crate::wire::pem_file::PemFile;
+use crate::wire::tls::{self, Credentials, TlsError};
+
+/// Batches of rows that wait for the ledger's store; the sequence waits when it is that far behind.
+const ROWS_WAITING_MAX: usize = 16;
+/// How often the disk's free bytes are looked at.
+const DISK_LOOK: Duration = Duration::from_secs(1);
+/// How often refusals are summed up.
+const SUM_UP: Duration = Duration::from_mins(1);
+
+/// What the machine gives.
+#[derive(Clone)]
+pub struct Host {
+    /// Files.
+    pub disk: Arc<dyn Disk>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Tasks.
+    pub tasks: Arc<dyn Tasks>,
+    /// What tells one start of the machine from another.
+    pub boot_id: String,
+}
+
+/// Why a hub ended, other than by an orderly stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It did not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Its TLS files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// It cannot listen.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The system gives no further thread.
+    #[error("no thread for {name}: {error}")]
+    Thread {
+        /// For what.
+        name: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The journal or the ledger failed while it ran.
+    #[error("{0}; nothing was acknowledged that is not in the journal: mend the cause and start again")]
+    Sequence(#[from] SequenceError),
+    /// A part of it panicked.
+    #[error("{0}: nothing more is acknowledged; start again to go on")]
+    Task(#[from] TaskError),
+}
+
+/// Runs a hub until `stop` comes or something fails. `news` hears of the opening, `ready` where it listens.
+///
+/// # Errors
+/// [`RunError`]. Nothing that was answered is lost by any of them.
+pub async fn run(
+    host: &Host,
+    dir: &Path,
+    news: &mut dyn FnMut(&News),
+    ready: impl FnOnce(SocketAddr),
+    stop: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let home = Home::at(dir);
+    let lock = home.lock(host.disk.as_ref())?;
+    let config = home.config(host.disk.as_ref())?;
+    let tls = tls::server_config(&credentials(&home)?, Arc::clone(&host.clock))?;
+    let opened = open::open(host, &home, &config, news)?;
+    let socket = TcpListener::bind(config.listen).await;
+    let socket = socket.map_err(|error| RunError::Listen { address: config.listen, error })?;
+    let address = socket.local_addr().map_err(|error| RunError::Listen { address: config.listen, error })?;
+    let Parts { hub, sequence, rows, drain, space } = start(host, &config, opened)?;
+    watch_over(&hub, &home, &config, space);
+    let end = CancellationToken::new();
+    let server = serve::serve(&hub, socket, tls, &config.limits, end.clone());
+    ready(address);
+    let mut sequence = std::pin::pin!(sequence.ended());
+    let failed = tokio::select! {
+        () = stop => None,
+        ended = &mut sequence => Some(ended),
+    };
+    hub.door.stopping.store(true, Ordering::Release);
+    hub.stop.cancel();
+    let grace = Duration::from_millis(config.limits.grace_ms);
+    if tokio::time::timeout(grace, server).await.is_err() {
+        tracing::warn!(
+            grace_ms = config.limits.grace_ms,
+            "connections outlive the grace period: they are cut"
+        );
+    }
+    end.cancel();
+    drain.cancel();
+    let ended = match failed {
+        Some(ended) => ended,
+        None => sequence.await,
+    };
+    // Why the rows ended says more than that the sequence could not hand on any.
+    rows.ended().await.and(ended)?;
+    drop(lock);
+    Ok(())
+}
+
+fn credentials(home: &Home) -> Result<Credentials, TlsError> {
+    Ok(Credentials {
+        authorities: PemFile::certificates(&home.tls("ca.pem"))?,
+        certificate: PemFile::certificates(&home.tls("cert.pem"))?,
+        key: PemFile::key(&home.tls("key.pem"))?,
+    })
+}
+
+/// A dedicated task and how it will end.
+struct Dedicated {
+    task: Task,
+    told: oneshot::Receiver<Result<(), SequenceError>>,
+}
+
+impl Dedicated {
+    fn start<F>(
+        tasks: &dyn Tasks,
+        name: &'static str,
+        make: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<Self, RunError>
+    where
+        F: Future<Output = Result<(), SequenceError>> + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let task = tasks.spawn_dedicated(
+            name,
+            Box::new(move || {
+                let work = make();
+                Box::pin(async move {
+                    // Nobody waits only when the hub was dropped whole.
+                    let _ = tell.send(work.await);
+                })
+            }),
+        );
+        Ok(Self { task: task.map_err(|error| RunError::Thread { name, error })?, told })
+    }
+
+    async fn ended(self) -> Result<(), RunError> {
+        match self.told.await {
+            Ok(ended) => Ok(ended?),
+            // It was dropped before it could tell: it panicked.
+            Err(_) => Ok(self.task.await?),
+        }
+    }
+}
+
+/// What runs beside the server.
+struct Parts {
+    hub: Arc<Hub>,
+    sequence: Dedicated,
+    rows: Dedicated,
+    drain: CancellationToken,
+    space: Space,
+}
+
+fn start(host: &Host, config: &Config, opened: Opened) -> Result<Parts, RunError> {
+    let Opened { journal, reader, ledger, rows, view, epoch, store: _ } = opened;
+    let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
+    let (submitter, submissions) = Submitter::new(bytes_max);
+    let (live, drain) = (Arc::new(Live::default()), CancellationToken::new());
+    let (staged, waiting) = mpsc::channel(ROWS_WAITING_MAX);
+    let (tell_written, written) = watch::channel(view.written().next_index);
+    let space = journal.space();
+    let order = Local::starting_at(journal.mark().position, Bounds::default());
+    let sequence = Sequence {
+        tail: order.tail(journal.mark().position),
+        order,
+        journal,
+        ledger,
+        rows: staged,
+        live: Arc::clone(&live),
+        clock: Arc::clone(&host.clock),
+        submissions,
+        drain: drain.clone(),
+        epoch,
+    };
+    let tasks = host.tasks.as_ref();
+    let sequence = Dedicated::start(tasks, "sequence", move || sequence.run())?;
+    let rows = Dedicated::start(tasks, "ledger-rows", move || write_rows(rows, waiting, tell_written))?;
+    let (reads, _) =
+        Lane::start(tasks, "reads").map_err(|error| RunError::Thread { name: "reads", error })?;
+    let identity = Identity::Hub(config.name.clone());
+    let refusals = Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity);
+    let door = Door::new(view, refusals, config.limits.clone(), Arc::clone(&host.clock));
+    let hub = Arc::new(Hub {
+        door,
+        submitter,
+        live,
+        reads,
+        journal: reader,
+        disk: Arc::clone(&host.disk),
+        tasks: Arc::clone(&host.tasks),
+        clock: Arc::clone(&host.clock),
+        written,
+        stop: CancellationToken::new(),
+    });
+    Ok(Parts { hub, sequence, rows, drain, space })
+}
+
+/// Writes the ledger's rows, those of several batches at once when they wait, and closes the ledger at the end.
+async fn write_rows(
+    mut writer: ledger::Writer,
+    mut waiting: mpsc::Receiver<Staged>,
+    written: watch::Sender<Index>,
+) -> Result<(), SequenceError> {
+    while let Some(mut staged) = waiting.recv().await {
+        while let Ok(more) = waiting.try_recv() {
+            staged.join(more)?;
+        }
+        written.send_replace(writer.write(&staged)?.next_index);
+    }
+    Ok(writer.close()?)
+}
+
+/// Looks at the disk and sums up refusals, until the hub stops.
+fn watch_over(hub: &Arc<Hub>, home: &Home, config: &Config, space: Space) {
+    let (watched, disk, dir) = (Arc::clone(hub), Arc::clone(&hub.disk), home.journal());
+    let reserve_bytes = config.limits.disk_reserve_bytes;
+    let look = move || {
+        let free = disk.free_bytes(&dir);
+        let low = free.as_ref().is_ok_and(|free| *free < reserve_bytes) || space.shortage().is_some();
+        if watched.door.disk_low.swap(low, Ordering::AcqRel) != low {
+            tracing::warn!(
+                low,
+                ?free,
+                reserve_bytes,
+                "the disk's reserve: publishing is refused while it is low"
+            );
+        }
+    };
+    hub.tasks.spawn("disk-watch", repeat(Arc::clone(hub), DISK_LOOK, look));
+    let summed = Arc::clone(hub);
+    hub.tasks.spawn("sum-up", repeat(Arc::clone(hub), SUM_UP, move || summed.door.refusals.sum_up()));
+}
+
+fn repeat(hub: Arc<Hub>, every: Duration, mut work: impl FnMut() + Send + 'static) -> SendFuture {
+    Box::pin(async move {
+        loop {
+            work();
+            tokio::select! {
+                () = hub.stop.cancelled() => return,
+                () = tokio::time::sleep(every) => {}
+            }
+        }
+    })
+}

@@ -1,0 +1,223 @@
+//! The sequence: everything that happens goes through here, one batch at a time.
+//!
+//! command → order → journal, synced → ledger decides → answers and bells → ledger's rows, beside the next batch.
+//!
+//! While a batch is on its way to the disk the next one fills. Nobody is answered before the journal has synced: a crash
+//! before that loses what nobody was told; a crash after it loses nothing, for a restart applies the same entries again
+//! and decides the same. Any failure ends the sequence for good: nothing more is answered, the process says why and
+//! exits, a restart replays.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::decode;
+use super::live::{Item, Live};
+use super::submit::Submission;
+use crate::host::clock::Clock;
+use crate::journal::{Appended, JournalError, Writer};
+use crate::ledger::entry::{Decoded, Outcome, Statement};
+use crate::ledger::{Applied, Ledger, LedgerError, Staged};
+use crate::model::entry::{Batch, BatchName, Entry, EntryKind, Payload, Proposal};
+use crate::model::id::UnixMicros;
+use crate::model::refusal::{Reason, Refusal};
+use crate::order::retry::{Attempt, Step};
+use crate::order::{Order, Tail as _, TailError};
+
+/// Bytes in one batch, but for a single larger submission: some 4 ms of a disk that takes 1 GiB/s.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Submissions in one batch.
+const BATCH_SUBMISSIONS_MAX: usize = 1_024;
+/// Between two attempts at putting a batch in order.
+const ORDER_PAUSE: Duration = Duration::from_millis(10);
+/// This hub's number in the names of batches: with an order of its own there is no other.
+pub(super) const HUB_NUMBER: u32 = 1;
+
+/// Why the sequence ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SequenceError {
+    /// The journal failed.
+    #[error("journal: {0}")]
+    Journal(#[from] JournalError),
+    /// The ledger failed.
+    #[error("ledger: {0}")]
+    Ledger(#[from] LedgerError),
+    /// The order's tail broke off.
+    #[error("order: {0}")]
+    Order(#[from] TailError),
+    /// The writer of the ledger's rows has ended before the sequence.
+    #[error("the ledger takes no more rows")]
+    RowsEnded,
+}
+
+/// Everything that the sequence works with.
+pub(super) struct Sequence<O: Order> {
+    /// The order.
+    pub order: O,
+    /// The order's tail, at the journal's end.
+    pub tail: O::Tail,
+    /// The journal.
+    pub journal: Writer,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Where the ledger's rows go, to be written beside the next batch.
+    pub rows: mpsc::Sender<Staged>,
+    /// What goes on now.
+    pub live: Arc<Live>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// What comes in.
+    pub submissions: mpsc::Receiver<Submission>,
+    /// Cancelled: take in no more, finish what is in, and end.
+    pub drain: CancellationToken,
+    /// This run's number.
+    pub epoch: u64,
+}
+
+impl<O: Order> Sequence<O> {
+    /// Runs to the end: until `drain` is cancelled and everything that had come in is done; then the journal is closed.
+    ///
+    /// # Errors
+    /// The first failure; nothing is answered after it.
+    pub(super) async fn run(mut self) -> Result<(), SequenceError> {
+        let mut waiting = VecDeque::new();
+        let mut number = 0;
+        while self.gather(&mut waiting).await {
+            let taken = take_batch(&mut waiting);
+            let name = BatchName { hub: HUB_NUMBER, epoch: self.epoch, number };
+            number += 1;
+            self.process(name, taken).await?;
+        }
+        self.journal.close()?;
+        Ok(())
+    }
+
+    /// Waits until something has come in; `false` when nothing will any more.
+    async fn gather(&mut self, waiting: &mut VecDeque<Submission>) -> bool {
+        if waiting.is_empty() {
+            let first = tokio::select! {
+                biased;
+                first = self.submissions.recv() => first,
+                () = self.drain.cancelled() => {
+                    self.submissions.close();
+                    self.submissions.recv().await
+                }
+            };
+            let Some(first) = first else { return false };
+            waiting.push_back(first);
+        }
+        while waiting.len() < BATCH_SUBMISSIONS_MAX
+            && let Ok(more) = self.submissions.try_recv()
+        {
+            waiting.push_back(more);
+        }
+        true
+    }
+
+    async fn process(&mut self, name: BatchName, taken: Vec<Submission>) -> Result<(), SequenceError> {
+        let time: UnixMicros = self.journal.mark().time.max(self.clock.now());
+        let (proposals, statements, replies) = unpack(taken);
+        let batch = Arc::new(Batch { name, time, proposals });
+        if let Err(refusal) = self.put_in_order(&batch).await {
+            answer(replies, vec![Outcome::Refused(refusal); batch.proposals.len()]);
+            return Ok(());
+        }
+        loop {
+            let (position, next) = self.tail.next().await?;
+            let appended = self.journal.append(&next)?;
+            self.order.release(position.next());
+            if next.name == name {
+                let decoded = appended.entries.iter().zip(statements);
+                let decoded: Vec<_> = decoded.map(|(entry, it)| decode::with_statement(entry, it)).collect();
+                let (outcomes, staged) = self.decide(appended, &decoded)?;
+                answer(replies, outcomes);
+                return self.rows.send(staged).await.map_err(|_| SequenceError::RowsEnded);
+            }
+            let decoded: Vec<_> = appended.entries.iter().map(decode::entry).collect();
+            let (_, staged) = self.decide(appended, &decoded)?;
+            self.rows.send(staged).await.map_err(|_| SequenceError::RowsEnded)?;
+        }
+    }
+
+    /// Puts a batch in order, trying again as long as that is safe and of use.
+    async fn put_in_order(&self, batch: &Arc<Batch>) -> Result<(), Refusal> {
+        let mut attempt = Attempt::default();
+        loop {
+            match attempt.answered(self.order.append(Arc::clone(batch)).await) {
+                Step::Done(_) => return Ok(()),
+                Step::Again => tokio::time::sleep(ORDER_PAUSE).await,
+                Step::Split => {
+                    let message = "the batch is larger than the order takes: hand in fewer at once";
+                    return Err(Refusal::new(Reason::TooLarge, message));
+                }
+                Step::Refuse(refusal) => return Err(refusal),
+            }
+        }
+    }
+
+    fn decide(
+        &mut self,
+        appended: Appended,
+        decoded: &[Decoded],
+    ) -> Result<(Vec<Outcome>, Staged), SequenceError> {
+        let applied = self.ledger.decide(appended.mark, decoded)?;
+        self.tell(appended.entries, &applied);
+        Ok((applied.outcomes, applied.staged))
+    }
+
+    /// Keeps new messages in memory for the subscriptions, and rings.
+    fn tell(&self, entries: Vec<Entry>, applied: &Applied) {
+        let new = |(entry, outcome): (Entry, &Outcome)| match (entry.kind, outcome) {
+            (EntryKind::Publish, Outcome::Accepted { duplicate: false, .. }) => {
+                let payload = match entry.payload {
+                    Payload::Kept(bytes) => Some(bytes),
+                    Payload::None | Payload::Erased => None,
+                };
+                Some(Item { index: entry.index, time: entry.time, statement: entry.statement, payload })
+            }
+            _ => None,
+        };
+        self.live.keep(entries.into_iter().zip(&applied.outcomes).filter_map(new));
+        for office in &applied.owed {
+            self.live.ring(*office);
+        }
+    }
+}
+
+/// Who waits for how many outcomes.
+type Replies = Vec<(usize, oneshot::Sender<Vec<Outcome>>)>;
+
+fn take_batch(waiting: &mut VecDeque<Submission>) -> Vec<Submission> {
+    let mut bytes = 0;
+    let fits = |one: &&Submission| {
+        bytes += one.bytes;
+        bytes <= BATCH_BYTES_MAX
+    };
+    let count = waiting.iter().take_while(fits).count().max(1);
+    waiting.drain(..count).collect()
+}
+
+fn unpack(taken: Vec<Submission>) -> (Vec<Proposal>, Vec<Statement>, Replies) {
+    let count = taken.iter().map(|one| one.items.len()).sum();
+    let (mut proposals, mut statements) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut replies = Vec::with_capacity(taken.len());
+    for submission in taken {
+        replies.push((submission.items.len(), submission.reply));
+        for item in submission.items {
+            proposals.push(item.proposal);
+            statements.push(item.statement);
+        }
+    }
+    (proposals, statements, replies)
+}
+
+fn answer(replies: Replies, outcomes: Vec<Outcome>) {
+    let mut outcomes = outcomes.into_iter();
+    for (count, reply) in replies {
+        // Who asked may have gone: what was decided stands all the same.
+        let _ = reply.send(outcomes.by_ref().take(count).collect());
+    }
+}

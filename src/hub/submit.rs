@@ -1,0 +1,115 @@
+//! The way in: what the door has let through waits here for its place in the order, its disk and its outcome.
+//!
+//! Bounded in number and bytes. Who comes by a single call when it is full is told to come again; who streams waits.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::ledger::entry::{Outcome, Statement};
+use crate::model::entry::Proposal;
+use crate::model::refusal::{Reason, Refusal};
+
+/// Submissions that may wait: more than all callers of a full hub make at once by single calls.
+const SUBMISSIONS_WAITING_MAX: usize = 4_096;
+/// What a submission costs beside its bytes.
+const ITEM_BYTES: usize = 512;
+/// When to come again when the hub has as much in hand as it may, in milliseconds.
+const BUSY_RETRY_MS: u64 = 250;
+/// When to come again when the hub is stopping, in milliseconds: a restart takes about this long.
+const STOPPING_RETRY_MS: u64 = 2_000;
+
+/// One thing to put in order, with its statement as the door decoded it.
+#[derive(Debug)]
+pub(super) struct Submitted {
+    /// What becomes an entry.
+    pub proposal: Proposal,
+    /// The same statement, decoded.
+    pub statement: Statement,
+}
+
+impl Submitted {
+    fn bytes(&self) -> usize {
+        let payload = self.proposal.payload.as_ref().map_or(0, bytes::Bytes::len);
+        self.proposal.statement.len() + payload + ITEM_BYTES
+    }
+}
+
+/// Things that go in together and are answered together.
+#[derive(Debug)]
+pub(super) struct Submission {
+    /// The things, in order.
+    pub items: Vec<Submitted>,
+    /// Where the outcomes go, in the same order.
+    pub reply: oneshot::Sender<Vec<Outcome>>,
+    /// What they weigh, in bytes.
+    pub bytes: usize,
+    _weight: OwnedSemaphorePermit,
+}
+
+/// Where the outcomes will come. They do not come when the hub fails before the things are on its disk.
+pub(super) type Outcomes = oneshot::Receiver<Vec<Outcome>>;
+
+/// The way in.
+#[derive(Clone, Debug)]
+pub(super) struct Submitter {
+    submissions: mpsc::Sender<Submission>,
+    /// Bytes that may still wait.
+    room: Arc<Semaphore>,
+    bytes_max: usize,
+}
+
+impl Submitter {
+    /// Makes a way in that holds at most `bytes_max` bytes, and its end.
+    pub(super) fn new(bytes_max: usize) -> (Self, mpsc::Receiver<Submission>) {
+        let (submissions, waiting) = mpsc::channel(SUBMISSIONS_WAITING_MAX);
+        (Self { submissions, room: Arc::new(Semaphore::new(bytes_max)), bytes_max }, waiting)
+    }
+
+    /// Hands things in if there is room now.
+    ///
+    /// # Errors
+    /// [`Reason::Busy`], [`Reason::Stopping`]; nothing was handed in.
+    pub(super) fn submit_now(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
+        let (bytes, permits) = self.weigh(&items);
+        let weight = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| busy())?;
+        let (reply, outcomes) = oneshot::channel();
+        self.submissions.try_send(Submission { items, reply, bytes, _weight: weight }).map_err(|error| {
+            match error {
+                mpsc::error::TrySendError::Full(_) => busy(),
+                mpsc::error::TrySendError::Closed(_) => stopping(),
+            }
+        })?;
+        Ok(outcomes)
+    }
+
+    /// Hands things in when there is room.
+    ///
+    /// # Errors
+    /// [`Reason::Stopping`]; nothing was handed in.
+    pub(super) async fn submit(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
+        let (bytes, permits) = self.weigh(&items);
+        let weight = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| stopping())?;
+        let (reply, outcomes) = oneshot::channel();
+        let submission = Submission { items, reply, bytes, _weight: weight };
+        self.submissions.send(submission).await.map_err(|_| stopping())?;
+        Ok(outcomes)
+    }
+
+    /// Weighs things: their bytes, and the permits that they take, which are never more than there are.
+    fn weigh(&self, items: &[Submitted]) -> (usize, u32) {
+        let bytes: usize = items.iter().map(Submitted::bytes).sum();
+        (bytes, u32::try_from(bytes.min(self.bytes_max)).unwrap_or(u32::MAX))
+    }
+}
+
+fn busy() -> Refusal {
+    let message = "the hub has as much in hand as it may: hand in the same bytes again";
+    Refusal::new(Reason::Busy, message).retry_after_ms(BUSY_RETRY_MS)
+}
+
+/// The refusal of a hub that is stopping.
+pub(super) fn stopping() -> Refusal {
+    let message = "the hub is stopping: hand in the same bytes again when it is back";
+    Refusal::new(Reason::Stopping, message).retry_after_ms(STOPPING_RETRY_MS)
+}

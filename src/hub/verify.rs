@@ -1,0 +1,161 @@
+//! Checking a hub that is not running: every frame of the journal, and that the ledger says what the journal says.
+//!
+//! Owns the comparison. The ledger is built a second time beside the first, from the journal alone, and the two must
+//! have the same rows, byte for byte. Changes nothing but a torn tail of the journal and a ledger that is behind.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::home::{Home, HomeError};
+use super::open::{self, News, OpenError};
+use super::run::Host;
+use crate::journal::{self, JournalError, Verified};
+use crate::ledger::LedgerError;
+use crate::ledger::store::{Direction, Store, StoreError};
+use crate::ledger::store_sled::{SledOptions, SledStore};
+
+/// Rows compared at a time.
+const PAGE_ROWS: usize = 4_096;
+
+/// What a check found to be whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// Of the journal.
+    pub journal: Verified,
+    /// Rows of the ledger.
+    pub ledger_rows: u64,
+}
+
+/// Why a check did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The hub cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The journal is damaged or cannot be read.
+    #[error("journal: {0}")]
+    Journal(#[from] JournalError),
+    /// The ledger cannot be read.
+    #[error("ledger: {0}")]
+    Ledger(#[from] LedgerError),
+    /// The ledger's store cannot be read.
+    #[error("ledger: {0}")]
+    Store(#[from] StoreError),
+    /// The ledger says something else than the journal.
+    #[error(
+        "the ledger does not agree with the journal at row {key}: the ledger has {found}, the journal gives \
+         {expected}; `resguardo hub rebuild` builds it anew"
+    )]
+    Differs {
+        /// The row's key, in hex.
+        key: String,
+        /// What the ledger has.
+        found: String,
+        /// What the journal gives.
+        expected: String,
+    },
+    /// The system.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Checks a hub. `news` hears of the opening, `progress` of the journal's entries checked so far.
+///
+/// # Errors
+/// [`VerifyError`]: the first thing that is not whole.
+pub fn verify(
+    host: &Host,
+    dir: &Path,
+    news: &mut dyn FnMut(&News),
+    progress: &mut dyn FnMut(&Verified),
+) -> Result<Report, VerifyError> {
+    let home = Home::at(dir);
+    let _lock = home.lock(host.disk.as_ref())?;
+    let config = home.config(host.disk.as_ref())?;
+    let opened = open::open(host, &home, &config, news)?;
+    let journal = journal::verify(&opened.reader, progress)?;
+    let beside = dir.join("ledger.verify");
+    // A leftover of a check that was cut short.
+    remove(&beside)?;
+    let (boot_id, cache_bytes) = (host.boot_id.clone(), config.ledger.cache_bytes);
+    let options = SledOptions { dir: beside.clone(), boot_id, cache_bytes };
+    let second: Arc<dyn Store> = Arc::new(SledStore::open(&options)?.store);
+    let (_, rows, _) = open::catch_up(&opened.reader, Arc::clone(&second), news)?;
+    let compared = compare(opened.store.as_ref(), second.as_ref());
+    rows.close()?;
+    opened.close()?;
+    remove(&beside)?;
+    Ok(Report { journal, ledger_rows: compared? })
+}
+
+fn remove(dir: &Path) -> Result<(), VerifyError> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(VerifyError::Io { path: dir.to_owned(), error })
+        }
+        _ => Ok(()),
+    }
+}
+
+type Row = (Vec<u8>, Vec<u8>);
+
+fn compare(found: &dyn Store, expected: &dyn Store) -> Result<u64, VerifyError> {
+    let mut from = Vec::new();
+    let mut rows = 0;
+    loop {
+        let (ours, theirs) = (page(found, &from)?, page(expected, &from)?);
+        for at in 0..ours.len().max(theirs.len()) {
+            let (our, their) = (ours.get(at), theirs.get(at));
+            if our != their {
+                return Err(differs(our, their));
+            }
+        }
+        rows += ours.len() as u64;
+        let Some((last, _)) = ours.last() else { return Ok(rows) };
+        from.clone_from(last);
+        // The smallest key after it.
+        from.push(0);
+    }
+}
+
+fn page(store: &dyn Store, from: &[u8]) -> Result<Vec<Row>, StoreError> {
+    let mut rows = Vec::with_capacity(PAGE_ROWS);
+    // Keys begin with a letter, so every key is before this.
+    store.scan(from, &[0xff], Direction::Ascending, &mut |key, value| {
+        rows.push((key.to_owned(), value.to_owned()));
+        if rows.len() < PAGE_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(rows)
+}
+
+fn differs(found: Option<&Row>, expected: Option<&Row>) -> VerifyError {
+    let smaller = match (found, expected) {
+        (Some((ours, _)), Some((theirs, _))) => ours.min(theirs),
+        (Some((key, _)), None) | (None, Some((key, _))) => key,
+        (None, None) => unreachable!("two missing rows do not differ"),
+    };
+    let said = |row: Option<&Row>| match row {
+        Some((key, value)) if key == smaller => hex(value),
+        _ => "none".into(),
+    };
+    VerifyError::Differs { key: hex(smaller), found: said(found), expected: said(expected) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

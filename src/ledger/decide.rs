@@ -1,0 +1,324 @@
+//! What follows from an entry. Pure: the same entries over the same state give the same outcomes.
+//!
+//! Owns the rules: first, repeated and reused ids; foreign references; what was owed. Never reads a store, a clock or a
+//! configuration: policy is what the entries before this one say.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::LedgerError;
+use super::entry::{Decoded, Outcome, Statement};
+use super::keys;
+use super::rows::{FactRow, MessageRow, ReceiptRow};
+use super::span::Places;
+use super::state::{Gathered, State, by_span};
+use crate::model::envelope::{CapMsgType, Envelope, MessageId};
+use crate::model::id::Index;
+use crate::model::identity::Identity;
+use crate::model::policy::{Fact, OfficeNumber, Policy};
+use crate::model::receipt::{Receipt, Stage};
+use crate::model::refusal::{Reason, Refusal};
+
+/// An entry of which all is decided that policy alone decides.
+pub(super) enum Prepared<'a> {
+    /// A message.
+    Publish {
+        /// The caller's office, if the directory holds it and the envelope is in its name.
+        office: Option<OfficeNumber>,
+        /// Its envelope.
+        envelope: &'a Envelope,
+        /// The envelope's digest.
+        digest: &'a [u8; 32],
+        /// What is kept of it, if policy lets it pass.
+        row: Result<Arc<MessageRow>, Refusal>,
+    },
+    /// A receipt that policy lets pass.
+    Receipt {
+        /// The entry.
+        entry: &'a Decoded,
+        /// The receipt.
+        receipt: &'a Receipt,
+        /// The office that states it.
+        office: OfficeNumber,
+    },
+    /// Nothing is left to decide.
+    Done(Outcome),
+}
+
+/// What entries add to the log of the ledger.
+#[derive(Default)]
+pub(super) struct Additions {
+    /// Accepted messages.
+    pub(super) messages: Vec<Arc<MessageRow>>,
+    /// Recorded receipts.
+    pub(super) receipts: Vec<Arc<ReceiptRow>>,
+    /// Facts that were taken in.
+    pub(super) facts: Vec<Arc<FactRow>>,
+    /// Keys of repetitions.
+    pub(super) repeats: Vec<Bytes>,
+    /// Offices for which something became outstanding.
+    pub(super) owed: BTreeSet<OfficeNumber>,
+}
+
+/// Asks policy, and takes facts into it.
+pub(super) fn prepare<'a>(
+    policy: &mut Arc<Policy>,
+    additions: &mut Additions,
+    entry: &'a Decoded,
+) -> Prepared<'a> {
+    let outcome = match &entry.statement {
+        Statement::Publish { envelope, digest } => return prepare_publish(policy, entry, envelope, digest),
+        Statement::Receipt(receipt) => {
+            let permit = caller(entry).and_then(|caller| policy.permit_receipt(caller, &receipt.desk));
+            match permit {
+                Ok(office) => return Prepared::Receipt { entry, receipt, office },
+                Err(refusal) => Outcome::Refused(refusal),
+            }
+        }
+        Statement::Fact(fact) => match take_in(policy, entry, fact) {
+            Ok(()) => {
+                additions.facts.push(Arc::new(FactRow { index: entry.index, fact: fact.clone() }));
+                Outcome::Noted
+            }
+            Err(refusal) => Outcome::Refused(refusal),
+        },
+        Statement::Refusal => Outcome::Noted,
+        Statement::Undecodable(refusal) => Outcome::Refused(refusal.clone()),
+    };
+    Prepared::Done(outcome)
+}
+
+fn prepare_publish<'a>(
+    policy: &Policy,
+    entry: &Decoded,
+    envelope: &'a Envelope,
+    digest: &'a [u8; 32],
+) -> Prepared<'a> {
+    let office = match &entry.caller {
+        Some(Identity::Desk(desk)) if desk.office == envelope.sender.office => policy.number(&desk.office),
+        _ => None,
+    };
+    let permit = caller(entry).and_then(|caller| policy.permit_publish(caller, envelope));
+    let row = permit.map(|permit| {
+        let mut recipients = permit.recipients;
+        recipients.sort_unstable();
+        Arc::new(MessageRow {
+            index: entry.index,
+            message_id: envelope.message_id,
+            accepted: entry.time,
+            sender: envelope.sender.clone(),
+            sender_office: permit.sender,
+            stream: envelope.stream.clone(),
+            class: envelope.class,
+            priority: envelope.priority,
+            status: envelope.status,
+            msg_type: envelope.msg_type,
+            expires: envelope.expires,
+            recipients,
+            digest: *digest,
+        })
+    });
+    Prepared::Publish { office, envelope, digest, row }
+}
+
+fn take_in(policy: &mut Arc<Policy>, entry: &Decoded, fact: &Fact) -> Result<(), Refusal> {
+    match caller(entry)? {
+        Identity::Hub(_) | Identity::Operator(_) => {}
+        other @ (Identity::Desk(_) | Identity::Auditor(_)) => {
+            let message = format!("only a hub or its operator writes the directory; the caller is {other}");
+            return Err(Refusal::new(Reason::RoleNotAllowed, message));
+        }
+    }
+    Arc::make_mut(policy)
+        .apply(entry.index, fact.clone())
+        .map_err(|found| Refusal::field("fact", format!("the fact does not follow: {found}")))
+}
+
+fn caller(entry: &Decoded) -> Result<&Identity, Refusal> {
+    entry.caller.as_ref().ok_or_else(|| {
+        let message = "the entry's identity is not of the form urn:resguardo:<role>:<name>";
+        Refusal::new(Reason::IdentityMalformed, message)
+    })
+}
+
+/// Decides entries over a state.
+pub(super) struct Deciding<'a> {
+    /// The state, changed by each entry.
+    pub(super) state: &'a mut State,
+    /// What the entries need of the store.
+    pub(super) gathered: &'a Gathered,
+    /// What the batch added so far.
+    pub(super) additions: &'a mut Additions,
+}
+
+impl Deciding<'_> {
+    /// Decides one entry.
+    pub(super) fn decide(&mut self, prepared: Prepared<'_>) -> Result<Outcome, LedgerError> {
+        match prepared {
+            Prepared::Publish { office, envelope, digest, row } => {
+                self.publish(office, envelope, digest, row)
+            }
+            Prepared::Receipt { entry, receipt, office } => Ok(self.receipt(entry, receipt, office)),
+            Prepared::Done(outcome) => Ok(outcome),
+        }
+    }
+
+    fn publish(
+        &mut self,
+        office: Option<OfficeNumber>,
+        envelope: &Envelope,
+        digest: &[u8; 32],
+        row: Result<Arc<MessageRow>, Refusal>,
+    ) -> Result<Outcome, LedgerError> {
+        let id = envelope.message_id;
+        // Before policy: what was accepted once is answered so for ever, also when policy has changed since.
+        if let Some(first) = office.and_then(|office| self.index_of(id, office)) {
+            let first = self.message(first).ok_or_else(|| missing(first))?;
+            return Ok(if first.digest == *digest {
+                Outcome::Accepted { index: first.index, time: first.accepted, duplicate: true }
+            } else {
+                Outcome::Refused(id_reused(id, first.index))
+            });
+        }
+        let row = match row {
+            Ok(row) => row,
+            Err(refusal) => return Ok(Outcome::Refused(refusal)),
+        };
+        if let Some(refusal) = self.foreign_reference(envelope, row.sender_office) {
+            return Ok(Outcome::Refused(refusal));
+        }
+        self.state.deliver(&row);
+        self.additions.owed.extend(&row.recipients);
+        let outcome = Outcome::Accepted { index: row.index, time: row.accepted, duplicate: false };
+        self.additions.messages.push(row);
+        Ok(outcome)
+    }
+
+    /// An Update or Cancel counts only from the office that sent what it names.
+    fn foreign_reference(&self, envelope: &Envelope, sender: OfficeNumber) -> Option<Refusal> {
+        if !matches!(envelope.msg_type, CapMsgType::Update | CapMsgType::Cancel) {
+            return None;
+        }
+        let foreign = envelope.references.iter().find(|id| {
+            let users = self.users_of(**id);
+            !users.is_empty() && !users.contains(&sender)
+        })?;
+        let message = format!(
+            "{} names message {foreign}, which another office sent: only its sender may update or cancel it",
+            envelope.msg_type
+        );
+        Some(Refusal::new(Reason::ReferenceForeign, message).of_field("references"))
+    }
+
+    fn receipt(&mut self, entry: &Decoded, receipt: &Receipt, office: OfficeNumber) -> Outcome {
+        let senders = match self.senders_of_owed(receipt, office) {
+            Ok(senders) => senders,
+            Err(refusal) => return Outcome::Refused(refusal),
+        };
+        let mut named: Vec<_> = receipt.messages.iter().map(|it| it.index).collect();
+        named.extend(&receipt.notices);
+        named.sort_unstable();
+        let named = by_span(named);
+        let done = self.state.acknowledge(self.gathered, office, receipt.stage, entry.index, &named);
+        let news = done.news.iter().map(|(_, places)| places.len()).sum();
+        let is_news = |index: Index| {
+            let (number, place) = Places::of(index);
+            let at = done.news.binary_search_by_key(&number, |(span, _)| *span);
+            at.is_ok_and(|at| done.news[at].1.contains(place))
+        };
+        let about: BTreeSet<_> = receipt
+            .messages
+            .iter()
+            .zip(&senders)
+            .filter(|(it, _)| is_news(it.index))
+            .map(|(_, by)| *by)
+            .collect();
+        if matches!(receipt.stage, Stage::Declined | Stage::Unreadable) {
+            for sender in &about {
+                self.state.owe_notice(*sender, entry.index);
+                self.additions.owed.insert(*sender);
+            }
+        }
+        for (span, _) in &done.repeats {
+            let chunk = span >> keys::SPANS_IN_CHUNK_BITS;
+            self.additions.repeats.push(keys::repeat(office, chunk, entry.index).into());
+        }
+        self.additions.receipts.push(Arc::new(row_of(entry, receipt, office, news)));
+        // The time of a first receipt is in its row: filled in by who can read it.
+        let index = done.last_first.filter(|_| news == 0).unwrap_or(entry.index);
+        Outcome::Recorded { index, time: entry.time, news, about: about.into_iter().collect() }
+    }
+
+    /// Checks that an office was owed all that a receipt names; gives the sender of each message.
+    fn senders_of_owed(&self, receipt: &Receipt, office: OfficeNumber) -> Result<Vec<OfficeNumber>, Refusal> {
+        let span_of = |index: Index| {
+            let (number, place) = Places::of(index);
+            self.state.span(self.gathered, (office, number)).map(|span| (span, place))
+        };
+        for notice in &receipt.notices {
+            if !span_of(*notice).is_some_and(|(span, place)| span.notices.contains(place)) {
+                let message = format!("the office was never owed a notice {notice}");
+                return Err(Refusal::new(Reason::NotOwed, message).of_field("notices"));
+            }
+        }
+        let senders = receipt.messages.iter().map(|named| {
+            let owed = span_of(named.index).is_some_and(|(span, place)| span.owed.contains(place));
+            let message = self.message(named.index).filter(|it| owed && it.message_id == named.message_id);
+            message.map(|it| it.sender_office).ok_or_else(|| {
+                let (id, index) = (named.message_id, named.index);
+                let message = format!("the office was never owed message {id} at index {index}");
+                Refusal::new(Reason::NotOwed, message).of_field("messages")
+            })
+        });
+        senders.collect()
+    }
+
+    fn index_of(&self, id: MessageId, office: OfficeNumber) -> Option<Index> {
+        self.state.ids.index((id, office)).or_else(|| {
+            let stored = self.gathered.ids.get(&id)?;
+            stored.iter().find(|(by, _)| *by == office).map(|(_, index)| *index)
+        })
+    }
+
+    fn users_of(&self, id: MessageId) -> BTreeSet<OfficeNumber> {
+        let stored = self.gathered.ids.get(&id).into_iter().flatten().copied();
+        self.state.ids.of(id).chain(stored).map(|(office, _)| office).collect()
+    }
+
+    fn message(&self, index: Index) -> Option<&Arc<MessageRow>> {
+        let added = || {
+            let messages = &self.additions.messages;
+            messages.binary_search_by_key(&index, |it| it.index).ok().map(|place| &messages[place])
+        };
+        self.state.recent(index).or_else(added).or_else(|| self.gathered.messages.get(&index))
+    }
+}
+
+fn row_of(entry: &Decoded, receipt: &Receipt, office: OfficeNumber, news: u32) -> ReceiptRow {
+    ReceiptRow {
+        index: entry.index,
+        recorded: entry.time,
+        desk: receipt.desk.clone(),
+        office,
+        stage: receipt.stage,
+        messages: receipt.messages.iter().map(|it| it.index).collect(),
+        notices: receipt.notices.clone(),
+        at: receipt.at,
+        action: receipt.action,
+        reason: receipt.reason.clone(),
+        news,
+    }
+}
+
+fn id_reused(id: MessageId, first: Index) -> Refusal {
+    let message = format!(
+        "the office used message id {id} for other bytes before, at index {first}: a new message needs a new id"
+    );
+    Refusal::new(Reason::IdReused, message).of_field("message_id")
+}
+
+fn missing(index: Index) -> LedgerError {
+    LedgerError::row(&keys::group(keys::MESSAGES, index), "no message where its id points")
+}

@@ -1,0 +1,115 @@
+//! Reading from the store what entries need and memory does not hold, before they are decided.
+//!
+//! Owns which rows an entry may need. Never changes anything: readers go on meanwhile.
+
+use std::sync::Arc;
+
+use super::LedgerError;
+use super::decide::{Additions, Prepared};
+use super::ids;
+use super::keys;
+use super::log::Reader;
+use super::rows::MessageRow;
+use super::span::{Places, Span};
+use super::state::{Gathered, SpanKey, State};
+use super::table::Table;
+use crate::model::envelope::{CapMsgType, Envelope, MessageId};
+use crate::model::id::Index;
+use crate::model::policy::OfficeNumber;
+use crate::model::receipt::Receipt;
+
+/// Reads what some entries need.
+pub(super) fn gather(
+    table: &Table,
+    state: &State,
+    additions: &Additions,
+    entries: &[Prepared<'_>],
+) -> Result<Gathered, LedgerError> {
+    let mut gathering =
+        Gathering { table, state, additions, messages: Reader::of(table), gathered: Gathered::default() };
+    for entry in entries {
+        match entry {
+            Prepared::Publish { office, envelope, .. } => gathering.for_publish(*office, envelope)?,
+            Prepared::Receipt { receipt, office, .. } => gathering.for_receipt(*office, receipt)?,
+            Prepared::Done(_) => {}
+        }
+    }
+    Ok(gathering.gathered)
+}
+
+/// Reads a span as of the last checkpoint.
+pub(super) fn stored_span(table: &Table, (office, number): SpanKey) -> Result<Option<Span>, LedgerError> {
+    let key = keys::span(office, number);
+    let Some(bytes) = table.long(&key)? else { return Ok(None) };
+    Span::decode(&bytes).map(Some).map_err(|found| LedgerError::row(&key, found))
+}
+
+struct Gathering<'a> {
+    table: &'a Table,
+    state: &'a State,
+    additions: &'a Additions,
+    messages: Reader<'a, MessageRow>,
+    gathered: Gathered,
+}
+
+impl Gathering<'_> {
+    fn for_publish(&mut self, office: Option<OfficeNumber>, envelope: &Envelope) -> Result<(), LedgerError> {
+        self.id(envelope.message_id)?;
+        if matches!(envelope.msg_type, CapMsgType::Update | CapMsgType::Cancel) {
+            for reference in &envelope.references {
+                self.id(*reference)?;
+            }
+        }
+        let Some(office) = office else { return Ok(()) };
+        let stored = self.gathered.ids.get(&envelope.message_id).into_iter().flatten();
+        let stored = stored.filter(|(by, _)| *by == office).map(|(_, index)| *index).next();
+        match self.state.ids.index((envelope.message_id, office)).or(stored) {
+            Some(first) => self.message(first),
+            None => Ok(()),
+        }
+    }
+
+    fn for_receipt(&mut self, office: OfficeNumber, receipt: &Receipt) -> Result<(), LedgerError> {
+        for named in &receipt.messages {
+            self.span(office, named.index)?;
+            self.message(named.index)?;
+        }
+        for notice in &receipt.notices {
+            self.span(office, *notice)?;
+        }
+        Ok(())
+    }
+
+    fn id(&mut self, id: MessageId) -> Result<(), LedgerError> {
+        if self.state.ids.may_be_in_pages(id) && !self.gathered.ids.contains_key(&id) {
+            self.gathered.ids.insert(id, ids::in_pages(self.table, id)?);
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, index: Index) -> Result<(), LedgerError> {
+        let in_memory = self.state.recent(index).is_some()
+            || self.additions.messages.binary_search_by_key(&index, |it| it.index).is_ok()
+            || self.gathered.messages.contains_key(&index);
+        // Of what is to come there is no row yet.
+        if in_memory || index >= self.state.mark.next_index {
+            return Ok(());
+        }
+        if let Some(message) = self.messages.at(index)? {
+            self.gathered.messages.insert(index, Arc::clone(&message));
+        }
+        Ok(())
+    }
+
+    fn span(&mut self, office: OfficeNumber, index: Index) -> Result<(), LedgerError> {
+        let key = (office, Places::of(index).0);
+        let in_memory = self.state.spans.contains_key(&key) || self.gathered.spans.contains_key(&key);
+        if in_memory || !self.state.may_be_stored(key.1) {
+            return Ok(());
+        }
+        if let Some(span) = stored_span(self.table, key)? {
+            self.gathered.spans.insert(key, span);
+        }
+        Ok(())
+    }
+}

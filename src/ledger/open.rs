@@ -1,0 +1,156 @@
+//! Opening a ledger: reading where it stands, and making again the changes since its last checkpoint.
+//!
+//! Owns the order of reading. Never reads all messages: what is outstanding is in rows of its own, policy is small,
+//! and since the checkpoint there are some thousand entries at most.
+
+use std::sync::{Arc, RwLock};
+
+use super::gather::stored_span;
+use super::ids::Ids;
+use super::log::{self, Reader};
+use super::outstanding::Outstanding;
+use super::rows::{FactRow, MessageRow, ReceiptRow};
+use super::standing::{Found, Standing};
+use super::state::{Gathered, State, by_span};
+use super::store::Store;
+use super::table::Table;
+use super::view::View;
+use super::{Ledger, LedgerError, Shared, Writer, keys};
+use crate::model::entry::Mark;
+use crate::model::id::Index;
+use crate::model::policy::Policy;
+use crate::model::receipt::Stage;
+
+/// What a store was found to hold.
+#[expect(clippy::large_enum_variant, reason = "one is made at a start")]
+pub enum Opened {
+    /// A ledger of this journal, or an empty one: its mark tells which batch comes next.
+    Ready {
+        /// Decides batches; one thread's.
+        ledger: Ledger,
+        /// Writes what was decided; one thread's, the same or another.
+        writer: Writer,
+        /// Reads.
+        view: View,
+    },
+    /// A ledger of another journal: [`Store::distrust`] it and open it anew.
+    OtherJournal {
+        /// That journal's id.
+        found: [u8; 16],
+    },
+    /// A ledger in a format that this version does not know: [`Store::distrust`] it and open it anew.
+    OtherFormat {
+        /// The number of that format.
+        found: u32,
+    },
+}
+
+/// Tells where the ledger in a store stands; `None` where there is none, or one in a format that this version does not
+/// know.
+///
+/// # Errors
+/// [`LedgerError::Store`], [`LedgerError::Row`].
+pub fn stands_at(store: &Arc<dyn Store>) -> Result<Option<Mark>, LedgerError> {
+    match Standing::read(&Table::over(Arc::clone(store)))? {
+        Found::Standing(standing) => Ok(Some(standing.mark)),
+        Found::Nothing | Found::OtherFormat(_) => Ok(None),
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger of a journal. Reads what is outstanding and the policy, not the messages.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`], [`LedgerError::Row`]: close the store; opened again, it begins with nothing where it was damaged.
+    pub fn open(store: Arc<dyn Store>, journal: [u8; 16]) -> Result<Opened, LedgerError> {
+        let table = Table::over(Arc::clone(&store));
+        Self::read(table, journal).map_err(|error| Table::over(store).distrusted(error))
+    }
+
+    fn read(table: Table, journal: [u8; 16]) -> Result<Opened, LedgerError> {
+        let standing = match Standing::read(&table)? {
+            Found::Nothing => Standing { mark: Mark { journal, ..Mark::default() }, ..Standing::default() },
+            Found::OtherFormat(found) => return Ok(Opened::OtherFormat { found }),
+            Found::Standing(standing) if standing.mark.journal != journal => {
+                return Ok(Opened::OtherJournal { found: standing.mark.journal });
+            }
+            Found::Standing(standing) => standing,
+        };
+        let policy = Arc::new(policy(&table)?);
+        let mut state = State::loaded(
+            standing.mark,
+            standing.checkpoint,
+            Arc::clone(&policy),
+            Ids::load(&table)?,
+            Outstanding::load(&table)?,
+        );
+        change_since(&table, &mut state)?;
+        let shared =
+            Arc::new(Shared { table, state: RwLock::new(state), written: RwLock::new(standing.mark) });
+        let view = View::of(Arc::clone(&shared));
+        let writer = Writer { shared: Arc::clone(&shared), stage: 0, fault: None };
+        let ledger = Self { shared, policy, standing, stage: 0, fault: None };
+        Ok(Opened::Ready { ledger, writer, view })
+    }
+}
+
+fn policy(table: &Table) -> Result<Policy, LedgerError> {
+    let mut policy = Policy::default();
+    log::each(table, Index(0), |row: Arc<FactRow>| {
+        let damaged = |found| LedgerError::row(&keys::group(keys::FACTS, row.index), found);
+        policy.apply(row.index, row.fact.clone()).map_err(damaged)?;
+        Ok(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(policy)
+}
+
+/// Makes again the changes of the messages and receipts after the checkpoint, in their order.
+fn change_since(table: &Table, state: &mut State) -> Result<(), LedgerError> {
+    let mut messages = Reader::<MessageRow>::of(table);
+    let mut receipts = Reader::<ReceiptRow>::of(table);
+    let mut message = messages.from(state.checkpoint)?;
+    let mut receipt = receipts.from(state.checkpoint)?;
+    loop {
+        let message_is_next = match (&message, &receipt) {
+            (Some(message), Some(receipt)) => message.index < receipt.index,
+            (message, _) => message.is_some(),
+        };
+        if let Some(row) = message.take_if(|_| message_is_next) {
+            state.deliver(&row);
+            message = messages.from(row.index.next())?;
+        } else if let Some(row) = receipt.take() {
+            acknowledge(table, state, &row)?;
+            receipt = receipts.from(row.index.next())?;
+        } else {
+            return Ok(());
+        }
+    }
+}
+
+fn acknowledge(table: &Table, state: &mut State, row: &ReceiptRow) -> Result<(), LedgerError> {
+    let mut named = [row.messages.as_slice(), row.notices.as_slice()].concat();
+    named.sort_unstable();
+    let named = by_span(named);
+    let mut gathered = Gathered::default();
+    for (number, _) in &named {
+        let key = (row.office, *number);
+        if !state.spans.contains_key(&key)
+            && let Some(span) = stored_span(table, key)?
+        {
+            gathered.spans.insert(key, span);
+        }
+    }
+    let done = state.acknowledge(&gathered, row.office, row.stage, row.index, &named);
+    if !done.news.is_empty() && matches!(row.stage, Stage::Declined | Stage::Unreadable) {
+        for index in &row.messages {
+            let missing =
+                || LedgerError::row(&keys::group(keys::MESSAGES, *index), "no message under a receipt");
+            let sender = match state.recent(*index) {
+                Some(message) => message.sender_office,
+                None => Reader::<MessageRow>::of(table).at(*index)?.ok_or_else(missing)?.sender_office,
+            };
+            state.owe_notice(sender, row.index);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! What the ledger keeps of a message, of a receipt and of a fact, and the bytes of each.
+//!
+//! Owns these shapes; the tags of their fields are part of the format. Never knows where a row is kept.
+
+use std::collections::BTreeSet;
+
+use prost::Message;
+
+use super::keys;
+use super::log::Record;
+use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, MessageId, Priority};
+use crate::model::id::{Index, UnixMicros};
+use crate::model::identity::{Desk, Name, NameError};
+use crate::model::policy::{Fact, OfficeNumber};
+use crate::model::receipt::{Action, Stage};
+
+/// An accepted message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Its index.
+    pub index: Index,
+    /// Its id.
+    pub message_id: MessageId,
+    /// The hub's time of acceptance.
+    pub accepted: UnixMicros,
+    /// The sending desk.
+    pub sender: Desk,
+    /// The sending office.
+    pub sender_office: OfficeNumber,
+    /// The stream.
+    pub stream: Name,
+    /// What kind of thing it is.
+    pub class: MessageClass,
+    /// How soon it must be seen.
+    pub priority: Priority,
+    /// Whether it is real.
+    pub status: CapStatus,
+    /// What it does to earlier messages.
+    pub msg_type: CapMsgType,
+    /// When it stops to apply.
+    pub expires: Option<UnixMicros>,
+    /// The offices that it is owed to, ascending by number.
+    pub recipients: Vec<OfficeNumber>,
+    /// The SHA-256 of its envelope's exact bytes.
+    pub digest: [u8; 32],
+}
+
+/// A recorded receipt, also one that repeated what was known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptRow {
+    /// Its index.
+    pub index: Index,
+    /// The hub's time of the entry.
+    pub recorded: UnixMicros,
+    /// The desk that states it.
+    pub desk: Desk,
+    /// That desk's office.
+    pub office: OfficeNumber,
+    /// The stage.
+    pub stage: Stage,
+    /// The messages it is about, by index, ascending.
+    pub messages: Vec<Index>,
+    /// The notices it is about, ascending.
+    pub notices: Vec<Index>,
+    /// The office's time.
+    pub at: UnixMicros,
+    /// What was done.
+    pub action: Option<Action>,
+    /// Why.
+    pub reason: String,
+    /// For how many messages and notices it stated something new.
+    pub news: u32,
+}
+
+impl Record for MessageRow {
+    const LETTER: u8 = keys::MESSAGES;
+
+    fn index(&self) -> Index {
+        self.index
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let bytes = MessageBytes {
+            index: self.index.0,
+            message_id: self.message_id.as_bytes().to_vec(),
+            accepted: self.accepted.0,
+            sender_office: self.sender_office.0.into(),
+            office: self.sender.office.to_string(),
+            desk: self.sender.desk.to_string(),
+            stream: self.stream.to_string(),
+            class: self.class as i32,
+            priority: self.priority as i32,
+            status: self.status as i32,
+            msg_type: self.msg_type as i32,
+            expires: self.expires.map(|at| at.0),
+            recipients: self.recipients.iter().map(|office| u32::from(office.0)).collect(),
+            digest: self.digest.to_vec(),
+        };
+        bytes.encode_raw(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let it = MessageBytes::decode(bytes).map_err(|error| error.to_string())?;
+        let message_id = MessageId::from_slice(&it.message_id).ok_or("no message id")?;
+        Ok(Self {
+            index: Index(it.index),
+            message_id,
+            accepted: UnixMicros(it.accepted),
+            sender: Desk { office: name(&it.office)?, desk: name(&it.desk)? },
+            sender_office: office(it.sender_office)?,
+            stream: name(&it.stream)?,
+            class: MessageClass::from_number(it.class).ok_or("no class")?,
+            priority: Priority::from_number(it.priority).ok_or("no priority")?,
+            status: CapStatus::from_number(it.status).ok_or("no status")?,
+            msg_type: CapMsgType::from_number(it.msg_type).ok_or("no type")?,
+            expires: it.expires.map(UnixMicros),
+            recipients: it.recipients.into_iter().map(office).collect::<Result<_, _>>()?,
+            digest: it.digest.try_into().map_err(|_| "no digest")?,
+        })
+    }
+}
+
+impl Record for ReceiptRow {
+    const LETTER: u8 = keys::RECEIPTS;
+
+    fn index(&self) -> Index {
+        self.index
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let bytes = ReceiptBytes {
+            index: self.index.0,
+            recorded: self.recorded.0,
+            number: self.office.0.into(),
+            office: self.desk.office.to_string(),
+            desk: self.desk.desk.to_string(),
+            stage: self.stage as i32,
+            messages: steps(&self.messages),
+            notices: steps(&self.notices),
+            at: self.at.0,
+            action: self.action.map_or(0, |action| action as i32),
+            reason: self.reason.clone(),
+            news: self.news,
+        };
+        bytes.encode_raw(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let it = ReceiptBytes::decode(bytes).map_err(|error| error.to_string())?;
+        Ok(Self {
+            index: Index(it.index),
+            recorded: UnixMicros(it.recorded),
+            desk: Desk { office: name(&it.office)?, desk: name(&it.desk)? },
+            office: office(it.number)?,
+            stage: Stage::from_number(it.stage).ok_or("no stage")?,
+            messages: from_steps(&it.messages)?,
+            notices: from_steps(&it.notices)?,
+            at: UnixMicros(it.at),
+            action: match it.action {
+                0 => None,
+                action => Some(Action::from_number(action).ok_or("no action")?),
+            },
+            reason: it.reason,
+            news: it.news,
+        })
+    }
+}
+
+/// A fact of the directory that was taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FactRow {
+    pub(super) index: Index,
+    pub(super) fact: Fact,
+}
+
+impl Record for FactRow {
+    const LETTER: u8 = keys::FACTS;
+
+    fn index(&self) -> Index {
+        self.index
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut it = FactBytes { index: self.index.0, ..FactBytes::default() };
+        let names = |set: &BTreeSet<Name>| set.iter().map(Name::to_string).collect();
+        match &self.fact {
+            Fact::Institution(name) => (it.kind, it.name) = (1, name.to_string()),
+            Fact::Office { name, institution } => {
+                (it.kind, it.name, it.institution) = (2, name.to_string(), institution.to_string());
+            }
+            Fact::Auditor { name, institution } => {
+                (it.kind, it.name, it.institution) = (3, name.to_string(), institution.to_string());
+            }
+            Fact::Stream { name, publishers, subscribers } => {
+                (it.kind, it.name) = (4, name.to_string());
+                (it.publishers, it.subscribers) = (names(publishers), names(subscribers));
+            }
+            Fact::Headquarters(name) => (it.kind, it.name) = (5, name.to_string()),
+        }
+        it.encode_raw(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let it = FactBytes::decode(bytes).map_err(|error| error.to_string())?;
+        let names = |list: &[String]| list.iter().map(|text| name(text)).collect::<Result<_, _>>();
+        let its_name = name(&it.name)?;
+        let fact = match it.kind {
+            1 => Fact::Institution(its_name),
+            2 => Fact::Office { name: its_name, institution: name(&it.institution)? },
+            3 => Fact::Auditor { name: its_name, institution: name(&it.institution)? },
+            4 => Fact::Stream {
+                name: its_name,
+                publishers: names(&it.publishers)?,
+                subscribers: names(&it.subscribers)?,
+            },
+            5 => Fact::Headquarters(its_name),
+            kind => return Err(format!("{kind} is no kind of fact")),
+        };
+        Ok(Self { index: Index(it.index), fact })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MessageBytes {
+    #[prost(uint64, tag = "1")]
+    index: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    message_id: Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    accepted: u64,
+    #[prost(uint32, tag = "4")]
+    sender_office: u32,
+    #[prost(string, tag = "5")]
+    office: String,
+    #[prost(string, tag = "6")]
+    desk: String,
+    #[prost(string, tag = "7")]
+    stream: String,
+    #[prost(int32, tag = "8")]
+    class: i32,
+    #[prost(int32, tag = "9")]
+    priority: i32,
+    #[prost(int32, tag = "10")]
+    status: i32,
+    #[prost(int32, tag = "11")]
+    msg_type: i32,
+    #[prost(uint64, optional, tag = "12")]
+    expires: Option<u64>,
+    #[prost(uint32, repeated, tag = "13")]
+    recipients: Vec<u32>,
+    #[prost(bytes = "vec", tag = "14")]
+    digest: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ReceiptBytes {
+    #[prost(uint64, tag = "1")]
+    index: u64,
+    #[prost(uint64, tag = "2")]
+    recorded: u64,
+    #[prost(uint32, tag = "3")]
+    number: u32,
+    #[prost(string, tag = "4")]
+    office: String,
+    #[prost(string, tag = "5")]
+    desk: String,
+    #[prost(int32, tag = "6")]
+    stage: i32,
+    /// The first, then the distance to each next one.
+    #[prost(uint64, repeated, tag = "7")]
+    messages: Vec<u64>,
+    /// As `messages`.
+    #[prost(uint64, repeated, tag = "8")]
+    notices: Vec<u64>,
+    #[prost(uint64, tag = "9")]
+    at: u64,
+    #[prost(int32, tag = "10")]
+    action: i32,
+    #[prost(string, tag = "11")]
+    reason: String,
+    #[prost(uint32, tag = "12")]
+    news: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FactBytes {
+    #[prost(uint64, tag = "1")]
+    index: u64,
+    #[prost(uint32, tag = "2")]
+    kind: u32,
+    #[prost(string, tag = "3")]
+    name: String,
+    #[prost(string, tag = "4")]
+    institution: String,
+    #[prost(string, repeated, tag = "5")]
+    publishers: Vec<String>,
+    #[prost(string, repeated, tag = "6")]
+    subscribers: Vec<String>,
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    text.parse().map_err(|error: NameError| error.to_string())
+}
+
+fn office(number: u32) -> Result<OfficeNumber, String> {
+    u16::try_from(number).map(OfficeNumber).map_err(|error| error.to_string())
+}
+
+fn steps(indexes: &[Index]) -> Vec<u64> {
+    let before = std::iter::once(0).chain(indexes.iter().map(|index| index.0));
+    indexes.iter().zip(before).map(|(index, before)| index.0 - before).collect()
+}
+
+fn from_steps(steps: &[u64]) -> Result<Vec<Index>, String> {
+    let mut last = 0_u64;
+    let indexes = steps.iter().map(|step| {
+        last = last.checked_add(*step).ok_or("an index that is too great")?;
+        Ok(Index(last))
+    });
+    indexes.collect()
+}

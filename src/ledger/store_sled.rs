@@ -1,0 +1,269 @@
+//! The store in sled, on a real disk, trusted only as far as it may be.
+//!
+//! Owns the folder of the rows, the file beside it that says how far they can be trusted, and a lock. Never syncs while
+//! in use: the journal is what is durable, and rows that a crash took are decided again.
+//!
+//! At a crash of the process sled comes back as of some moment before, whole: what it wrote the system still holds.
+//! At a crash of the machine it may come back with holes (its flush ends in `sync_file_range`, which orders nothing on
+//! the device): it is then set aside and built anew. So before the rows are first touched, the file beside them says,
+//! durably, which boot of the machine uses them; only a close that synced every file takes that back.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::store::{Direction, RowBatch, Store, StoreError, Visit, assert_bounds};
+use crate::host::disk::{Disk, Lock, OsDisk};
+
+const ROWS: &str = "rows";
+const TRUST: &str = "trust";
+const LOCK: &str = "lock";
+const TRUST_BYTES_MAX: u64 = 4096;
+/// How often sled writes what is in its buffers: with `None` it would also stop collecting its garbage.
+const FLUSH_EVERY_MS: u64 = 500;
+/// sled's threads let go of its file a moment after the last handle is gone; 50 times 20 ms is far more.
+const UNLOCK_TRIES: u32 = 50;
+const UNLOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Where and how rows are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SledOptions {
+    /// The folder of the ledger: it is made if it is missing, and nothing else may be in it.
+    pub dir: PathBuf,
+    /// The id of this boot of the machine, one line: another one tells that the machine stopped in between.
+    pub boot_id: String,
+    /// Bytes of sled's cache of pages. Not a bound on its memory: some two times that.
+    pub cache_bytes: u64,
+}
+
+/// Rows in sled.
+pub struct SledStore {
+    db: RwLock<Option<sled::Db>>,
+    dir: PathBuf,
+    _lock: Lock,
+}
+
+/// What opening found.
+pub struct OpenedSled {
+    /// The store.
+    pub store: SledStore,
+    /// Rows that were there and could not be trusted. The store is then empty: the ledger is to be built anew.
+    pub set_aside: Option<SetAside>,
+}
+
+/// Rows that were moved out of the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Why.
+    pub why: Distrust,
+    /// Where they are now. Older ones that had been set aside for the same reason are gone.
+    pub to: PathBuf,
+}
+
+/// Why rows cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// The machine stopped while they were in use.
+    #[error("the machine stopped while the ledger was in use")]
+    MachineStopped,
+    /// They are damaged, or not of this journal or format.
+    #[error("the ledger cannot be used: {0}")]
+    Damaged(String),
+}
+
+impl SledStore {
+    /// Opens the rows; sets aside those that cannot be trusted or opened, and begins with none.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]: another process holds the folder, or the disk refuses.
+    pub fn open(options: &SledOptions) -> Result<OpenedSled, StoreError> {
+        let dir = options.dir.clone();
+        OsDisk.create_dir_all(&dir).map_err(|error| io(&dir, &error))?;
+        let lock = OsDisk.lock(&dir.join(LOCK)).map_err(|error| io(&dir, &error))?;
+        let lock =
+            lock.ok_or_else(|| StoreError::Io(format!("{} is in use by another process", dir.display())))?;
+        let mut set_aside = match distrust(&dir, &options.boot_id)? {
+            Some(why) => put_aside(&dir, why)?,
+            None => None,
+        };
+        write_trust(&dir, &format!("open {}", options.boot_id))?;
+        let db = match open_rows(&dir, options.cache_bytes) {
+            Ok(db) => db,
+            Err(found) => {
+                set_aside = put_aside(&dir, Distrust::Damaged(found.to_string()))?;
+                open_rows(&dir, options.cache_bytes)?
+            }
+        };
+        Ok(OpenedSled { store: Self { db: RwLock::new(Some(db)), dir, _lock: lock }, set_aside })
+    }
+
+    /// Runs something on sled; its panics, of which it has some for damaged files, are errors.
+    fn with<T>(&self, run: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = db.as_ref().ok_or(StoreError::Closed)?;
+        caught(|| run(db))
+    }
+}
+
+impl Store for SledStore {
+    fn row(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.with(|db| Ok(db.get(key)?.map(|value| Bytes::copy_from_slice(&value))))
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        if from >= to {
+            return Ok(());
+        }
+        self.with(|db| {
+            let mut rows = db.range(from..to);
+            let mut next = || match direction {
+                Direction::Ascending => rows.next(),
+                Direction::Descending => rows.next_back(),
+            };
+            while let Some(row) = next() {
+                let (key, value) = row?;
+                if visit(&key, &value) == ControlFlow::Break(()) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn apply(&self, batch: &RowBatch) -> Result<(), StoreError> {
+        assert_bounds(batch);
+        let mut rows = sled::Batch::default();
+        for (key, value) in batch {
+            match value {
+                Some(value) => rows.insert(key.as_ref(), value.as_ref()),
+                None => rows.remove(key.as_ref()),
+            }
+        }
+        self.with(|db| db.apply_batch(rows))
+    }
+
+    fn disk_bytes(&self) -> Result<u64, StoreError> {
+        self.with(sled::Db::size_on_disk)
+    }
+
+    fn distrust(&self, found: &str) -> Result<(), StoreError> {
+        write_trust(&self.dir, &format!("distrusted {found}"))
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        let db = self.db.write().unwrap_or_else(PoisonError::into_inner).take().ok_or(StoreError::Closed)?;
+        caught(|| db.flush())?;
+        drop(db);
+        sync_all(&self.dir.join(ROWS)).map_err(|error| io(&self.dir, &error))?;
+        OsDisk.sync_dir(&self.dir).map_err(|error| io(&self.dir, &error))?;
+        // A distrust that was written stays: the rows were damaged before they were synced.
+        match read_trust(&self.dir)? {
+            Some(text) if text.starts_with("open ") => write_trust(&self.dir, "closed"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Tells why rows that may be there cannot be trusted.
+fn distrust(dir: &Path, boot_id: &str) -> Result<Option<Distrust>, StoreError> {
+    let text = read_trust(dir)?;
+    let text = text.as_deref();
+    Ok(match text.map(|text| text.split_once(' ').unwrap_or((text, ""))) {
+        Some(("closed", _)) => None,
+        Some(("open", boot)) if boot == boot_id => None,
+        Some(("open", _)) => Some(Distrust::MachineStopped),
+        Some(("distrusted", found)) => Some(Distrust::Damaged(found.to_owned())),
+        Some(_) => Some(Distrust::Damaged(format!("{TRUST} says {text:?}"))),
+        None => Some(Distrust::Damaged(format!("there is no file {TRUST} beside the rows"))),
+    })
+}
+
+fn read_trust(dir: &Path) -> Result<Option<String>, StoreError> {
+    match OsDisk.read(&dir.join(TRUST), TRUST_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io(dir, &error)),
+    }
+}
+
+fn write_trust(dir: &Path, text: &str) -> Result<(), StoreError> {
+    let line: String = text.chars().map(|it| if it.is_control() { ' ' } else { it }).take(1000).collect();
+    OsDisk.write_atomically(&dir.join(TRUST), format!("{line}\n").as_bytes()).map_err(|error| io(dir, &error))
+}
+
+/// Moves rows out of the way, if there are any. One set of each kind is kept for whoever wants to know what happened.
+fn put_aside(dir: &Path, why: Distrust) -> Result<Option<SetAside>, StoreError> {
+    let rows = dir.join(ROWS);
+    if !fs::exists(&rows).map_err(|error| io(&rows, &error))? {
+        return Ok(None);
+    }
+    let to = dir.join(match why {
+        Distrust::MachineStopped => "rows-untrusted",
+        Distrust::Damaged(_) => "rows-damaged",
+    });
+    match fs::remove_dir_all(&to) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(&to, &error)),
+        _ => {}
+    }
+    fs::rename(&rows, &to).map_err(|error| io(&rows, &error))?;
+    OsDisk.sync_dir(dir).map_err(|error| io(dir, &error))?;
+    Ok(Some(SetAside { why, to }))
+}
+
+fn open_rows(dir: &Path, cache_bytes: u64) -> Result<sled::Db, StoreError> {
+    let config = sled::Config::new()
+        .path(dir.join(ROWS))
+        .cache_capacity(cache_bytes)
+        .flush_every_ms(Some(FLUSH_EVERY_MS));
+    for _ in 1..UNLOCK_TRIES {
+        match caught(|| config.open()) {
+            // No other process: this one holds the lock of the folder.
+            Err(StoreError::Io(text)) if text.contains("could not acquire lock") => {
+                std::thread::sleep(UNLOCK_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+    caught(|| config.open())
+}
+
+fn caught<T>(run: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(sled::Error::Io(error))) => Err(StoreError::Io(error.to_string())),
+        Ok(Err(error)) => Err(StoreError::Damaged(error.to_string())),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(StoreError::Damaged(format!("sled panicked: {}", text.unwrap_or_default())))
+        }
+    }
+}
+
+/// Syncs every file and folder: sled itself leaves some of what it wrote to the system.
+fn sync_all(dir: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_all(&entry.path())?;
+        } else {
+            fs::File::open(entry.path())?.sync_all()?;
+        }
+    }
+    OsDisk.sync_dir(dir)
+}
+
+fn io(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Io(format!("{}: {error}", path.display()))
+}
