@@ -26,7 +26,7 @@ const HUB: &str = "dev";
 /// The desk of each office in the set.
 const DESK: &str = "desk-1";
 /// Where the hub of the set listens.
-pub const ADDRESS: &str = "127.0.0.1:7443";
+const ADDRESS: &str = "127.0.0.1:7443";
 /// How long the set is valid, in microseconds: a year.
 const VALID_US: u64 = 365 * 24 * 3_600 * 1_000_000;
 /// How far back it begins, in microseconds: clocks of one machine differ by nothing, but a set may be carried.

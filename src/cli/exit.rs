@@ -39,7 +39,7 @@ pub enum Exit {
 }
 
 /// What is printed below `--help`.
-pub const EXIT_CODES: &str = "\
+pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    a fault that is none of the others

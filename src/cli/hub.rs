@@ -14,7 +14,7 @@ use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
 use crate::hub::verify::{self, VerifyError};
 use crate::journal::{JournalError, Verified};
-use crate::ledger::store_sled::SetAside;
+use crate::ledger::store::sled::SetAside;
 
 /// After how many entries more the progress of a check is told.
 const PROGRESS_ENTRIES: u64 = 100_000;

@@ -2,6 +2,8 @@
 //!
 //! Owns the listing. Never acknowledges anything: to list is not to read.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use serde_json::json;
 
@@ -9,10 +11,11 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::objects;
 use super::screen::{Tone, banner, cell, harmless, priority_tone, table, toned};
+use crate::cap::CapError;
 use crate::desk::inbox::{Inbox, InboxEntry, Kept, KeptNotice};
 use crate::desk::outbox::{Outbox, Stand, StatementEntry};
 use crate::desk::store::StoreError;
-use crate::model::envelope::CapStatus;
+use crate::model::envelope::{CapMsgType, CapStatus};
 use crate::model::receipt::Stage;
 
 /// Lists what came.
@@ -83,7 +86,12 @@ impl InboxList {
                 Ok(kept) => {
                     let headline = objects::headline(&kept.payload, &context.languages);
                     tell_object(context, &kept, headline.as_deref().ok(), &stated)?;
-                    rows.add_row(row(context, &kept, &headline.unwrap_or_else(no_cap), &stated));
+                    rows.add_row(row(
+                        context,
+                        &kept,
+                        &headline.unwrap_or_else(|error| no_cap(&error)),
+                        &stated,
+                    ));
                 }
                 Err(error) => {
                     damaged += 1;
@@ -97,7 +105,7 @@ impl InboxList {
             context.screen.table(&rows)?;
         }
         damaged += self.notices(context, &inbox)?;
-        self.summary(context, &inbox, &outbox, &statements, older)?;
+        Self::summary(context, &inbox, &outbox, &statements, older)?;
         Ok(if damaged > 0 { Exit::Integrity } else { Exit::Done })
     }
 
@@ -117,7 +125,6 @@ impl InboxList {
     }
 
     fn summary(
-        &self,
         context: &Context,
         inbox: &Inbox,
         outbox: &Outbox,
@@ -128,23 +135,23 @@ impl InboxList {
         let unread = entries.iter().filter(|entry| Stated::about(entry, statements).is_unread()).count();
         let mut words = format!("{} messages, {unread} unread", entries.len());
         if older > 0 {
-            words.push_str(&format!("; {older} older ones are not shown (--limit)"));
+            let _ = write!(words, "; {older} older ones are not shown (--limit)");
         }
         let asides = inbox.asides()?.len();
         if asides > 0 {
-            words.push_str(&format!("; {asides} could not be read and are kept aside"));
+            let _ = write!(words, "; {asides} could not be read and are kept aside");
         }
         let waits = outbox.messages()?.iter().filter(|entry| entry.stand == Stand::Pending).count()
             + statements.iter().filter(|entry| entry.stand == Stand::Pending).count();
         if waits > 0 {
-            words.push_str(&format!("; {waits} wait in the outbox"));
+            let _ = write!(words, "; {waits} wait in the outbox");
         }
         Ok(context.screen.line(&format!("{words}."))?)
     }
 }
 
 /// What stands where a headline should.
-pub(super) fn no_cap(error: crate::cap::CapError) -> String {
+pub(super) fn no_cap(error: &CapError) -> String {
     format!("(no CAP 1.2 alert: {error})")
 }
 
@@ -157,7 +164,7 @@ fn row(context: &Context, kept: &Kept, headline: &str, stated: &Stated) -> Vec<c
     };
     let expired = if kept.expired { "EXPIRED " } else { "" };
     let headline = match envelope.msg_type {
-        crate::model::envelope::CapMsgType::Alert => format!("{expired}{headline}"),
+        CapMsgType::Alert => format!("{expired}{headline}"),
         other => format!("{expired}{}: {headline}", other.name().to_uppercase()),
     };
     vec![

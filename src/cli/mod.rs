@@ -8,6 +8,7 @@ mod audit;
 mod certs;
 mod completions;
 mod context;
+mod demo;
 mod exit;
 mod export;
 mod hub;
@@ -67,6 +68,8 @@ pub enum Command {
     Audit(audit::Audit),
     /// Writes a message's alert as CAP 1.2 XML.
     Export(export::Export),
+    /// Shows the main job on this machine: a hub, seven offices, an alert, a kill, an audit.
+    Demo(demo::Demo),
     /// Founds, runs and checks a hub.
     #[command(subcommand)]
     Hub(hub::HubCommand),
@@ -87,6 +90,7 @@ impl Cli {
             // It ends by itself what it has begun.
             Command::Subscribe(command) => command.run(context).await,
             Command::Publish(command) => context.unless_stopped(command.run(context)).await,
+            Command::Demo(command) => command.run(context),
             Command::Hub(command) => command.run(context).await,
             Command::Certs(command) => command.run(context),
             Command::Ack(command) => context.unless_stopped(command.run(context)).await,

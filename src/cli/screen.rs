@@ -39,7 +39,7 @@ pub struct Screen {
 
 /// How a word is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub(super) enum Tone {
     /// As it is.
     Plain,
     /// All is well.
@@ -109,7 +109,7 @@ impl Screen {
     }
 
     /// Prints a line beside the output, for people.
-    pub fn aside(&self, tone: Tone, line: &str) {
+    pub(super) fn aside(&self, tone: Tone, line: &str) {
         let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
         // Where even this cannot be printed, nothing can be said.
         let _ = writeln!(err, "{}", toned(tone, line));
@@ -138,7 +138,7 @@ impl Screen {
 }
 
 /// A time as programs read it: RFC 3339, UTC, microseconds.
-pub fn utc(time: UnixMicros) -> Value {
+pub(super) fn utc(time: UnixMicros) -> Value {
     timestamp(time).map_or(Value::Null, |time| time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().into())
 }
 
@@ -147,7 +147,7 @@ fn timestamp(time: UnixMicros) -> Option<Timestamp> {
 }
 
 /// How long after one time another was, as people read it: `3 s`, `12 min`, `2 h 5 min`, `3 d 2 h`.
-pub fn after(from: UnixMicros, to: UnixMicros) -> String {
+pub(super) fn after(from: UnixMicros, to: UnixMicros) -> String {
     let ms = to.0.saturating_sub(from.0) / 1_000;
     let s = ms / 1_000;
     match s {
@@ -160,12 +160,12 @@ pub fn after(from: UnixMicros, to: UnixMicros) -> String {
 }
 
 /// Others' words on one line, harmless.
-pub fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     visible(text).replace('\n', "\\n")
 }
 
 /// Words in their tone.
-pub fn toned(tone: Tone, words: &str) -> String {
+pub(super) fn toned(tone: Tone, words: &str) -> String {
     let style = match tone {
         Tone::Plain => return words.to_owned(),
         Tone::Good => GOOD,
@@ -179,7 +179,7 @@ pub fn toned(tone: Tone, words: &str) -> String {
 }
 
 /// What stands before everything that is not real; empty for what is.
-pub fn banner(status: CapStatus) -> String {
+pub(super) fn banner(status: CapStatus) -> String {
     match status {
         CapStatus::Actual => String::new(),
         other => toned(Tone::Drill, &format!(" {} ", other.name().to_uppercase())),
@@ -187,7 +187,7 @@ pub fn banner(status: CapStatus) -> String {
 }
 
 /// The tone of a priority.
-pub fn priority_tone(priority: Priority) -> Tone {
+pub(super) fn priority_tone(priority: Priority) -> Tone {
     match priority {
         Priority::Urgent => Tone::Urgent,
         Priority::Normal => Tone::Plain,
@@ -196,7 +196,7 @@ pub fn priority_tone(priority: Priority) -> Tone {
 }
 
 /// Begins a table.
-pub fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).enforce_styling();
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -205,7 +205,7 @@ pub fn table(header: &[&str]) -> Table {
 }
 
 /// One cell of others' or our words, harmless, in its tone.
-pub fn cell(tone: Tone, words: &str) -> Cell {
+pub(super) fn cell(tone: Tone, words: &str) -> Cell {
     let cell = Cell::new(harmless(words));
     match tone {
         Tone::Plain => cell,

@@ -2,6 +2,7 @@
 //!
 //! Owns what is shown of it. Never acknowledges for a person.
 
+use std::fmt::Write as _;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -164,7 +165,7 @@ impl Watch<'_> {
             words.push_str("EXPIRED ");
         }
         if envelope.msg_type != CapMsgType::Alert {
-            words.push_str(&format!("{} ", envelope.msg_type.name().to_uppercase()));
+            let _ = write!(words, "{} ", envelope.msg_type.name().to_uppercase());
         }
         let line = format!(
             "{} {}{} {words}from {}: {} [{}]",
@@ -172,7 +173,7 @@ impl Watch<'_> {
             banner_of(envelope.status),
             toned(priority_tone(envelope.priority), &envelope.priority.name().to_uppercase()),
             kept.entry.sender,
-            harmless(&headline.unwrap_or_else(no_cap)),
+            harmless(&headline.unwrap_or_else(|error| no_cap(&error))),
             short(&envelope.message_id.to_string()),
         );
         self.context.screen.line(&line)

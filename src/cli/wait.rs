@@ -29,7 +29,7 @@ const PAUSE_LAST: Duration = Duration::from_secs(2);
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitStage {
+pub(super) enum WaitStage {
     /// A desk of each recipient has it.
     Received,
     /// A person of each recipient has read it.

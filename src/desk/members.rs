@@ -79,7 +79,7 @@ impl Members {
         let answer = DirectoryServiceClient::new(channel).describe_directory(request).await;
         let told = answer.map_err(CallError::from)?.into_inner();
         let body = DirectoryBody { told: told.encode_to_vec().into(), told_unix_us: now.0 };
-        let members = Self::of(told, now)?;
+        let members = Self::of(&told, now)?;
         let _held = home.lock().await?;
         home.root()?.keep(&[(FILE.to_owned(), encode(&body))])?;
         Ok(members)
@@ -97,10 +97,10 @@ impl Members {
         };
         let told = proto::DescribeDirectoryResponse::decode(body.told)
             .map_err(|error| folder.damaged(FILE, error.to_string()))?;
-        Self::of(told, UnixMicros(body.told_unix_us)).map(Some)
+        Self::of(&told, UnixMicros(body.told_unix_us)).map(Some)
     }
 
-    fn of(told: proto::DescribeDirectoryResponse, now: UnixMicros) -> Result<Self, MembersError> {
+    fn of(told: &proto::DescribeDirectoryResponse, now: UnixMicros) -> Result<Self, MembersError> {
         let mut policy = Policy::default();
         for (at, fact) in (0..).zip(&told.facts) {
             let fact = convert::fact(&fact.encode_to_vec().into())
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn members_are_a_streams_subscribers_without_the_sender() {
-        let members = Members::of(told(), UnixMicros(1)).unwrap();
+        let members = Members::of(&told(), UnixMicros(1)).unwrap();
         let name = |text: &str| text.parse::<Name>().unwrap();
         let honduras = name("ohchr-honduras");
         assert_eq!(members.recipients(&name("studies"), &honduras).unwrap(), [name("ohchr-mexico")]);

@@ -138,8 +138,9 @@ impl Door {
         let digest = sha256(&request.envelope);
         match self.view.known(permit.sender, envelope.message_id) {
             Ok(Some(known)) if known.digest == digest => return Ok(Publish::Known(first_answer(&known))),
-            // Other bytes under the same id, or a ledger that cannot tell: the ledger decides it, in its place.
-            Ok(_) | Err(_) => {}
+            Ok(Some(known)) => return Err(envelope.message_id.reused(known.index)),
+            // New, or a ledger that cannot tell: it is decided in its place.
+            Ok(None) | Err(_) => {}
         }
         self.may_write(permit.sender)?;
         let proposal = Proposal {

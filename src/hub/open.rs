@@ -15,7 +15,7 @@ use super::run::Host;
 use super::sequence::HUB_NUMBER;
 use crate::journal::{self, JournalError, Options, Reader, Recovery, Writer};
 use crate::ledger::store::Store;
-use crate::ledger::store_sled::{SetAside, SledOptions, SledStore};
+use crate::ledger::store::sled::{SetAside, SledOptions, SledStore};
 use crate::ledger::view::View;
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::model::entry::{Batch, BatchName, EntryKind, Mark, Proposal};

@@ -13,8 +13,8 @@ use super::open::{self, News, OpenError};
 use super::run::Host;
 use crate::journal::{self, JournalError, Verified};
 use crate::ledger::LedgerError;
+use crate::ledger::store::sled::{SledOptions, SledStore};
 use crate::ledger::store::{Direction, Store, StoreError};
-use crate::ledger::store_sled::{SledOptions, SledStore};
 
 /// Rows compared at a time.
 const PAGE_ROWS: usize = 4_096;

@@ -80,10 +80,10 @@ fn for_each_piece(
     end: u64,
     see: &mut dyn FnMut(u64, &[u8]),
 ) -> Result<(), JournalError> {
-    let mut piece = vec![0; SCAN_BYTES];
     let mut offset = walk.whole_end;
+    let mut piece = vec![0; usize::try_from(end - offset).map_or(SCAN_BYTES, |left| left.min(SCAN_BYTES))];
     while offset < end {
-        let len = usize::try_from(end - offset).map_or(SCAN_BYTES, |left| left.min(SCAN_BYTES));
+        let len = usize::try_from(end - offset).map_or(piece.len(), |left| left.min(piece.len()));
         file.read_exact_at(&mut piece[..len], offset)
             .map_err(JournalError::disk("read", &walk.frames.path))?;
         if piece[..len] != ZEROS[..len] {

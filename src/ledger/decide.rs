@@ -179,7 +179,7 @@ impl Deciding<'_> {
             return Ok(if first.digest == *digest {
                 Outcome::Accepted { index: first.index, time: first.accepted, duplicate: true }
             } else {
-                Outcome::Refused(id_reused(id, first.index))
+                Outcome::Refused(id.reused(first.index))
             });
         }
         let row = match row {
@@ -310,13 +310,6 @@ fn row_of(entry: &Decoded, receipt: &Receipt, office: OfficeNumber, news: u32) -
         reason: receipt.reason.clone(),
         news,
     }
-}
-
-fn id_reused(id: MessageId, first: Index) -> Refusal {
-    let message = format!(
-        "the office used message id {id} for other bytes before, at index {first}: a new message needs a new id"
-    );
-    Refusal::new(Reason::IdReused, message).of_field("message_id")
 }
 
 fn missing(index: Index) -> LedgerError {

@@ -21,8 +21,6 @@ mod span;
 mod standing;
 mod state;
 pub mod store;
-pub mod store_memory;
-pub mod store_sled;
 mod table;
 pub mod view;
 

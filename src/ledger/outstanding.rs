@@ -206,7 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::store::VALUE_BYTES_MAX;
-    use super::super::store_memory::MemoryStore;
+    use super::super::store::memory::MemoryStore;
     use super::*;
 
     fn read_back(written: &Outstanding, chunks: impl IntoIterator<Item = u64>) -> Outstanding {

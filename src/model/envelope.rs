@@ -113,6 +113,14 @@ impl MessageId {
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// Refuses other bytes under this id, which the office used before, at an index.
+    pub fn reused(self, first: Index) -> Refusal {
+        let message = format!(
+            "the office used message id {self} for other bytes before, at index {first}: a new message needs a new id"
+        );
+        Refusal::new(Reason::IdReused, message).of_field("message_id")
+    }
 }
 
 impl fmt::Display for MessageId {

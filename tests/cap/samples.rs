@@ -31,7 +31,7 @@ fn update_counts_for_the_alert_and_not_the_other_way_round() {
         (Status::Exercise, MsgType::Alert, Scope::Restricted)
     );
     assert_eq!((facts.priority, later.priority), (Priority::Urgent, Priority::Urgent));
-    assert_eq!(facts.expires_unix_micros, Some(1_773_069_240_000_000));
+    assert_eq!((facts.expires_unix_micros, later.expires_unix_micros), (None, Some(1_773_790_800_000_000)));
     assert!(later.counts_for(&alert.reference()));
     assert!(!facts.counts_for(&update.reference()));
     assert!(!later.counts_for(&update.reference()));

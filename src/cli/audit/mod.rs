@@ -85,20 +85,20 @@ impl Audit {
         let mut client = AuditServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX);
         match self {
             Self::Deliveries(selection) => {
-                let request = proto::ListDeliveriesRequest { selection: selection.wire() };
+                let request = proto::ListDeliveriesRequest { selection: Some(selection.wire()) };
                 let frames = client.list_deliveries(request).await?.into_inner();
                 let page = |frame: proto::ListDeliveriesResponse| frame.deliveries;
                 deliveries(context, frames, page, "delivery").await
             }
             Self::Outstanding(asked) => {
-                let selection = asked.selection.wire();
+                let selection = Some(asked.selection.wire());
                 let request = proto::ListOutstandingRequest { selection, stage: asked.stage as i32 };
                 let frames = client.list_outstanding(request).await?.into_inner();
                 let page = |frame: proto::ListOutstandingResponse| frame.deliveries;
                 deliveries(context, frames, page, "outstanding").await
             }
             Self::Receipts(selection) => {
-                let request = proto::ListReceiptsRequest { selection: selection.wire() };
+                let request = proto::ListReceiptsRequest { selection: Some(selection.wire()) };
                 let frames = client.list_receipts(request).await?.into_inner();
                 let page = |frame: proto::ListReceiptsResponse| frame.receipts;
                 let mut listing = Listing::new(context, rows::RECEIPT_HEADER);
@@ -106,7 +106,7 @@ impl Audit {
                 listing.end("receipts")
             }
             Self::Entries(selection) => {
-                let request = proto::ListEntriesRequest { selection: selection.wire() };
+                let request = proto::ListEntriesRequest { selection: Some(selection.wire()) };
                 let frames = client.list_entries(request).await?.into_inner();
                 let page = |frame: proto::ListEntriesResponse| frame.entries;
                 let mut listing = Listing::new(context, rows::ENTRY_HEADER);
@@ -122,9 +122,9 @@ impl Audit {
 }
 
 impl Selection {
-    fn wire(&self) -> Option<proto::Selection> {
+    fn wire(&self) -> proto::Selection {
         let office = self.office.as_ref().map(ToString::to_string).unwrap_or_default();
-        Some(proto::Selection { from_index: self.from, limit: self.limit, office })
+        proto::Selection { from_index: self.from, limit: self.limit, office }
     }
 }
 

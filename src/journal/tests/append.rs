@@ -381,3 +381,11 @@ fn real_disk_takes_batches_while_others_read_them() {
     writer.close().unwrap();
     assert!(open(Some(&mark)).2.closed);
 }
+
+#[test]
+fn writer_moves_to_its_thread_and_readers_are_shared() {
+    fn moves<T: Send>() {}
+    fn is_shared<T: Clone + Send + Sync>() {}
+    moves::<(Writer, Cursor, Batches, JournalError)>();
+    is_shared::<(Reader, Space)>();
+}

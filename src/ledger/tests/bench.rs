@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::ledger::store::Store;
-use crate::ledger::store_memory::MemoryStore;
+use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::view::View;
 use crate::ledger::{Ledger, Opened, Staged, Writer};
 use crate::model::entry::Mark;

@@ -106,7 +106,7 @@ impl Desk {
             Subscription::open(&self.home, &way, host, plan, &self.told, self.stop.clone()).unwrap();
         // A test that hangs has failed.
         let both = async { tokio::join!(subscription.run(), script) };
-        tokio::time::timeout(Duration::from_secs(60), both).await.expect("desk and script come to their ends")
+        tokio::time::timeout(Duration::from_mins(1), both).await.expect("desk and script come to their ends")
     }
 
     /// What a power cut at this moment would leave in the inbox.
@@ -232,7 +232,7 @@ async fn credit_is_given_back_within_what_the_hub_grants() {
                     match call.next().await {
                         // A hub drops what is above its bound.
                         proto::subscribe_request::Frame::Credit(more) => {
-                            left = (left + more.deliveries).min(4)
+                            left = (left + more.deliveries).min(4);
                         }
                         proto::subscribe_request::Frame::Receipts(frame) => {
                             call.record(frame.receipts.iter().map(|_| 50)).await;

@@ -3,6 +3,11 @@
 //! Owns the contract that every store keeps, and its suite. Never knows what a row means.
 //! At a crash: a batch is there whole or not at all; the newest ones may be missing, never one from the middle.
 
+#[cfg(test)]
+mod contract;
+pub mod memory;
+pub mod sled;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -89,7 +94,7 @@ pub trait Store: Send + Sync {
 }
 
 /// Holds a batch to the bounds of the format.
-pub(super) fn assert_bounds(batch: &RowBatch) {
+fn assert_bounds(batch: &RowBatch) {
     for (key, value) in batch {
         let bytes = value.as_ref().map_or(0, Bytes::len);
         assert!(bytes <= VALUE_BYTES_MAX, "the value of key {key:?} has {bytes} bytes");

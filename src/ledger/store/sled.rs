@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::store::{Direction, RowBatch, Store, StoreError, Visit, assert_bounds};
+use super::{Direction, RowBatch, Store, StoreError, Visit, assert_bounds};
 use crate::host::disk::{Disk, Lock, OsDisk};
 
 const ROWS: &str = "rows";
@@ -266,4 +266,190 @@ fn sync_all(dir: &Path) -> std::io::Result<()> {
 
 fn io(path: &Path, error: &std::io::Error) -> StoreError {
     StoreError::Io(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use tempfile::TempDir;
+
+    use super::super::contract::{self, batch};
+    use super::*;
+
+    fn options(dir: &Path, boot_id: &str) -> SledOptions {
+        SledOptions { dir: dir.to_owned(), boot_id: boot_id.into(), cache_bytes: 8 << 20 }
+    }
+
+    fn opened(dir: &Path, boot_id: &str) -> (SledStore, Option<Distrust>) {
+        let OpenedSled { store, set_aside } = SledStore::open(&options(dir, boot_id)).unwrap();
+        (store, set_aside.map(|it| it.why))
+    }
+
+    fn with_a_row(dir: &Path) -> SledStore {
+        let (store, aside) = opened(dir, "boot-1");
+        assert_eq!(aside, None);
+        store.apply(&batch(&[(b"key", Some(b"value"))])).unwrap();
+        store
+    }
+
+    fn has_the_row(store: &SledStore) -> bool {
+        store.row(b"key").unwrap().is_some()
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn sled_store_keeps_the_contract() {
+        let dirs = RefCell::new(Vec::new());
+        contract::keeps_the_contract(|| {
+            let dir = TempDir::new().unwrap();
+            let (store, _) = opened(dir.path(), "boot-1");
+            dirs.borrow_mut().push(dir);
+            Box::new(store)
+        });
+    }
+
+    #[test]
+    fn closed_rows_are_trusted_on_another_boot() {
+        let dir = TempDir::new().unwrap();
+        with_a_row(dir.path()).close().unwrap();
+        let (store, aside) = opened(dir.path(), "boot-2");
+        assert_eq!((has_the_row(&store), aside), (true, None));
+    }
+
+    #[test]
+    fn rows_of_a_stopped_process_are_trusted_on_the_same_boot_alone() {
+        let dir = TempDir::new().unwrap();
+        drop(with_a_row(dir.path()));
+        let (store, aside) = opened(dir.path(), "boot-1");
+        assert_eq!((has_the_row(&store), aside), (true, None));
+        drop(store);
+        let (store, aside) = opened(dir.path(), "boot-2");
+        assert_eq!((has_the_row(&store), aside), (false, Some(Distrust::MachineStopped)));
+        assert!(dir.path().join("rows-untrusted").exists());
+    }
+
+    #[test]
+    fn clean_close_counts_once() {
+        let dir = TempDir::new().unwrap();
+        with_a_row(dir.path()).close().unwrap();
+        drop(opened(dir.path(), "boot-2"));
+        let (store, aside) = opened(dir.path(), "boot-3");
+        assert_eq!((has_the_row(&store), aside), (false, Some(Distrust::MachineStopped)));
+    }
+
+    #[test]
+    fn distrusted_rows_are_set_aside_even_after_a_clean_close() {
+        let dir = TempDir::new().unwrap();
+        let store = with_a_row(dir.path());
+        store.distrust("row 61 is damaged:\nno stage").unwrap();
+        store.close().unwrap();
+        drop(store);
+        let (store, aside) = opened(dir.path(), "boot-1");
+        let why = Distrust::Damaged("row 61 is damaged: no stage".into());
+        assert_eq!((has_the_row(&store), aside), (false, Some(why)));
+    }
+
+    #[test]
+    fn rows_without_word_of_their_trust_are_set_aside() {
+        for text in [None, Some(""), Some("closed?"), Some("open")] {
+            let dir = TempDir::new().unwrap();
+            with_a_row(dir.path()).close().unwrap();
+            let trust = dir.path().join(TRUST);
+            text.map_or_else(|| fs::remove_file(&trust), |text| fs::write(&trust, text)).unwrap();
+            let (store, aside) = opened(dir.path(), "boot-1");
+            assert!(!has_the_row(&store) && aside.is_some(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn folder_in_use_is_refused_and_left_alone() {
+        let dir = TempDir::new().unwrap();
+        let store = with_a_row(dir.path());
+        for boot_id in ["boot-1", "boot-2"] {
+            assert!(matches!(SledStore::open(&options(dir.path(), boot_id)), Err(StoreError::Io(_))));
+        }
+        assert!(has_the_row(&store));
+    }
+
+    #[test]
+    fn aside_is_kept_once_a_kind() {
+        let dir = TempDir::new().unwrap();
+        for boot in 0..4 {
+            let (store, aside) = opened(dir.path(), &boot.to_string());
+            assert_eq!(aside.is_some(), boot > 0);
+            store.apply(&batch(&[(b"key", Some(b"value"))])).unwrap();
+        }
+        let names = fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().file_name()).collect::<Vec<_>>();
+        assert_eq!(
+            names.iter().filter(|it| it.to_string_lossy().starts_with("rows-")).count(),
+            1,
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn what_a_killed_process_leaves_is_whole_batches() {
+        let (dir, copies) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let (store, _) = opened(dir.path(), "boot-1");
+        let mut newest = 0;
+        for number in 0..300_u32 {
+            let value = [number.to_be_bytes(); 100].concat();
+            let rows: Vec<_> = (0..20_u8).map(|key| [key]).collect();
+            let rows: Vec<(&[u8], Option<&[u8]>)> =
+                rows.iter().map(|key| (&key[..], Some(&value[..]))).collect();
+            store.apply(&batch(&rows)).unwrap();
+            if number % 30 == 0 {
+                let to = copies.path().join(number.to_string());
+                copy(dir.path(), &to);
+                let (copied, aside) = opened(&to, "boot-1");
+                assert_eq!(aside, None);
+                let values: Vec<_> = (0..20_u8).map(|key| copied.row(&[key]).unwrap()).collect();
+                assert!(values.windows(2).all(|pair| pair[0] == pair[1]), "at batch {number}");
+                let found =
+                    values[0].as_ref().map_or(0, |it| u32::from_be_bytes(it[..4].try_into().unwrap()));
+                assert!((newest..=number).contains(&found), "at batch {number}: {found}");
+                newest = found;
+            }
+        }
+    }
+
+    #[test]
+    fn damage_anywhere_is_an_error_or_an_empty_store_never_a_panic() {
+        let dir = TempDir::new().unwrap();
+        let store = with_a_row(dir.path());
+        let value = [9; 1000];
+        for number in 0..2000_u32 {
+            store.apply(&batch(&[(&number.to_be_bytes(), Some(&value))])).unwrap();
+        }
+        store.close().unwrap();
+        drop(store);
+        let files = ["rows/db", "rows/conf"];
+        for (number, place) in (0..40_u64).flat_map(|place| [(0, place), (1, place)]) {
+            let copies = TempDir::new().unwrap();
+            copy(dir.path(), copies.path());
+            let path = copies.path().join(files[number]);
+            let mut bytes = fs::read(&path).unwrap();
+            let at = usize::try_from(place * bytes.len() as u64 / 40).unwrap();
+            bytes[at] ^= 0x55;
+            fs::write(&path, bytes).unwrap();
+            let OpenedSled { store, .. } = SledStore::open(&options(copies.path(), "boot-1")).unwrap();
+            let _ = store.scan(&[0], &[255], Direction::Ascending, &mut |_, found| {
+                assert!(found == value || found == b"value");
+                ControlFlow::Continue(())
+            });
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 
-use super::store::{Direction, RowBatch, Store, StoreError, Visit, assert_bounds};
+use super::{Direction, RowBatch, Store, StoreError, Visit, assert_bounds};
 
 /// Rows in a sorted map.
 #[derive(Debug)]
@@ -84,5 +84,16 @@ impl Store for MemoryStore {
 
     fn close(&self) -> Result<(), StoreError> {
         self.rows.write().unwrap_or_else(PoisonError::into_inner).take().map(drop).ok_or(StoreError::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::contract;
+    use super::*;
+
+    #[test]
+    fn memory_store_keeps_the_contract() {
+        contract::keeps_the_contract(|| Box::new(MemoryStore::default()));
     }
 }

@@ -1,0 +1,190 @@
+//! A replay gives the same ledger, byte for byte: on another day, under another configuration, after another start.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use resguardo::host::clock::{Clock, ManualClock};
+use resguardo::host::disk::OsDisk;
+use resguardo::host::random::{SeededRandom, uuid_v7};
+use resguardo::host::tasks::TokioTasks;
+use resguardo::hub::home::Home;
+use resguardo::hub::open;
+use resguardo::hub::run::Host;
+use resguardo::ledger::store::Direction;
+use resguardo::model::entry::{Batch, BatchName, EntryKind, Proposal};
+use resguardo::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
+use resguardo::model::id::{Index, UnixMicros};
+use resguardo::model::identity::{Desk, Name};
+use resguardo::model::receipt::{Action, MessageRef, Receipt, Stage};
+use resguardo::wire::convert;
+
+const OFFICES: [&str; 3] = ["iachr", "ohchr-honduras", "ohchr-mexico"];
+const BATCHES: u64 = 300;
+
+fn founding() -> String {
+    let offices: String = OFFICES
+        .iter()
+        .map(|office| format!("[[office]]\nname = '{office}'\ninstitution = 'all'\n"))
+        .collect();
+    format!(
+        "institutions = ['all']\nheadquarters = 'iachr'\n{offices}[[stream]]\nname = 's'\n\
+         publishers = {OFFICES:?}\nsubscribers = {OFFICES:?}\n"
+    )
+}
+
+fn host(runtime: &tokio::runtime::Runtime, day: u64, boot_id: &str) -> Host {
+    Host {
+        disk: Arc::new(OsDisk),
+        clock: Arc::new(ManualClock::at(UnixMicros(day * 86_400_000_000))),
+        random: Arc::new(SeededRandom::new(day)),
+        tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
+        boot_id: boot_id.into(),
+    }
+}
+
+/// What offices do, in any order and often wrongly: publish, publish again, acknowledge what they were and were not owed.
+struct Offices<'a> {
+    clock: &'a dyn Clock,
+    random: &'a SeededRandom,
+    published: Vec<(Index, MessageId, Bytes, Desk)>,
+}
+
+impl Offices<'_> {
+    fn desk(&self) -> Desk {
+        let office = OFFICES[usize::try_from(self.random.below(3)).unwrap()];
+        Desk { office: office.parse().unwrap(), desk: "desk-1".parse().unwrap() }
+    }
+
+    fn proposal(&mut self, index: Index) -> Proposal {
+        let desk = self.desk();
+        let known = self.published.len() as u64;
+        match self.random.below(10) {
+            0..4 => self.publish(index, &desk),
+            4 if known > 0 => {
+                let at = usize::try_from(self.random.below(known)).unwrap();
+                let (_, _, bytes, sender) = self.published[at].clone();
+                proposal(EntryKind::Publish, &sender, bytes)
+            }
+            5 => proposal(EntryKind::Publish, &desk, Bytes::from_static(b"no envelope")),
+            _ if known > 0 => self.acknowledge(&desk, known),
+            _ => self.publish(index, &desk),
+        }
+    }
+
+    fn publish(&mut self, index: Index, desk: &Desk) -> Proposal {
+        let id = *uuid_v7(self.clock, self.random).as_bytes();
+        let mut recipients: Vec<Name> = OFFICES.iter().map(|office| office.parse().unwrap()).collect();
+        recipients.remove(usize::try_from(self.random.below(3)).unwrap());
+        recipients.sort();
+        let envelope = Envelope {
+            message_id: MessageId::from_slice(&id).unwrap(),
+            class: MessageClass::Alert,
+            stream: "s".parse().unwrap(),
+            sender: desk.clone(),
+            recipients,
+            directory_version: Index(0),
+            priority: if self.random.below(2) == 0 { Priority::Urgent } else { Priority::Normal },
+            status: CapStatus::Test,
+            msg_type: CapMsgType::Alert,
+            thread_id: id,
+            references: Vec::new(),
+            sent: UnixMicros(1),
+            expires: None,
+            payload_bytes: 1,
+            payload_digest: [7; 32],
+        };
+        let bytes = convert::envelope_bytes(&envelope);
+        self.published.push((index, envelope.message_id, bytes.clone(), desk.clone()));
+        proposal(EntryKind::Publish, desk, bytes)
+    }
+
+    fn acknowledge(&self, desk: &Desk, known: u64) -> Proposal {
+        let (index, message_id, ..) = self.published[usize::try_from(self.random.below(known)).unwrap()];
+        let stage = [Stage::Received, Stage::Read, Stage::Acted, Stage::Declined]
+            [usize::try_from(self.random.below(4)).unwrap()];
+        let receipt = Receipt {
+            desk: desk.clone(),
+            stage,
+            messages: vec![MessageRef { index, message_id }],
+            notices: Vec::new(),
+            at: UnixMicros(2),
+            action: (stage == Stage::Acted).then_some(Action::AskedState),
+            reason: if stage == Stage::Declined { "not ours".into() } else { String::new() },
+        };
+        proposal(EntryKind::Receipt, desk, convert::receipt_bytes(&receipt))
+    }
+}
+
+fn proposal(kind: EntryKind, desk: &Desk, statement: Bytes) -> Proposal {
+    let payload = (kind == EntryKind::Publish).then(|| Bytes::from_static(b"x"));
+    Proposal { kind, identity: desk.to_string(), statement, payload }
+}
+
+fn write_home(dir: &Path, config: &str) {
+    fs::create_dir_all(dir).unwrap();
+    fs::write(dir.join("hub.toml"), config).unwrap();
+    fs::write(dir.join("founding.toml"), founding()).unwrap();
+}
+
+/// Opens a hub, whose ledger is then fed what it lacks, and gives the ledger's rows.
+fn rows(host: &Host, dir: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let home = Home::at(dir);
+    let config = home.config(host.disk.as_ref()).unwrap();
+    let opened = open::open(host, &home, &config, &mut |_| {}).unwrap();
+    let mut rows = Vec::new();
+    opened
+        .store
+        .scan(&[], &[0xff], Direction::Ascending, &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    opened.close().unwrap();
+    rows
+}
+
+fn fill(host: &Host, dir: &Path, random: &SeededRandom) {
+    let home = Home::at(dir);
+    let config = home.config(host.disk.as_ref()).unwrap();
+    let mut opened = open::open(host, &home, &config, &mut |_| {}).unwrap();
+    let mut offices = Offices { clock: host.clock.as_ref(), random, published: Vec::new() };
+    for number in 0..BATCHES {
+        let first = opened.journal.mark().next_index.0;
+        let count = 1 + random.below(8);
+        let proposals = (0..count).map(|at| offices.proposal(Index(first + at))).collect();
+        let name = BatchName { hub: 1, epoch: opened.epoch, number };
+        let time = UnixMicros(opened.journal.mark().time.0 + random.below(5_000_000));
+        opened.journal.append(&Batch { name, time, proposals }).unwrap();
+    }
+    opened.close().unwrap();
+}
+
+#[test]
+fn replay_on_another_day_under_another_configuration_gives_the_same_rows() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let small = "[journal]\nsegment_bytes = 1048576\n";
+    write_home(&first, &format!("name = 'one'\nlisten = '127.0.0.1:0'\n{small}"));
+    let today = host(&runtime, 20_000, "boot-1");
+    open::found(&today, &Home::at(&first), None).unwrap();
+    fill(&today, &first, &SeededRandom::new(42));
+    let expected = rows(&today, &first);
+    assert!(expected.len() > 10, "{} rows", expected.len());
+
+    let limits = "[limits]\npayload_bytes_max = 1\nrecipients_max = 1\npublishes_per_s = 1\n[ledger]\ncache_bytes = 1048576\n";
+    write_home(&second, &format!("name = 'two'\nlisten = '[::1]:0'\n{limits}{small}"));
+    fs::create_dir(second.join("journal")).unwrap();
+    for file in fs::read_dir(first.join("journal")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), second.join("journal").join(file.file_name())).unwrap();
+    }
+    let found = rows(&host(&runtime, 29_999, "boot-2"), &second);
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found, expected);
+    }
+}
