@@ -20,7 +20,9 @@ fn benchmark_finds_nothing_lost_or_outstanding_and_writes_its_table() {
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     let written = fs::read_to_string(&document).unwrap();
-    for row in ["single calls | 1 ", "single calls | 64 ", "publishing stream | 1 ", "publishing stream | 64 "] {
+    for row in
+        ["single calls | 1 ", "single calls | 64 ", "publishing stream | 1 ", "publishing stream | 64 "]
+    {
         assert!(written.contains(&format!("\n| {row}")), "no row {row:?} in:\n{written}");
         assert!(printed.contains(row), "no row {row:?} in:\n{printed}");
     }

@@ -21,9 +21,6 @@ use crate::latency::Latency;
 use crate::messages::{Audience, Author, Flights};
 use crate::point::{Mode, Point};
 
-/// Connections that the callers share.
-pub(crate) const CONNECTIONS: usize = 4;
-
 /// Callers with their connections.
 pub(crate) struct Callers {
     channels: Vec<Channel>,

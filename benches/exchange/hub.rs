@@ -83,7 +83,7 @@ pub(crate) struct Hub {
     child: Child,
 }
 
-/// What the hub's process has used.
+/// What a process has used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     /// Processor seconds, of the program and of the kernel for it.
@@ -100,8 +100,15 @@ impl Hub {
     }
 
     pub(crate) fn usage(&self) -> Result<Usage> {
-        let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let status = fs::read_to_string(proc.join("status")).context("the hub has ended")?;
+        Usage::of(&self.child.id().to_string()).context("the hub has ended")
+    }
+}
+
+impl Usage {
+    /// Reads what a process has used, by its id, or `self` for this one.
+    pub(crate) fn of(process: &str) -> Result<Self> {
+        let proc = Path::new("/proc").join(process);
+        let status = fs::read_to_string(proc.join("status"))?;
         let stat = fs::read_to_string(proc.join("stat"))?;
         // Fields are counted from after the program's name, which stands in parentheses and may hold spaces.
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
@@ -114,7 +121,7 @@ impl Hub {
             Ok(kib / 1024.0)
         };
         let cpu_s = (ticks(11)? + ticks(12)?) / TICKS_PER_S;
-        Ok(Usage { cpu_s, resident_mib: mib("VmRSS:")?, peak_mib: mib("VmHWM:")? })
+        Ok(Self { cpu_s, resident_mib: mib("VmRSS:")?, peak_mib: mib("VmHWM:")? })
     }
 }
 

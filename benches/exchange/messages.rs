@@ -59,9 +59,9 @@ impl Flights {
         Ok(now)
     }
 
-    /// Gives how long ago a message was handed in, in nanoseconds; `None` while times do not count.
-    pub(crate) fn elapsed_ns(&self, number: u64) -> Result<Option<u64>> {
-        let elapsed = self.watch.ns() - self.slot(number)?.load(Ordering::Relaxed);
+    /// Gives how long before a time a message was handed in, in nanoseconds; `None` while times do not count.
+    pub(crate) fn elapsed_ns(&self, number: u64, now_ns: u64) -> Result<Option<u64>> {
+        let elapsed = now_ns - self.slot(number)?.load(Ordering::Relaxed);
         Ok((number >= self.counted_from.load(Ordering::Relaxed)).then_some(elapsed))
     }
 

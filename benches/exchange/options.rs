@@ -16,6 +16,9 @@ pub(crate) struct Options {
     /// Callers at once, each waiting for its confirmation; a measurement for each number
     #[arg(long, value_delimiter = ',', value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=4096))]
     callers: Option<Vec<u32>>,
+    /// Connections that the callers share, or as many as there are callers
+    #[arg(long, value_name = "NUMBER", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    connections: u32,
     /// Seconds of load of each measurement, beside its warm-up
     #[arg(long)]
     seconds: Option<f64>,
@@ -60,7 +63,7 @@ impl Options {
 
     pub(crate) fn load(&self) -> Load {
         let (warm_up_s, seconds) = if self.quick { (0.1, 0.3) } else { (0.5, 4.0) };
-        Load { warm_up_s, seconds: self.seconds.unwrap_or(seconds) }
+        Load { warm_up_s, seconds: self.seconds.unwrap_or(seconds), connections: self.connections }
     }
 
     /// What is measured in each round, in order.
@@ -79,9 +82,12 @@ impl Options {
 
     /// What is done, in a line.
     pub(crate) fn summary(&self) -> String {
-        let Load { warm_up_s, seconds } = self.load();
+        let Load { warm_up_s, seconds, connections } = self.load();
         let rounds = self.rounds();
         let build = if cfg!(debug_assertions) { "; NOT OPTIMISED: the numbers say nothing" } else { "" };
-        format!("{rounds} rounds, each measurement {seconds} s after {warm_up_s} s of warm-up{build}")
+        format!(
+            "{rounds} rounds, each measurement {seconds} s after {warm_up_s} s of warm-up, callers on at most \
+             {connections} connections{build}"
+        )
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::callers::{CONNECTIONS, Callers};
+use crate::callers::Callers;
 use crate::hub::{DevSet, Hub, SENDER, Usage};
 use crate::latency::{Latency, Quantiles};
 use crate::messages::{Audience, Flights};
@@ -53,6 +53,8 @@ pub(crate) struct Load {
     pub(crate) warm_up_s: f64,
     /// While it counts.
     pub(crate) seconds: f64,
+    /// Connections that the callers share, if there are as many callers.
+    pub(crate) connections: u32,
 }
 
 /// What one measurement gave.
@@ -66,6 +68,8 @@ pub(crate) struct Measured {
     pub(crate) end_to_end: Quantiles,
     /// The hub's processor seconds for a thousand messages and their receipts.
     pub(crate) cpu_s_per_1000: f64,
+    /// The same of this process: of callers and subscribers.
+    pub(crate) clients_cpu_s_per_1000: f64,
     /// The hub's memory at the end.
     pub(crate) resident_mib: f64,
     /// The hub's most memory.
@@ -74,11 +78,19 @@ pub(crate) struct Measured {
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { per_s, confirm, end_to_end, cpu_s_per_1000, resident_mib, peak_mib } = self;
+        let Self {
+            per_s,
+            confirm,
+            end_to_end,
+            cpu_s_per_1000,
+            clients_cpu_s_per_1000,
+            resident_mib,
+            peak_mib,
+        } = self;
         write!(
             f,
-            "{per_s:>6.0}/s  confirm {:.3} / {:.3} ms  end to end {:.3} / {:.3} ms  {cpu_s_per_1000:.3} CPU s/1000  \
-             {resident_mib:.0} MiB, at most {peak_mib:.0}",
+            "{per_s:>6.0}/s  confirm {:.3} / {:.3} ms  end to end {:.3} / {:.3} ms  CPU s/1000 {cpu_s_per_1000:.3}, \
+             clients {clients_cpu_s_per_1000:.3}  {resident_mib:.0} MiB, at most {peak_mib:.0}",
             confirm.p50_ms, confirm.p99_ms, end_to_end.p50_ms, end_to_end.p99_ms
         )
     }
@@ -92,7 +104,7 @@ pub(crate) async fn measure(point: Point, dev: &DevSet, load: Load, watch: Stopw
     let flights = Arc::new(Flights::new(watch, room));
     let sender = dev.office_home(SENDER);
     let mut channels = Vec::new();
-    for _ in 0..CONNECTIONS.min(usize::try_from(point.callers)?) {
+    for _ in 0..load.connections.min(point.callers) {
         channels.push(hub.connect(&sender).await?);
     }
     let directory = DirectoryServiceClient::new(channels[0].clone())
@@ -105,35 +117,38 @@ pub(crate) async fn measure(point: Point, dev: &DevSet, load: Load, watch: Stopw
     subscribers.drain(flights.count()).await?;
 
     flights.count_times();
-    let (used, counted, from_ns) = (hub.usage()?, flights.count(), watch.ns());
+    let (before, counted) = (Moment::now(&hub, watch)?, flights.count());
     let confirm = callers.run(point, load.seconds).await?;
     subscribers.drain(flights.count()).await?;
-    let (to_ns, usage) = (watch.ns(), hub.usage()?);
-    let count = flights.count() - counted;
+    let (after, count) = (Moment::now(&hub, watch)?, flights.count() - counted);
     ensure!(confirm.count() == count, "{} of {count} messages are confirmed", confirm.count());
 
     dev.check_nothing_outstanding(&hub).await?;
     let end_to_end = subscribers.end().await?;
     ensure!(end_to_end.count() == 6 * count, "{} deliveries of {count} messages to six", end_to_end.count());
-    Ok(rates(count, to_ns - from_ns, used, usage, confirm.quantiles(), end_to_end.quantiles()))
+    #[expect(clippy::cast_precision_loss, reason = "counts of some seconds are exact in an f64")]
+    let count = count as f64;
+    Ok(Measured {
+        per_s: count / (after.s - before.s),
+        confirm: confirm.quantiles(),
+        end_to_end: end_to_end.quantiles(),
+        cpu_s_per_1000: (after.hub.cpu_s - before.hub.cpu_s) * 1000.0 / count,
+        clients_cpu_s_per_1000: (after.clients.cpu_s - before.clients.cpu_s) * 1000.0 / count,
+        resident_mib: after.hub.resident_mib,
+        peak_mib: after.hub.peak_mib,
+    })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of some seconds are exact in an f64")]
-fn rates(
-    count: u64,
-    ns: u64,
-    before: Usage,
-    after: Usage,
-    confirm: Quantiles,
-    end_to_end: Quantiles,
-) -> Measured {
-    Measured {
-        per_s: count as f64 * 1e9 / ns as f64,
-        confirm,
-        end_to_end,
-        cpu_s_per_1000: (after.cpu_s - before.cpu_s) * 1000.0 / count as f64,
-        resident_mib: after.resident_mib,
-        peak_mib: after.peak_mib,
+/// When, and what had been used until then.
+struct Moment {
+    s: f64,
+    hub: Usage,
+    clients: Usage,
+}
+
+impl Moment {
+    fn now(hub: &Hub, watch: Stopwatch) -> Result<Self> {
+        Ok(Self { s: watch.seconds(), hub: hub.usage()?, clients: Usage::of("self")? })
     }
 }
 

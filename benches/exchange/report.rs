@@ -41,8 +41,8 @@ pub(crate) fn table(rounds: &Rounds) -> String {
     if !points.is_empty() {
         text.push_str(
             "\n| | callers | messages/s | confirm p50 / p99 ms | × L | end to end p50 / p99 ms | × L | \
-             hub CPU s per 1,000 | hub memory MiB, at most | goal |\n\
-             |---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
+             hub CPU s per 1,000 | clients' | hub memory MiB, at most | goal |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
         );
     }
     for point in points {
@@ -68,13 +68,14 @@ fn row(point: Point, rounds: &[&(Point, Limit, Measured)]) -> String {
     let _ = writeln!(
         row,
         "| {name} | {} | {per_s:.0} | {:.3} / {:.3} | {confirm:.2} | {:.3} / {:.3} | {end_to_end:.2} | {:.3} | \
-         {:.0}, {:.0} | {} |",
+         {:.3} | {:.0}, {:.0} | {} |",
         point.callers,
         of(|it| it.confirm.p50_ms),
         of(|it| it.confirm.p99_ms),
         of(|it| it.end_to_end.p50_ms),
         of(|it| it.end_to_end.p99_ms),
         of(|it| it.cpu_s_per_1000),
+        of(|it| it.clients_cpu_s_per_1000),
         of(|it| it.resident_mib),
         of(|it| it.peak_mib),
         goal(point, per_s, confirm, end_to_end),

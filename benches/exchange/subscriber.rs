@@ -3,12 +3,10 @@
 //! Keeps nothing on disk, checks no digests: what an office does with a message is not the hub's cost. Receipts are
 //! gathered for up to a millisecond (the timer's grain makes it up to two), then go up in one frame.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bytes::Bytes;
 use prost::Message as _;
 use resguardo::host::clock::{Clock as _, SystemClock};
 use resguardo::model::receipt::RECEIPT_MESSAGES_MAX;
@@ -43,8 +41,8 @@ pub(crate) struct Subscriber {
     clock: SystemClock,
     up: mpsc::Sender<SubscribeRequest>,
     down: Streaming<SubscribeResponse>,
-    /// Received and not acknowledged yet; by index, as a receipt names them.
-    gathered: BTreeMap<u64, Bytes>,
+    /// Received and not acknowledged yet, ascending, as a receipt names them.
+    gathered: Vec<MessageRef>,
     last_index: Option<u64>,
     spent: u32,
     /// Messages whose receipts the hub has recorded.
@@ -71,7 +69,7 @@ impl Subscriber {
             clock: SystemClock::new(),
             up,
             down,
-            gathered: BTreeMap::new(),
+            gathered: Vec::new(),
             last_index: None,
             spent: 0,
             recorded: watch::Sender::new(0),
@@ -121,18 +119,20 @@ impl Subscriber {
     }
 
     fn receive(&mut self, frame: Deliveries) -> Result<()> {
+        let now_ns = self.flights.now_ns();
         for delivery in frame.deliveries {
             let Some(delivery::Content::Message(message)) = delivery.content else {
                 bail!("a message expected, not {:?}", delivery.content)
             };
-            if let Some(ns) = self.flights.elapsed_ns(messages::number(&message.payload)?)? {
+            if let Some(ns) = self.flights.elapsed_ns(messages::number(&message.payload)?, now_ns)? {
                 self.latency.record_ns(ns);
             }
             let in_order = self.last_index < Some(delivery.index);
             ensure!(in_order, "{} delivered after {:?}", delivery.index, self.last_index);
             self.last_index = Some(delivery.index);
             self.spent += 1;
-            self.gathered.insert(delivery.index, messages::id(&message.envelope)?);
+            let message_id = messages::id(&message.envelope)?;
+            self.gathered.push(MessageRef { index: delivery.index, message_id });
         }
         Ok(())
     }
@@ -158,18 +158,19 @@ impl Subscriber {
 
     /// States what was gathered as received.
     fn acknowledge(&mut self) -> SubscribeRequest {
-        let gathered = std::mem::take(&mut self.gathered).into_iter();
-        let messages: Vec<_> = gathered.map(|(index, message_id)| MessageRef { index, message_id }).collect();
-        let at_unix_us = self.clock.now().0;
-        let receipt = |messages: &[MessageRef]| Receipt {
-            desk: self.desk.clone(),
-            stage: Stage::Received.into(),
-            messages: messages.to_vec(),
-            at_unix_us,
-            ..Receipt::default()
-        };
-        let some = messages.chunks(RECEIPT_MESSAGES_MAX);
-        let receipts = some.map(|some| receipt(some).encode_to_vec().into()).collect();
+        let mut receipts = Vec::new();
+        let mut rest = std::mem::take(&mut self.gathered);
+        while !rest.is_empty() {
+            let messages: Vec<_> = rest.drain(..rest.len().min(RECEIPT_MESSAGES_MAX)).collect();
+            let receipt = Receipt {
+                desk: self.desk.clone(),
+                stage: Stage::Received.into(),
+                messages,
+                at_unix_us: self.clock.now().0,
+                ..Receipt::default()
+            };
+            receipts.push(receipt.encode_to_vec().into());
+        }
         SubscribeRequest { frame: Some(subscribe_request::Frame::Receipts(Receipts { receipts })) }
     }
 }
