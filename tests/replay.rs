@@ -54,8 +54,11 @@ struct Offices<'a> {
 
 impl Offices<'_> {
     fn desk(&self) -> Desk {
-        let office = OFFICES[usize::try_from(self.random.below(3)).unwrap()];
-        Desk { office: office.parse().unwrap(), desk: "desk-1".parse().unwrap() }
+        let office = OFFICES[usize::try_from(self.random.below(3)).expect("a step of the test")];
+        Desk {
+            office: office.parse().expect("a step of the test"),
+            desk: "desk-1".parse().expect("a step of the test"),
+        }
     }
 
     fn proposal(&mut self, index: Index) -> Proposal {
@@ -64,7 +67,7 @@ impl Offices<'_> {
         match self.random.below(10) {
             0..4 => self.publish(index, &desk),
             4 if known > 0 => {
-                let at = usize::try_from(self.random.below(known)).unwrap();
+                let at = usize::try_from(self.random.below(known)).expect("a step of the test");
                 let (_, _, bytes, sender) = self.published[at].clone();
                 proposal(EntryKind::Publish, &sender, bytes)
             }
@@ -76,13 +79,14 @@ impl Offices<'_> {
 
     fn publish(&mut self, index: Index, desk: &Desk) -> Proposal {
         let id = *uuid_v7(self.clock, self.random).as_bytes();
-        let mut recipients: Vec<Name> = OFFICES.iter().map(|office| office.parse().unwrap()).collect();
-        recipients.remove(usize::try_from(self.random.below(3)).unwrap());
+        let mut recipients: Vec<Name> =
+            OFFICES.iter().map(|office| office.parse().expect("a step of the test")).collect();
+        recipients.remove(usize::try_from(self.random.below(3)).expect("a step of the test"));
         recipients.sort();
         let envelope = Envelope {
-            message_id: MessageId::from_slice(&id).unwrap(),
+            message_id: MessageId::from_slice(&id).expect("a step of the test"),
             class: MessageClass::Alert,
-            stream: "s".parse().unwrap(),
+            stream: "s".parse().expect("a step of the test"),
             sender: desk.clone(),
             recipients,
             directory_version: Index(0),
@@ -102,9 +106,10 @@ impl Offices<'_> {
     }
 
     fn acknowledge(&self, desk: &Desk, known: u64) -> Proposal {
-        let (index, message_id, ..) = self.published[usize::try_from(self.random.below(known)).unwrap()];
+        let (index, message_id, ..) =
+            self.published[usize::try_from(self.random.below(known)).expect("a step of the test")];
         let stage = [Stage::Received, Stage::Read, Stage::Acted, Stage::Declined]
-            [usize::try_from(self.random.below(4)).unwrap()];
+            [usize::try_from(self.random.below(4)).expect("a step of the test")];
         let receipt = Receipt {
             desk: desk.clone(),
             stage,
@@ -124,16 +129,16 @@ fn proposal(kind: EntryKind, desk: &Desk, statement: Bytes) -> Proposal {
 }
 
 fn write_home(dir: &Path, config: &str) {
-    fs::create_dir_all(dir).unwrap();
-    fs::write(dir.join("hub.toml"), config).unwrap();
-    fs::write(dir.join("founding.toml"), founding()).unwrap();
+    fs::create_dir_all(dir).expect("a step of the test");
+    fs::write(dir.join("hub.toml"), config).expect("a step of the test");
+    fs::write(dir.join("founding.toml"), founding()).expect("a step of the test");
 }
 
 /// Opens a hub, whose ledger is then fed what it lacks, and gives the ledger's rows.
 fn rows(host: &Host, dir: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
     let home = Home::at(dir);
-    let config = home.config(host.disk.as_ref()).unwrap();
-    let opened = open::open(host, &home, &config, &mut |_| {}).unwrap();
+    let config = home.config(host.disk.as_ref()).expect("a step of the test");
+    let opened = open::open(host, &home, &config, &mut |_| {}).expect("a step of the test");
     let mut rows = Vec::new();
     opened
         .store
@@ -141,15 +146,15 @@ fn rows(host: &Host, dir: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
             rows.push((key.to_vec(), value.to_vec()));
             ControlFlow::Continue(())
         })
-        .unwrap();
-    opened.close().unwrap();
+        .expect("a step of the test");
+    opened.close().expect("a step of the test");
     rows
 }
 
 fn fill(host: &Host, dir: &Path, random: &SeededRandom) {
     let home = Home::at(dir);
-    let config = home.config(host.disk.as_ref()).unwrap();
-    let mut opened = open::open(host, &home, &config, &mut |_| {}).unwrap();
+    let config = home.config(host.disk.as_ref()).expect("a step of the test");
+    let mut opened = open::open(host, &home, &config, &mut |_| {}).expect("a step of the test");
     let mut offices = Offices { clock: host.clock.as_ref(), random, published: Vec::new() };
     for number in 0..BATCHES {
         let first = opened.journal.mark().next_index.0;
@@ -157,30 +162,31 @@ fn fill(host: &Host, dir: &Path, random: &SeededRandom) {
         let proposals = (0..count).map(|at| offices.proposal(Index(first + at))).collect();
         let name = BatchName { hub: 1, epoch: opened.epoch, number };
         let time = UnixMicros(opened.journal.mark().time.0 + random.below(5_000_000));
-        opened.journal.append(&Batch { name, time, proposals }).unwrap();
+        opened.journal.append(&Batch { name, time, proposals }).expect("a step of the test");
     }
-    opened.close().unwrap();
+    opened.close().expect("a step of the test");
 }
 
 #[test]
 fn replay_on_another_day_under_another_configuration_gives_the_same_rows() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a step of the test");
+    let folder = tempfile::tempdir().expect("a step of the test");
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
     let small = "[journal]\nsegment_bytes = 1048576\n";
     write_home(&first, &format!("name = 'one'\nlisten = '127.0.0.1:0'\n{small}"));
     let today = host(&runtime, 20_000, "boot-1");
-    open::found(&today, &Home::at(&first), None).unwrap();
+    open::found(&today, &Home::at(&first), None).expect("a step of the test");
     fill(&today, &first, &SeededRandom::new(42));
     let expected = rows(&today, &first);
     assert!(expected.len() > 10, "{} rows", expected.len());
 
     let limits = "[limits]\npayload_bytes_max = 1\nrecipients_max = 1\npublishes_per_s = 1\n[ledger]\ncache_bytes = 1048576\n";
     write_home(&second, &format!("name = 'two'\nlisten = '[::1]:0'\n{limits}{small}"));
-    fs::create_dir(second.join("journal")).unwrap();
-    for file in fs::read_dir(first.join("journal")).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), second.join("journal").join(file.file_name())).unwrap();
+    fs::create_dir(second.join("journal")).expect("a step of the test");
+    for file in fs::read_dir(first.join("journal")).expect("a step of the test") {
+        let file = file.expect("a step of the test");
+        fs::copy(file.path(), second.join("journal").join(file.file_name())).expect("a step of the test");
     }
     let found = rows(&host(&runtime, 29_999, "boot-2"), &second);
     assert_eq!(found.len(), expected.len());

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use super::exit::{Exit, Failure};
-use super::screen::Screen;
+use super::screen::{Screen, Tone};
 use crate::desk::dial::{Dial, HomeDial};
 use crate::desk::home::Home;
 use crate::desk::inbox::Inbox;
@@ -100,17 +100,21 @@ impl Context {
         Ok(self.dial(home).dial().await?)
     }
 
-    /// Runs a command that a signal ends where it waits.
+    /// Runs a command that a signal ends where it waits; `left` says what it leaves then.
     ///
     /// # Errors
     /// The command's own.
     pub async fn unless_stopped(
         &self,
+        left: &str,
         command: impl Future<Output = Result<Exit, Failure>>,
     ) -> Result<Exit, Failure> {
         tokio::select! {
             exit = command => exit,
-            () = self.stop.token.cancelled() => Ok(self.stop.exit()),
+            () = self.stop.token.cancelled() => {
+                self.screen.aside(Tone::Warning, &format!("Ended by a signal. {left}"));
+                Ok(self.stop.exit())
+            }
         }
     }
 }

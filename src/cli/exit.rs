@@ -75,7 +75,8 @@ impl Failure {
     /// Adds a sentence.
     #[must_use]
     pub fn and(mut self, sentence: &str) -> Self {
-        self.message = format!("{}. {sentence}", self.message.trim_end_matches('.'));
+        let stop = if self.message.ends_with(['.', '?', '!']) { "" } else { "." };
+        self.message = format!("{}{stop} {sentence}", self.message);
         self
     }
 

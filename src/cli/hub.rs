@@ -2,6 +2,7 @@
 //!
 //! Owns what an operator is told. Never decides what is damage: the hub does.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -96,7 +97,8 @@ fn host(context: &Context) -> Host {
 async fn serve(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // A second hub in one process, as tests have, keeps the first one's log.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
     let ready = |address| {
         // A closed standard output is no reason not to serve.
         let _ = context.screen.line(&format!("listening on {address}"));

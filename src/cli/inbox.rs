@@ -56,7 +56,11 @@ impl Stated {
             Stand::Pending => format!("{stage} (waits)"),
             Stand::Refused => format!("{stage} (refused)"),
         };
-        self.0.iter().map(word).collect::<Vec<_>>().join(", ")
+        let mut words: Vec<_> = self.0.iter().map(word).collect();
+        // Stated twice is stated once.
+        words.sort();
+        words.dedup();
+        words.join(", ")
     }
 
     pub(super) fn object(&self) -> serde_json::Value {
@@ -133,7 +137,8 @@ impl InboxList {
     ) -> Result<(), Failure> {
         let entries = inbox.entries()?;
         let unread = entries.iter().filter(|entry| Stated::about(entry, statements).is_unread()).count();
-        let mut words = format!("{} messages, {unread} unread", entries.len());
+        let plural = if entries.len() == 1 { "" } else { "s" };
+        let mut words = format!("{} message{plural}, {unread} unread", entries.len());
         if older > 0 {
             let _ = write!(words, "; {older} older ones are not shown (--limit)");
         }

@@ -80,6 +80,9 @@ pub enum Command {
     Completions(completions::Completions),
 }
 
+const LEFT_IN_OUTBOX: &str =
+    "What was kept in the outbox by then stays there: `resguardo publish pending` hands it in.";
+
 impl Cli {
     /// Does what was asked.
     ///
@@ -89,12 +92,14 @@ impl Cli {
         match self.command {
             // It ends by itself what it has begun.
             Command::Subscribe(command) => command.run(context).await,
-            Command::Publish(command) => context.unless_stopped(command.run(context)).await,
+            Command::Publish(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
             Command::Demo(command) => command.run(context),
             Command::Hub(command) => command.run(context).await,
             Command::Certs(command) => command.run(context),
-            Command::Ack(command) => context.unless_stopped(command.run(context)).await,
-            Command::Audit(command) => context.unless_stopped(command.run(context)).await,
+            Command::Ack(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
+            Command::Audit(command) => {
+                context.unless_stopped("The listing is not whole.", command.run(context)).await
+            }
             Command::Inbox(command) => command.run(context),
             Command::Show(command) => command.run(context),
             Command::Export(command) => command.run(context),

@@ -173,14 +173,14 @@ async fn reach(context: &Context, home: &Home) -> Result<(Option<Channel>, Optio
         return Err(failure.and("Nothing was published"));
     }
     let copied = Members::copied(home)?;
-    let mut words = failure.message;
-    if let Some(members) = &copied {
-        words = format!(
-            "{words}. Recipients are taken from the directory as of {}",
-            context.screen.time(members.told)
-        );
-    }
-    warn(context, &words)?;
+    let failure = match &copied {
+        Some(members) => {
+            let told = context.screen.time(members.told);
+            failure.and(&format!("Recipients are taken from the directory as of {told}"))
+        }
+        None => failure,
+    };
+    warn(context, &failure.message)?;
     Ok((None, copied))
 }
 

@@ -17,8 +17,7 @@ use super::Cli;
 use super::context::{Context, Stop};
 use super::exit::{Exit, Failure};
 use super::objects;
-use super::screen::{Screen, Tone};
-use crate::cap::visible;
+use super::screen::{Screen, Tone, harmless};
 use crate::host::clock::SystemClock;
 use crate::host::disk::OsDisk;
 use crate::host::random::OsRandom;
@@ -58,7 +57,7 @@ fn told(context: &Context, json: bool, failure: &Failure) -> Exit {
             // Standard error says it too.
             let _ = context.screen.object(&objects::error(failure));
         }
-        context.screen.aside(Tone::Bad, &format!("error: {}", visible(&failure.message)));
+        context.screen.aside(Tone::Bad, &format!("error: {}", harmless(&failure.message)));
     }
     failure.exit
 }

@@ -18,15 +18,22 @@ use crate::model::id::Index;
 use crate::model::policy::OfficeNumber;
 use crate::model::receipt::Receipt;
 
-/// Reads what some entries need.
+/// Reads what some entries need, all of them before `next`.
 pub(super) fn gather(
     table: &Table,
     state: &State,
     additions: &Additions,
     entries: &[Prepared<'_>],
+    next: Index,
 ) -> Result<Gathered, LedgerError> {
-    let mut gathering =
-        Gathering { table, state, additions, messages: Reader::of(table), gathered: Gathered::default() };
+    let mut gathering = Gathering {
+        next,
+        table,
+        state,
+        additions,
+        messages: Reader::of(table),
+        gathered: Gathered::default(),
+    };
     for entry in entries {
         match entry {
             Prepared::Publish { office, envelope, .. } => gathering.for_publish(*office, envelope)?,
@@ -50,6 +57,7 @@ struct Gathering<'a> {
     additions: &'a Additions,
     messages: Reader<'a, MessageRow>,
     gathered: Gathered,
+    next: Index,
 }
 
 impl Gathering<'_> {
@@ -88,7 +96,7 @@ impl Gathering<'_> {
     }
 
     fn message(&mut self, index: Index) -> Result<(), LedgerError> {
-        let in_memory = self.state.recent(index).is_some()
+        let in_memory = self.state.stays_recent(index, self.next)
             || self.additions.messages.binary_search_by_key(&index, |it| it.index).is_ok()
             || self.gathered.messages.contains_key(&index);
         // Of what is to come there is no row yet.

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::LedgerError;
 use super::keys;
 use super::store::{Direction, RowBatch};
 use super::table::Table;
+use super::{LedgerError, SMALL};
 use crate::model::envelope::MessageId;
 use crate::model::id::Index;
 use crate::model::policy::OfficeNumber;
@@ -22,9 +22,9 @@ pub(super) type IdKey = (MessageId, OfficeNumber);
 /// Bytes of one id in a page: id, office, index.
 const ENTRY_BYTES: usize = 16 + 2 + 8;
 /// Ids in a page at most: it then fits a row.
-const PAGE_IDS_MAX: usize = 128;
+const PAGE_IDS_MAX: usize = if SMALL { 16 } else { 128 };
 /// Ids that stay in memory: some 3 MB; at 45,000 messages a second the last second and a half.
-const KEPT_IDS_MAX: usize = 65_536;
+const KEPT_IDS_MAX: usize = if SMALL { 300 } else { 65_536 };
 
 /// The ids that are in memory: all that are not in pages yet, and the greatest of the others.
 #[derive(Debug, Default)]

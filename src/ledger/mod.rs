@@ -45,9 +45,11 @@ use crate::model::policy::{OfficeNumber, Policy};
 /// Entries decided under one lock at most: readers wait some tens of microseconds.
 const LOCKED_ENTRIES_MAX: usize = 64;
 /// Entries between checkpoints: what is decided again, in milliseconds, when the ledger is opened. Whole spans.
-const CHECKPOINT_ENTRIES: u64 = 4096;
+const CHECKPOINT_ENTRIES: u64 = if SMALL { 1024 } else { 4096 };
 /// Changed spans that make a checkpoint come at the end of the present span: they are in memory until then.
-const CHANGED_SPANS_MAX: usize = 16_384;
+const CHANGED_SPANS_MAX: usize = if SMALL { 12 } else { 16_384 };
+/// In debug tests all bounds are small, so that every one is crossed often.
+const SMALL: bool = cfg!(all(test, debug_assertions));
 
 /// Why the ledger cannot go on. It stays so: nothing more is decided or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -201,7 +203,8 @@ impl Ledger {
         additions: &mut Additions,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Vec<Prepared<'a>>, LedgerError> {
-        let gathered = gather::gather(&self.shared.table, &self.shared.state(), additions, &prepared)?;
+        let end = Index(next.0 + prepared.len() as u64);
+        let gathered = gather::gather(&self.shared.table, &self.shared.state(), additions, &prepared, end)?;
         let mut state = self.shared.state_mut();
         let mut rest = prepared.into_iter();
         for prepared in rest.by_ref() {
@@ -291,6 +294,12 @@ impl Staged {
     /// After its last batch.
     pub fn mark(&self) -> Mark {
         self.mark
+    }
+
+    /// The rows: how many, how long.
+    #[cfg(test)]
+    fn rows(&self) -> &RowBatch {
+        &self.rows
     }
 
     /// Takes in the rows of the batches that follow, so that all are written at once.

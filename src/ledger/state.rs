@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::LedgerError;
 use super::ids::Ids;
 use super::keys;
 use super::outstanding::Outstanding;
@@ -15,6 +14,7 @@ use super::rows::MessageRow;
 use super::span::{Places, Span, Statement};
 use super::store::RowBatch;
 use super::table::{Table, put_long};
+use super::{LedgerError, SMALL};
 use crate::model::entry::Mark;
 use crate::model::envelope::{MessageId, Priority};
 use crate::model::id::Index;
@@ -22,7 +22,7 @@ use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::Stage;
 
 /// The places of the newest messages: a power of two; some 9 MB, and at 45,000 messages a second 0.7 s.
-const RECENT_MAX: usize = 32_768;
+const RECENT_MAX: usize = if SMALL { 256 } else { 32_768 };
 
 /// The stages that clear a delivery: who read it or acted on it has it.
 pub(super) const CLEARING: [Stage; 3] = [Stage::Received, Stage::Read, Stage::Acted];
@@ -80,6 +80,11 @@ impl State {
     ) -> Self {
         let recent = vec![None; RECENT_MAX];
         Self { mark, policy, ids, outstanding, spans: BTreeMap::new(), checkpoint, recent }
+    }
+
+    /// Tells whether a message is among the newest and will still be when entries before `next` were decided.
+    pub(super) fn stays_recent(&self, index: Index, next: Index) -> bool {
+        self.recent(index).is_some() && next.0 - index.0 <= RECENT_MAX as u64
     }
 
     /// The message at an index, if it is among the newest.

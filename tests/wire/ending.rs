@@ -105,7 +105,9 @@ async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Outpu
 #[tokio::test]
 async fn stopped_door_lets_nobody_in_leaves_connections_and_then_ends_them_all() {
     let set = Set::new("a");
-    let hub = TestHub::open(&set).await;
+    // No handshake ends by its deadline here.
+    let limits = ListenerLimits { handshake_ms: 60_000, ..ListenerLimits::default() };
+    let hub = TestHub::open_with(set.server_config(NOW), limits).await;
     let own = set.credentials(&set.client(DESK));
     let channel = hub.connect(&own).await.unwrap();
     let mut stream = watch(&channel).await;

@@ -199,8 +199,18 @@ pub(crate) async fn connect_to(
     credentials: &Credentials,
     now: UnixMicros,
 ) -> Result<Channel, ConnectError> {
-    let (address, limits) = (address.to_string(), ConnectLimits::default());
-    let connecting = connect(&address, "hub.example", credentials, limits, clock(now));
+    connect_by(&address.to_string(), "hub.example", credentials, ConnectLimits::default(), now).await
+}
+
+/// Connects by this address, to a hub of this name.
+pub(crate) async fn connect_by(
+    address: &str,
+    name: &str,
+    credentials: &Credentials,
+    limits: ConnectLimits,
+    now: UnixMicros,
+) -> Result<Channel, ConnectError> {
+    let connecting = connect(address, name, credentials, limits, clock(now));
     timeout(PATIENCE, connecting).await.expect("connecting ends")
 }
 

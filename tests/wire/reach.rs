@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use resguardo::model::id::UnixMicros;
 use resguardo::wire::certs::Validity;
-use resguardo::wire::client::{ConnectLimits, connect};
+use resguardo::wire::client::ConnectLimits;
 use resguardo::wire::connect_error::{CertificateRefused, ConnectError, HubNotTrusted, Outcome};
 use resguardo::wire::listener::ListenerLimits;
 use resguardo::wire::status::CallError;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::hub::{DESK, NOW, PATIENCE, Set, TestHub, call, clock, connect_to, days, year};
+use crate::hub::{DESK, NOW, PATIENCE, Set, TestHub, call, clock, connect_by, connect_to, days, year};
 
 #[tokio::test]
 async fn hub_that_may_be_somebody_else_is_not_trusted_and_the_reason_is_told() {
@@ -43,7 +43,7 @@ async fn hub_that_may_be_somebody_else_is_not_trusted_and_the_reason_is_told() {
         let hub = TestHub::open_with(config, ListenerLimits::default()).await;
         let address = hub.door.address.to_string();
         let limits = ConnectLimits::default();
-        let found = connect(&address, name, &own, limits, clock(client_now)).await.unwrap_err();
+        let found = connect_by(&address, name, &own, limits, client_now).await.unwrap_err();
         assert_eq!(found, ConnectError::NotTrusted { address, why }, "{case}");
         assert_eq!(found.outcome(), Outcome::Integrity, "{case}");
     }
@@ -55,7 +55,7 @@ async fn hub_is_reached_by_its_ip_address_when_the_certificate_names_it() {
     let hub = TestHub::open(&set).await;
     let own = set.credentials(&set.client(DESK));
     let (address, limits) = (hub.door.address.to_string(), ConnectLimits::default());
-    call(&connect(&address, "127.0.0.1", &own, limits, clock(NOW)).await.unwrap()).await.unwrap();
+    call(&connect_by(&address, "127.0.0.1", &own, limits, NOW).await.unwrap()).await.unwrap();
 }
 
 #[tokio::test]
@@ -84,13 +84,13 @@ async fn no_way_to_a_hub_is_told_apart_by_what_stands_in_it() {
         ("", not_an_address(""), Outcome::Usage),
     ];
     for (address, expected, outcome) in table {
-        let found = connect(address, "hub.example", &own, limits, clock(NOW)).await.unwrap_err();
+        let found = connect_by(address, "hub.example", &own, limits, NOW).await.unwrap_err();
         assert_eq!(found, expected);
         assert_eq!(found.outcome(), outcome, "{found}");
     }
-    let found = connect(&no_host, "hub.example", &own, limits, clock(NOW)).await.unwrap_err();
+    let found = connect_by(&no_host, "hub.example", &own, limits, NOW).await.unwrap_err();
     assert!(matches!(found, ConnectError::NameNotFound { .. }), "{found:?}");
-    let found = connect(&silent_at, "not a name", &own, limits, clock(NOW)).await.unwrap_err();
+    let found = connect_by(&silent_at, "not a name", &own, limits, NOW).await.unwrap_err();
     assert_eq!(found.to_string(), "\"not a name\" is not a hub's DNS name or IP address");
 }
 
@@ -114,7 +114,7 @@ async fn what_answers_but_is_no_hub_is_told() {
         assert!(matches!(found, ConnectError::Cut { .. }), "{found:?}");
         assert_eq!(found.outcome(), Outcome::Unreachable);
     };
-    timeout(PATIENCE, async { tokio::join!(answering, asking) }).await.expect("both end");
+    timeout(PATIENCE, Box::pin(async { tokio::join!(answering, asking) })).await.expect("both end");
 }
 
 #[tokio::test]
@@ -139,12 +139,15 @@ async fn channel_connects_again_by_itself_and_a_refusal_then_is_told_as_one() {
     cut_off(&hub);
     let address = hub.door.address.to_string();
     let expected = ConnectError::Refused { address, why: CertificateRefused::UnknownCa };
-    let found = loop {
-        match call(&channel).await {
-            Err(CallError::Unreachable { .. }) => {}
-            other => break other,
+    let noticed = async {
+        loop {
+            match call(&channel).await {
+                Err(CallError::Unreachable { .. }) => {}
+                other => break other,
+            }
         }
     };
+    let found = timeout(PATIENCE, noticed).await.expect("the channel comes again");
     assert_eq!(found, Err(CallError::Connect(expected)));
     assert_eq!(hub.door.stranger().await.reason.name(), "UNKNOWN_CA");
 }

@@ -18,6 +18,7 @@ use crate::desk::hand_in::{self, HandInError, passes_after_ms};
 use crate::desk::home::Home;
 use crate::desk::inbox::Outcome;
 use crate::desk::outbox::Outbox;
+use crate::desk::store::StoreError;
 use crate::model::identity::Desk;
 use crate::model::receipt::MessageRef;
 use crate::wire::proto;
@@ -266,9 +267,8 @@ impl Line<'_, '_> {
                     Ok(outcome) => {
                         self.tell(Event::StatementHandedIn { entry: &entry, outcome: &outcome })?;
                     }
-                    Err(HandInError::Store(error)) => return Err(error.into()),
-                    Err(HandInError::Home(error)) => return Err(error.into()),
-                    Err(error @ HandInError::Call(_)) => self.tell(Event::StillPending(&error))?,
+                    // It stays pending, is handed up again, and gets the same answer.
+                    Err(error) => tell_pending(self.subscription.observer, error)?,
                 }
             }
             None => {
@@ -305,7 +305,7 @@ impl Line<'_, '_> {
             match self.subscription.outbox.read_statement(&entry) {
                 Ok(statement) => self.receipts.statement(entry, statement.receipt_bytes),
                 // Another process has settled it, or its file is damaged: the others go on.
-                Err(error) => self.tell(Event::StillPending(&error.into()))?,
+                Err(error) => tell_pending(self.subscription.observer, error.into())?,
             }
         }
         Ok(())
@@ -344,15 +344,19 @@ async fn carry(
         match hand_in::message(channel.clone(), home, outbox, id).await {
             Ok(outcome) => observer.tell(Event::MessageHandedIn { message_id: id, outcome: &outcome })?,
             // A damaged file keeps none of the others waiting.
-            Err(error @ HandInError::Store(_)) => observer.tell(Event::StillPending(&error))?,
-            Err(HandInError::Home(error)) => return Err(error.into()),
-            Err(error) => {
-                observer.tell(Event::StillPending(&error))?;
-                return Ok(());
-            }
+            Err(error @ HandInError::Store(_)) => tell_pending(observer, error)?,
+            Err(error) => return tell_pending(observer, error),
         }
     }
     Ok(())
+}
+
+/// Tells what still waits; a disk that does not do what is asked ends the subscription.
+fn tell_pending(observer: &dyn Observer, error: HandInError) -> Result<(), SessionError> {
+    match error {
+        HandInError::Store(error @ StoreError::Disk { .. }) if !error.is_not_found() => Err(error.into()),
+        error => Ok(observer.tell(Event::StillPending(&error))?),
+    }
 }
 
 fn ended() -> CallError {

@@ -222,7 +222,10 @@ impl<'a> Subscription<'a> {
     /// # Errors
     /// Each of [`SessionError`].
     pub async fn run(mut self) -> Result<End, SessionError> {
-        self.outbox.sweep(&self.home.lock().await?)?;
+        // Leftovers of a crash harm nobody: where another process is at work, it sweeps them.
+        if let Ok(held) = self.home.lock_trying(1).await {
+            self.outbox.sweep(&held)?;
+        }
         let Some(commands) = self.commands.clone() else { return self.receive().await };
         let (observer, stop) = (self.observer, self.stop.clone());
         let mut running = std::pin::pin!(commands.run(observer, &stop));

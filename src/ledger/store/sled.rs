@@ -414,9 +414,9 @@ mod tests {
             if number % 30 == 0 {
                 let to = copies.path().join(number.to_string());
                 copy(dir.path(), &to);
-                let (copied, aside) = opened(&to, "boot-1");
+                let (found, aside) = opened(&to, "boot-1");
                 assert_eq!(aside, None);
-                let values: Vec<_> = (0..20_u8).map(|key| copied.row(&[key]).unwrap()).collect();
+                let values: Vec<_> = (0..20_u8).map(|key| found.row(&[key]).unwrap()).collect();
                 assert!(values.windows(2).all(|pair| pair[0] == pair[1]), "at batch {number}");
                 let found =
                     values[0].as_ref().map_or(0, |it| u32::from_be_bytes(it[..4].try_into().unwrap()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::ledger::store::Store;
 use crate::ledger::store::memory::MemoryStore;
-use crate::ledger::view::View;
+use crate::ledger::view::{Lane, Owed, View};
 use crate::ledger::{Ledger, Opened, Staged, Writer};
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
@@ -219,9 +219,13 @@ impl Bench {
 
     /// What is outstanding for an office, urgent first, by index.
     pub(super) fn owed(&self, office: OfficeNumber) -> Vec<u64> {
-        use crate::ledger::view::{Lane, Owed};
+        self.first_owed(office, usize::MAX)
+    }
+
+    /// The first so many of each lane.
+    pub(super) fn first_owed(&self, office: OfficeNumber, most: usize) -> Vec<u64> {
         let lanes = [Lane::Urgent, Lane::Other].into_iter();
-        let owed = lanes.flat_map(|lane| self.view.owed(office, lane, Index(0), usize::MAX).unwrap());
+        let owed = lanes.flat_map(|lane| self.view.owed(office, lane, Index(0), most).unwrap());
         let index = |owed| match owed {
             Owed::Message(message) => Arc::as_ref(&message).index.0,
             Owed::Notice(index) => index.0,
