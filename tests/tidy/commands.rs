@@ -201,6 +201,15 @@ fn commands_in_documents_exist() {
 }
 
 #[test]
+fn the_readme_has_the_two_commands_of_a_newcomer() {
+    let readme = Source { path: "README.md".to_owned(), text: tree::read("README.md") };
+    let commands: Vec<_> = commands(&readme.text).into_iter().map(|(_, words)| words.join(" ")).collect();
+    for command in ["cargo run --release -- demo", "scripts/test"] {
+        assert!(commands.iter().any(|said| said == command), "README.md does not have {command:?}");
+    }
+}
+
+#[test]
 fn scripts_in_documents_can_be_run() {
     let documents = tree::sources(&[".md"]);
     assert_none(&documents.iter().flat_map(|it| unknown_scripts(it, &is_runnable)).collect::<Vec<_>>());

@@ -125,6 +125,17 @@ fn imports_run_downward_only() {
 }
 
 #[test]
+fn every_room_of_the_table_is_there() {
+    let there = |room: &str| {
+        let places = [format!("src/{room}.rs"), format!("src/{room}/mod.rs")];
+        places.iter().any(|path| tree::top().join(path).is_file())
+    };
+    let house = House::of(&tree::read("ARCHITECTURE.md"));
+    let missing = house.floors.keys().filter(|room| !there(room));
+    assert_none(&missing.map(|room| format!("the room {room} is not there")).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_belongs_to_one_room_is_named_nowhere_else() {
     let architecture = tree::read("ARCHITECTURE.md");
     let findings: Vec<_> = rust_sources().iter().flat_map(|source| strays(&architecture, source)).collect();
