@@ -116,6 +116,19 @@ pub fn found(host: &Host, home: &Home, founding: Option<&Path>) -> Result<usize,
     let config = home.config(host.disk.as_ref())?;
     let path = founding.map_or_else(|| home.founding(), Path::to_owned);
     let facts = founding::parse(&home::text(host.disk.as_ref(), &path)?)?;
+    // A home that has lost its journal is not founded anew: what was acknowledged in it must be brought back.
+    if host.disk.list(&home.ledger()).is_ok() {
+        let store = Shelf::of(host, home.ledger(), &config).store(&mut |_| {})?;
+        let stands = ledger::stands_at(&store)?;
+        store.close().map_err(LedgerError::from)?;
+        let (disk, tasks) = (host.disk.clone(), host.tasks.as_ref());
+        if stands.is_some()
+            && let Err(JournalError::NotFound { dir }) =
+                journal::open(disk, tasks, &home.journal(), options(&config), stands.as_ref())
+        {
+            return Err(OpenError::JournalLost(dir));
+        }
+    }
     let mut id = [0; 16];
     host.random.fill(&mut id);
     let options = options(&config);
