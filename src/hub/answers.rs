@@ -73,7 +73,7 @@ pub(super) fn accepted(outcome: Outcome) -> Result<Accepted, Refusal> {
 pub(super) struct Answers<A> {
     /// The answers in order; `None` where the outcome must come.
     slots: Vec<Option<A>>,
-    outcomes: Option<Outcomes>,
+    outcomes: Vec<Outcomes>,
 }
 
 impl<A: Answer> Answers<A> {
@@ -96,7 +96,10 @@ impl<A: Answer> Answers<A> {
                 Err(answer) => slots.push(Some(answer)),
             }
         }
-        let outcomes = if items.is_empty() { None } else { Some(submitter.submit(items).await?) };
+        let mut outcomes = Vec::new();
+        for part in submitter.parts(items) {
+            outcomes.push(submitter.submit(part).await?);
+        }
         Ok(Self { slots, outcomes })
     }
 
@@ -105,17 +108,17 @@ impl<A: Answer> Answers<A> {
     /// # Errors
     /// `None` when the hub failed before it had them.
     async fn complete(self) -> Option<Vec<A>> {
-        let outcomes = match self.outcomes {
-            Some(outcomes) => outcomes.await.ok()?,
-            None => Vec::new(),
-        };
+        let mut outcomes = Vec::with_capacity(self.slots.len());
+        for part in self.outcomes {
+            outcomes.extend(part.await.ok()?);
+        }
         let mut outcomes = outcomes.into_iter();
         let fill = |slot: Option<A>| slot.or_else(|| outcomes.next().map(A::outcome));
         self.slots.into_iter().map(fill).collect()
     }
 
     fn ready(&self) -> bool {
-        self.outcomes.as_ref().is_none_or(|outcomes| !outcomes.is_empty())
+        self.outcomes.iter().all(|part| !part.is_empty())
     }
 }
 

@@ -39,8 +39,10 @@ struct Places {
     office: OfficeNumber,
     /// The next urgent one is at or after this.
     urgent: Index,
-    /// What is replayed before the others: from, up to.
+    /// What is still to be replayed before the others: from, up to.
     replay: Option<(Index, Index)>,
+    /// What the replay brings in all: what is owed of it does not come a second time.
+    covered: Option<(Index, Index)>,
     /// The next other one is at or after this.
     other: Index,
 }
@@ -49,7 +51,10 @@ struct Places {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
     Urgent,
-    Replay,
+    Replay {
+        /// It was acknowledged before.
+        again: bool,
+    },
     Other,
 }
 
@@ -73,7 +78,7 @@ impl Cursor {
     pub(super) fn new(hub: &Hub, office: OfficeNumber, streams: Vec<Name>, replay_from: Option<u64>) -> Self {
         let until = hub.door.view.decided().next_index;
         let replay = replay_from.map(|from| (Index(from), until));
-        let places = Places { office, urgent: Index(0), replay, other: Index(0) };
+        let places = Places { office, urgent: Index(0), replay, covered: replay, other: Index(0) };
         Self { places, streams, bell: hub.live.listen(office) }
     }
 
@@ -170,13 +175,26 @@ impl Places {
         {
             let rows = replayed(view, self.office, range, left)?;
             over = rows.is_empty();
-            chosen.extend(rows.into_iter().map(|row| Chosen { owed: Owed::Message(row), why: Why::Replay }));
+            chosen.extend(rows.into_iter().map(|row| {
+                let again = !view.is_owed(self.office, row.index);
+                Chosen { owed: Owed::Message(row), why: Why::Replay { again } }
+            }));
         }
         // What is replayed comes before what is not urgent, so that it stays in the order of the journal.
         if (over || self.replay.is_none()) && left > 0 {
-            chosen.extend(owed(view, self.office, Lane::Other, self.other, left)?);
+            let others = owed(view, self.office, Lane::Other, self.other, left)?;
+            chosen.extend(others.into_iter().filter(|one| !self.covers(one.index())));
+            if chosen.is_empty()
+                && let Some((_, until)) = self.covered.filter(|(_, until)| self.other < *until)
+            {
+                chosen = owed(view, self.office, Lane::Other, until, left)?;
+            }
         }
         Ok((chosen, over))
+    }
+
+    fn covers(&self, index: Index) -> bool {
+        self.covered.is_some_and(|(first, until)| first <= index && index < until)
     }
 
     fn pass(&mut self, chosen: &Chosen) {
@@ -184,7 +202,7 @@ impl Places {
         match chosen.why {
             Why::Urgent => self.urgent = next,
             Why::Other => self.other = next,
-            Why::Replay => self.replay = self.replay.map(|(_, until)| (next, until)),
+            Why::Replay { .. } => self.replay = self.replay.map(|(_, until)| (next, until)),
         }
     }
 }
@@ -231,7 +249,7 @@ fn delivery(chosen: &Chosen, item: Item, now: UnixMicros) -> Delivery {
             envelope: item.statement,
             payload: item.payload.unwrap_or_default(),
             expired: row.expires.is_some_and(|expires| expires <= now),
-            replayed: chosen.why == Why::Replay,
+            replayed: chosen.why == Why::Replay { again: true },
         }),
         Owed::Notice(_) => {
             delivery::Content::Notice(Notice { notice: Some(notice::Notice::Receipt(item.statement)) })

@@ -100,6 +100,23 @@ impl Submitter {
         Ok(outcomes)
     }
 
+    /// Cuts things into parts that each can be submitted; a single thing that cannot be is a part of its own.
+    pub(super) fn parts(&self, items: Vec<Submitted>) -> Vec<Vec<Submitted>> {
+        let mut parts: Vec<Vec<Submitted>> = Vec::new();
+        let mut bytes = usize::MAX;
+        for item in items {
+            bytes = bytes.saturating_add(item.bytes());
+            match parts.last_mut() {
+                Some(part) if bytes <= self.submission_bytes_max => part.push(item),
+                _ => {
+                    bytes = item.bytes();
+                    parts.push(vec![item]);
+                }
+            }
+        }
+        parts
+    }
+
     /// Weighs things: their bytes, and the permits that they take, which are never more than there are.
     fn weigh(&self, items: &[Submitted]) -> Result<(usize, u32), Refusal> {
         let bytes: usize = items.iter().map(Submitted::bytes).sum();

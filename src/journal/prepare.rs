@@ -49,7 +49,7 @@ pub(super) struct Preparer {
     space: Space,
 }
 
-struct Next {
+pub(super) struct Next {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     segment_bytes: u64,
@@ -96,19 +96,9 @@ impl Preparer {
         self.space.clone()
     }
 
-    /// Takes the next segment, still under the name [`next_path`]; waits for it, or fills it, if it is not ready.
-    ///
-    /// # Errors
-    /// `Full`; `Disk`.
-    pub(super) fn take(&self) -> Result<Arc<dyn DiskFile>, JournalError> {
-        let next = &self.space.next;
-        let mut ready = next.fill_ready().map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                JournalError::Full { shortage: error.to_string() }
-            }
-            _ => JournalError::disk("prepare", &next_path(&next.dir))(error),
-        })?;
-        Ok(ready.take().expect("it was filled under this lock"))
+    /// Gives what the next segment is taken from.
+    pub(super) fn next(&self) -> Arc<Next> {
+        Arc::clone(&self.space.next)
     }
 
     /// Starts preparing the segment after the one just taken. Call it when the name `next` is free again.
@@ -126,7 +116,29 @@ impl Drop for Preparer {
     }
 }
 
+/// The next segment, taken, still under the name [`next_path`]. As long as this lives nobody prepares another one under
+/// that name: that would empty this file, whatever stands in it by then.
+pub(super) struct Taken<'a> {
+    pub(super) file: Arc<dyn DiskFile>,
+    _held: MutexGuard<'a, Option<Arc<dyn DiskFile>>>,
+}
+
 impl Next {
+    /// Takes the next segment; waits for it, or fills it, if it is not ready. Drop what is taken once it has its own name.
+    ///
+    /// # Errors
+    /// `Full`; `Disk`.
+    pub(super) fn take(&self) -> Result<Taken<'_>, JournalError> {
+        let mut ready = self.fill_ready().map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                JournalError::Full { shortage: error.to_string() }
+            }
+            _ => JournalError::disk("prepare", &next_path(&self.dir))(error),
+        })?;
+        let file = ready.take().expect("it was filled under this lock");
+        Ok(Taken { file, _held: ready })
+    }
+
     fn fill_ready(&self) -> io::Result<MutexGuard<'_, Option<Arc<dyn DiskFile>>>> {
         let mut ready = self.ready.lock().expect(NO_PANIC);
         if ready.is_some() {

@@ -145,12 +145,14 @@ impl Writer {
     }
 
     fn change_segment(&mut self) -> Result<(), JournalError> {
-        let file = match self.preparer.take() {
+        let next = self.preparer.next();
+        let taken = match next.take() {
             // Nothing was written: room may come.
             Err(error @ JournalError::Full { .. }) => return Err(error),
             taken => self.stop_at_error(taken)?,
         };
-        let changed = self.change_to(file);
+        let changed = self.change_to(Arc::clone(&taken.file));
+        drop(taken);
         self.stop_at_error(changed)?;
         self.preparer.prepare();
         Ok(())

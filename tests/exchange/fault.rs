@@ -18,7 +18,7 @@ async fn write_that_fails_is_not_confirmed_and_ends_the_hub_with_a_reason() {
     let mut confirmed = Vec::new();
     let begun = now_us();
     let (lost, status) = loop {
-        let draft = sender.draft(&[IACHR]).payload(vec![4; 20_000]);
+        let draft = sender.draft(&[IACHR]).payload(vec![4; 100_000]);
         match sender.publish(&draft).await {
             Ok(accepted) => confirmed.push((draft, accepted)),
             Err(status) => break (draft, status),
