@@ -1,6 +1,7 @@
 //! Publishing and subscribing, as gRPC.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -8,8 +9,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::answers::{self, Answer, Answers, FRAMES_WAITING_MAX};
 use super::door::{self, Publish};
-use super::session;
 use super::{Hub, stopping_status};
+use super::{session, submit};
 use crate::model::identity::Identity;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::proto::exchange_service_server::ExchangeService;
@@ -21,6 +22,8 @@ use crate::wire::status;
 
 /// Messages in one frame of a publishing stream at most.
 pub(super) const FRAME_MESSAGES_MAX: usize = 256;
+/// How long a single call waits for a place before it is told to come again.
+const BUSY_WAIT: Duration = Duration::from_secs(2);
 /// Frames of answers or rows on their way down to one caller: the next is made while one is sent.
 pub(super) const FRAMES_DOWN_MAX: usize = 4;
 /// Frames of deliveries on their way down: one, so that what becomes urgent waits behind no more.
@@ -50,7 +53,9 @@ impl ExchangeService for Exchange {
             }
             Publish::New(item) => item,
         };
-        let outcomes = self.hub.submitter.submit_now(vec![item]).map_err(|it| refuse(&it))?;
+        // In its turn: who streams waits in the same line, so nobody is kept out by somebody else's flood.
+        let submitted = tokio::time::timeout(BUSY_WAIT, self.hub.submitter.submit(vec![item])).await;
+        let outcomes = submitted.unwrap_or_else(|_| Err(submit::busy())).map_err(|it| refuse(&it))?;
         let outcome = outcomes.await.map_err(|_| status::fault())?.pop().ok_or_else(status::fault)?;
         // What the ledger refused is an entry already: it is not recorded a second time.
         let accepted = answers::accepted(outcome).map_err(|refusal| status::refused(&refusal))?;

@@ -131,7 +131,8 @@ impl Submitter {
     }
 }
 
-fn busy() -> Refusal {
+/// The refusal of a hub that has its hands full.
+pub(super) fn busy() -> Refusal {
     let message = "the hub has as much in hand as it may: hand in the same bytes again";
     Refusal::new(Reason::Busy, message).retry_after_ms(BUSY_RETRY_MS)
 }

@@ -14,7 +14,6 @@ mod deliver;
 mod deliver_urgent;
 mod dev_set;
 mod door;
-mod fault;
 mod founding;
 mod identities;
 mod journal_damage;

@@ -151,14 +151,6 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts the hub so that it cannot make a file larger than so many blocks of 512 bytes.
-    pub(crate) async fn start_cramped(&mut self, blocks: u32) {
-        assert!(self.hub.is_none(), "the hub runs already");
-        let log = self.folder.path().join("hub.log");
-        let started = HubProcess::start_cramped(&self.home(), &log, blocks).await;
-        self.hub = Some(started.unwrap_or_else(|ended| panic!("the hub did not start: {ended}")));
-    }
-
     /// Starts the hub and kills it after a time, wherever in its start it is.
     pub(crate) async fn start_and_kill(&self, after: Duration) {
         assert!(self.hub.is_none(), "the hub runs already");
