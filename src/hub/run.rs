@@ -135,8 +135,8 @@ pub async fn run(
         sequence = &mut sequence => ended.sequence = Some(sequence),
         rows = &mut rows => ended.rows = Some(rows),
         server = &mut server => ended.part = Some(server.map_err(RunError::from).and(Err(RunError::Part("server")))),
-        reads = reads => ended.part = Some(reads.map_err(RunError::from).and(Err(RunError::Part("reads")))),
-        audits = audits => ended.part = Some(audits.map_err(RunError::from).and(Err(RunError::Part("audits")))),
+        lane = reads => ended.part = Some(lane.map_err(RunError::from).and(Err(RunError::Part("reads")))),
+        lane = audits => ended.part = Some(lane.map_err(RunError::from).and(Err(RunError::Part("audits")))),
         Some(fault) = faults.recv() => ended.part = Some(Err(SequenceError::Ledger(fault).into())),
     }
     ended.tell();

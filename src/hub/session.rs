@@ -41,13 +41,10 @@ struct Credit {
 pub(super) async fn run(hub: Arc<Hub>, caller: Identity, mut up: Streaming<SubscribeRequest>, down: Down) {
     let begun = tokio::select! {
         () = hub.stop.cancelled() => Err(stopping_status()),
-        begun = tokio::time::timeout(START_WAIT, begin(&hub, &caller, &mut up)) => match begun {
-            Ok(begun) => begun,
-            Err(_) => {
-                let refusal = Refusal::new(Reason::FrameUnexpected, "no `start` came: a subscription begins with one");
-                Err(hub.door.refuse(&caller, "Subscribe", &refusal))
-            }
-        },
+        begun = tokio::time::timeout(START_WAIT, begin(&hub, &caller, &mut up)) => begun.unwrap_or_else(|_| {
+            let refusal = Refusal::new(Reason::FrameUnexpected, "no `start` came: a subscription begins with one");
+            Err(hub.door.refuse(&caller, "Subscribe", &refusal))
+        }),
     };
     let (cursor, started) = match begun {
         Ok(begun) => begun,

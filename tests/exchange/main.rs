@@ -1,5 +1,11 @@
 //! The exchange from end to end: the real program, real sockets, real certificates, a claim a test.
 
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and reads as its sentence does"
+)]
+
 #[path = "../stage/mod.rs"]
 mod stage;
 

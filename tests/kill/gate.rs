@@ -27,8 +27,7 @@ impl Gate {
     pub(crate) async fn pass(&self, seen: u64) -> u64 {
         self.waiting.send_modify(|waiting| *waiting += 1);
         let mut run = self.run.subscribe();
-        let found = *run.wait_for(|run| *run > seen).await.expect("the gate outlives its workers");
-        found
+        *run.wait_for(|run| *run > seen).await.expect("the gate outlives its workers")
     }
 
     /// Waits until so many wait.

@@ -3,6 +3,8 @@
 //!
 //! `RESGUARDO_KILLS` says how often (50), `RESGUARDO_KILL_SEED` repeats the moments of a run.
 
+#![allow(clippy::pedantic, reason = "a test reads as its sentence does")]
+
 #[path = "../stage/mod.rs"]
 mod stage;
 
