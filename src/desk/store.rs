@@ -1,7 +1,7 @@
 //! Folders of records: the files of inbox and outbox.
 //!
 //! Owns how a file comes to be there whole and for good. Never knows what it means.
-//! At a crash: what [`Folder::keep`] was given is there wholly once it has returned, each file by itself; before that
+//! At a crash: what `Folder::keep` was given is there wholly once it has returned, each file by itself; before that
 //! each of the files is there whole or not at all. Leftovers (`….new`) are ignored, and swept by the next writer.
 
 use std::io;

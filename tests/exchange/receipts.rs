@@ -80,7 +80,7 @@ async fn statement_is_an_entry_of_its_exact_bytes_with_office_desk_and_both_time
         assert_eq!(row, expected);
         let listed = scene.auditor.receipts(all()).await.unwrap().pop().unwrap();
         assert_eq!((listed.stage, listed.news), (Some(expected), 1));
-        assert_eq!(listed.messages, [first.clone()]);
+        assert_eq!(listed.messages, std::slice::from_ref(&first));
     }
     assert_eq!(scene.auditor.entries_of(EntryKind::Receipt).await.len(), 5);
     let history = scene.auditor.describe(&first.message_id, HONDURAS).await.unwrap();
