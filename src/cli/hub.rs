@@ -158,6 +158,7 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Home(error) => error.into(),
             OpenError::Journal(error) => error.into(),
+            OpenError::JournalLost(_) => Self::new(Exit::Integrity, error.to_string()),
             OpenError::Founding(_) | OpenError::Founded(_) | OpenError::NotFounded(_) => {
                 Self::usage(error.to_string())
             }

@@ -78,8 +78,11 @@ impl Audit {
         C: Send + 'static,
         F: Send + 'static,
     {
-        let place =
-            self.hub.door.stream(caller).map_err(|refusal| self.hub.door.refuse(caller, call, &refusal))?;
+        let place = self
+            .hub
+            .door
+            .stream(None, caller)
+            .map_err(|refusal| self.hub.door.refuse(caller, call, &refusal))?;
         let (down, frames) = mpsc::channel(FRAMES_DOWN_MAX);
         let hub = Arc::clone(&self.hub);
         self.hub.tasks.spawn(

@@ -46,8 +46,8 @@ pub struct Limits {
     pub streams_max: usize,
     /// Of these, one office's or auditor's at most.
     pub streams_per_office_max: usize,
-    /// Calls and streams at once on one connection.
-    pub streams_per_connection_max: u32,
+    /// Of these, on one connection at most.
+    pub streams_per_connection_max: usize,
     /// Deliveries that one subscription may have on the way: the largest credit.
     pub deliveries_in_flight_max: u32,
     /// Publishes a second of one office, on average.
@@ -171,7 +171,7 @@ impl Config {
         range("limits.streams_max", limits.streams_max as u64, 1, 100_000, "1 to 100000")?;
         let of_office = limits.streams_per_office_max as u64;
         range("limits.streams_per_office_max", of_office, 1, 100_000, "1 to 100000")?;
-        let streams = u64::from(limits.streams_per_connection_max);
+        let streams = limits.streams_per_connection_max as u64;
         range("limits.streams_per_connection_max", streams, 1, 10_000, "1 to 10000")?;
         let in_flight = u64::from(limits.deliveries_in_flight_max);
         range("limits.deliveries_in_flight_max", in_flight, 1, 65_536, "1 to 65536")?;
@@ -182,11 +182,14 @@ impl Config {
         range("limits.disk_reserve_bytes", limits.disk_reserve_bytes, 0, 1 << 50, "at most 2^50 bytes")?;
         range("limits.grace_ms", limits.grace_ms, 100, 600_000, "100 to 600000 ms")?;
         let segment_bytes = config.journal.segment_bytes;
-        range("journal.segment_bytes", segment_bytes, 8 * mib, 1024 * mib, "8 MiB to 1 GiB")?;
+        range("journal.segment_bytes", segment_bytes, mib, 1024 * mib, "1 MiB to 1 GiB")?;
         if !segment_bytes.is_multiple_of(4_096) {
             let (key, expected) = ("journal.segment_bytes", "a multiple of 4096");
             return Err(ConfigError::Range { key, found: segment_bytes, expected });
         }
+        let payload_bytes_max = limits.payload_bytes_max;
+        let room = "at most a quarter of journal.segment_bytes";
+        range("limits.payload_bytes_max", payload_bytes_max, 1, segment_bytes / 4, room)?;
         range("ledger.cache_bytes", config.ledger.cache_bytes, mib, 65_536 * mib, "1 MiB to 64 GiB")?;
         Ok(config)
     }

@@ -20,8 +20,10 @@ use crate::ledger::entry::Statement;
 use crate::ledger::view::{Known, View};
 use crate::model::entry::{EntryKind, Proposal};
 use crate::model::envelope::Envelope;
+use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::model::policy::OfficeNumber;
+use crate::model::receipt::Receipt;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::connection::Caller;
 use crate::wire::convert;
@@ -45,6 +47,7 @@ pub(super) enum Publish {
 /// A place among the streams.
 #[derive(Debug)]
 pub(super) struct StreamPlace {
+    _line: Option<OwnedSemaphorePermit>,
     _own: OwnedSemaphorePermit,
     _place: OwnedSemaphorePermit,
 }
@@ -94,7 +97,11 @@ impl Door {
             .clone()
             .and_then(|identity| self.view.policy().admit(&identity).map(|()| identity));
         admitted.map_err(|refusal| {
-            self.refusals.stranger(refusal.reason.name(), Some(caller.peer), &refusal.message);
+            if refusal.reason == Reason::ConnectionsExceeded {
+                self.refusals.beyond(refusal.reason);
+            } else {
+                self.refusals.stranger(refusal.reason.name(), Some(caller.peer), &refusal.message);
+            }
             status::refused(&refusal)
         })
     }
@@ -105,11 +112,15 @@ impl Door {
         status::refused(refusal)
     }
 
-    /// Gives a place for a caller's stream, held until it is dropped.
+    /// Gives a place for a caller's stream, held until it is dropped; `line` has the places of its connection.
     ///
     /// # Errors
     /// [`Reason::Stopping`], [`Reason::ConnectionsExceeded`].
-    pub(super) fn stream(&self, caller: &Identity) -> Result<StreamPlace, Refusal> {
+    pub(super) fn stream(
+        &self,
+        line: Option<Arc<Semaphore>>,
+        caller: &Identity,
+    ) -> Result<StreamPlace, Refusal> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(submit::stopping());
         }
@@ -117,7 +128,10 @@ impl Door {
             let message = format!("{most} streams are open, as many as this hub takes {whose}");
             Refusal::new(Reason::ConnectionsExceeded, message).retry_after_ms(STREAMS_RETRY_MS)
         };
-        let own_max = self.limits.streams_per_office_max;
+        let (line_max, own_max) =
+            (self.limits.streams_per_connection_max, self.limits.streams_per_office_max);
+        let line = line.map(Semaphore::try_acquire_owned).transpose();
+        let line = line.map_err(|_| full("of one connection", line_max))?;
         let own = {
             let mut owns = self.streams_of.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(owns.entry(account(caller)).or_insert_with(|| Arc::new(Semaphore::new(own_max))))
@@ -125,7 +139,7 @@ impl Door {
         let own = own.try_acquire_owned().map_err(|_| full("of one office", own_max))?;
         let place = Arc::clone(&self.streams).try_acquire_owned();
         let place = place.map_err(|_| full("in all", self.limits.streams_max))?;
-        Ok(StreamPlace { _own: own, _place: place })
+        Ok(StreamPlace { _line: line, _own: own, _place: place })
     }
 
     /// The largest credit.
@@ -222,6 +236,29 @@ impl Door {
         })
     }
 
+    /// Turns away a receipt about what the office was never owed, before it takes a place on the disk. Who was owed what
+    /// never changes, so the ledger would say the same; a ledger that cannot tell says nothing here.
+    fn owed(&self, office: OfficeNumber, receipt: &Receipt) -> Result<(), Refusal> {
+        for message in &receipt.messages {
+            if let Ok(row) = self.view.message(message.index)
+                && !row.is_some_and(|row| {
+                    row.message_id == message.message_id && row.recipients.contains(&office)
+                })
+            {
+                return Err(not_owed(message.index));
+            }
+        }
+        for index in &receipt.notices {
+            let Ok(notice) = self.view.receipt(*index) else { continue };
+            let about = notice.as_ref().and_then(|notice| notice.messages.first());
+            let sender = about.map(|index| self.view.message(*index));
+            if !matches!(sender, Some(Ok(Some(row))) if row.sender_office == office) {
+                return Err(not_owed(*index));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks a receipt.
     ///
     /// # Errors
@@ -234,6 +271,7 @@ impl Door {
                 format!("the office states more than {} receipts a second", self.limits.receipts_per_s);
             Refusal::new(Reason::RateExceeded, message).retry_after_ms(retry_after_ms)
         })?;
+        self.owed(office, &receipt)?;
         let proposal = Proposal {
             kind: EntryKind::Receipt,
             identity: caller.to_string(),
@@ -244,12 +282,23 @@ impl Door {
     }
 }
 
+/// Refuses a receipt about something that its office was never owed.
+fn not_owed(index: Index) -> Refusal {
+    let message = format!("the office was never owed what stands at index {index} under that id");
+    Refusal::new(Reason::NotOwed, message).of_field("messages")
+}
+
 /// Under which all desks of an office are counted as one.
 pub(super) fn account(identity: &Identity) -> String {
     match identity {
         Identity::Desk(desk) => format!("urn:resguardo:office:{}", desk.office),
         other => other.to_string(),
     }
+}
+
+/// The places for streams on a request's connection.
+pub(super) fn line<T>(request: &Request<T>) -> Option<Arc<Semaphore>> {
+    request.extensions().get::<Arc<Caller>>().map(|caller| Arc::clone(&caller.streams))
 }
 
 /// SHA-256 (FIPS 180-4).

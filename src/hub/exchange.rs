@@ -7,7 +7,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::answers::{self, Answer, Answers, FRAMES_WAITING_MAX};
-use super::door::Publish;
+use super::door::{self, Publish};
 use super::session;
 use super::{Hub, stopping_status};
 use crate::model::identity::Identity;
@@ -67,7 +67,7 @@ impl ExchangeService for Exchange {
         let place = self
             .hub
             .door
-            .stream(&caller)
+            .stream(door::line(&request), &caller)
             .map_err(|refusal| self.hub.door.refuse(&caller, "PublishStream", &refusal))?;
         let (down, frames) = mpsc::channel(FRAMES_DOWN_MAX);
         let (answers, waiting) = mpsc::channel(FRAMES_WAITING_MAX);
@@ -105,7 +105,7 @@ impl ExchangeService for Exchange {
         let place = self
             .hub
             .door
-            .stream(&caller)
+            .stream(door::line(&request), &caller)
             .map_err(|refusal| self.hub.door.refuse(&caller, "Subscribe", &refusal))?;
         let (down, frames) = mpsc::channel(DELIVERIES_DOWN_MAX);
         let (hub, up) = (Arc::clone(&self.hub), request.into_inner());

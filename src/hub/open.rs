@@ -42,6 +42,11 @@ pub enum OpenError {
     /// It was never founded.
     #[error("{0} holds no founded journal: run `resguardo hub init` first")]
     NotFounded(PathBuf),
+    /// Its journal is gone: the ledger knows of one.
+    #[error(
+        "the journal of {0} is gone, though the ledger knows of it: bring it back from a copy; nothing was changed"
+    )]
+    JournalLost(PathBuf),
     /// The journal.
     #[error("journal: {0}")]
     Journal(#[from] JournalError),
@@ -146,7 +151,8 @@ pub fn open(
     let open = |confirmed: Option<&Mark>| {
         journal::open(host.disk.clone(), host.tasks.as_ref(), &home.journal(), options(config), confirmed)
     };
-    let opened = match open(ledger::stands_at(&store).ok().flatten().as_ref()) {
+    let confirmed = ledger::stands_at(&store).ok().flatten();
+    let opened = match open(confirmed.as_ref()) {
         Err(JournalError::OtherJournal { .. }) => {
             store = shelf.anew(store, "it is of another journal", news)?;
             open(None)
@@ -154,6 +160,9 @@ pub fn open(
         opened => opened,
     };
     let (journal, reader, recovery) = match opened {
+        Err(JournalError::NotFound { dir }) if confirmed.is_some() => {
+            return Err(OpenError::JournalLost(dir));
+        }
         Err(JournalError::NotFound { dir }) => return Err(OpenError::NotFounded(dir)),
         opened => opened?,
     };

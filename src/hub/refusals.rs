@@ -16,7 +16,7 @@ use crate::ledger::entry::Statement;
 use crate::model::entry::{EntryKind, Proposal};
 use crate::model::id::UnixMicros;
 use crate::model::identity::Identity;
-use crate::model::refusal::Refusal;
+use crate::model::refusal::{Reason, Refusal};
 use crate::wire::proto::{RefusalCount, RefusalRecord, RefusalSummary};
 
 /// Refusals of one office or auditor that are entries of their own, a second: a person's mistakes, not a program's loop.
@@ -63,6 +63,11 @@ impl Refusals {
             return;
         }
         tracing::warn!(%identity, call, reason = %refusal.reason, "refused: {}", refusal.message);
+    }
+
+    /// Takes a refusal for a bound of the hub's: counted and summed up.
+    pub(super) fn beyond(&self, reason: Reason) {
+        self.count(reason.name().to_owned());
     }
 
     /// Takes a refusal of somebody who is not enrolled.

@@ -24,7 +24,7 @@ use super::lane::Lane;
 use super::live::Live;
 use super::open::{self, News, OpenError, Opened};
 use super::refusals::Refusals;
-use super::sequence::{Sequence, SequenceError};
+use super::sequence::{BATCH_BYTES_MAX, Sequence, SequenceError};
 use super::serve;
 use super::submit::Submitter;
 use crate::host::clock::Clock;
@@ -42,6 +42,8 @@ use crate::wire::tls::{self, Credentials, TlsError};
 
 /// Batches of rows that wait for the ledger's store; the sequence waits when it is that far behind.
 const ROWS_WAITING_MAX: usize = 16;
+/// Bytes of one submission: below what the journal takes in one batch.
+const SUBMISSION_BYTES_MAX: usize = 7 * 1024 * 1024;
 /// How often the disk's free bytes are looked at.
 const DISK_LOOK: Duration = Duration::from_secs(1);
 /// How often refusals are summed up.
@@ -243,7 +245,9 @@ struct Parts {
 fn start(host: &Host, config: &Config, opened: Opened) -> Result<Parts, RunError> {
     let Opened { journal, reader, ledger, rows, view, epoch, store: _ } = opened;
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
-    let (submitter, submissions) = Submitter::new(bytes_max);
+    // A batch fits into a segment twice over, whatever its frames take beside what was weighed.
+    let half_segment = usize::try_from(config.journal.segment_bytes / 2).unwrap_or(usize::MAX);
+    let (submitter, submissions) = Submitter::new(bytes_max, half_segment.min(SUBMISSION_BYTES_MAX));
     let (live, drain) = (Arc::new(Live::default()), CancellationToken::new());
     let (staged, waiting) = mpsc::channel(ROWS_WAITING_MAX);
     let (tell_written, written) = watch::channel(view.written().next_index);
@@ -259,6 +263,7 @@ fn start(host: &Host, config: &Config, opened: Opened) -> Result<Parts, RunError
         clock: Arc::clone(&host.clock),
         submissions,
         drain: drain.clone(),
+        batch_bytes_max: BATCH_BYTES_MAX.min(half_segment),
         epoch,
     };
     let tasks = host.tasks.as_ref();

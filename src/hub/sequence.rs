@@ -28,7 +28,7 @@ use crate::order::retry::{Attempt, Step};
 use crate::order::{Order, Tail as _, TailError};
 
 /// Bytes in one batch, but for a single larger submission: some 4 ms of a disk that takes 1 GiB/s.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Submissions in one batch.
 const BATCH_SUBMISSIONS_MAX: usize = 1_024;
 /// Between two attempts at writing to a full disk.
@@ -75,6 +75,8 @@ pub(super) struct Sequence<O: Order> {
     pub submissions: mpsc::Receiver<Submission>,
     /// Cancelled: take in no more, finish what is in, and end.
     pub drain: CancellationToken,
+    /// Bytes in one batch, but for a single larger submission.
+    pub batch_bytes_max: usize,
     /// This run's number.
     pub epoch: u64,
 }
@@ -88,7 +90,7 @@ impl<O: Order> Sequence<O> {
         let mut waiting = VecDeque::new();
         let mut number = 0;
         while self.gather(&mut waiting).await {
-            let taken = take_batch(&mut waiting);
+            let taken = take_batch(&mut waiting, self.batch_bytes_max);
             let name = BatchName { hub: HUB_NUMBER, epoch: self.epoch, number };
             number += 1;
             self.process(name, taken).await?;
@@ -205,11 +207,11 @@ impl<O: Order> Sequence<O> {
 /// Who waits for how many outcomes.
 type Replies = Vec<(usize, oneshot::Sender<Vec<Outcome>>)>;
 
-fn take_batch(waiting: &mut VecDeque<Submission>) -> Vec<Submission> {
+fn take_batch(waiting: &mut VecDeque<Submission>, bytes_max: usize) -> Vec<Submission> {
     let mut bytes = 0;
     let fits = |one: &&Submission| {
         bytes += one.bytes;
-        bytes <= BATCH_BYTES_MAX
+        bytes <= bytes_max
     };
     let count = waiting.iter().take_while(fits).count().max(1);
     waiting.drain(..count).collect()

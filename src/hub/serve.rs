@@ -37,6 +37,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// A caller that does not answer a ping within both is gone: below 30 s.
 const PING_EVERY: Duration = Duration::from_secs(18);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Calls at once on one connection beside its streams; each may make the hub hold a message of 4 MiB.
+const CALLS_PER_CONNECTION_MAX: u32 = 64;
 /// How long a call may take to come in and be answered: 256 KiB on a line of 9,600 bit/s are four minutes.
 const CALL_MAX: Duration = Duration::from_mins(10);
 /// Bytes of one request for an audit or the directory.
@@ -59,6 +61,7 @@ pub(super) fn serve(
             handshakes_max: limits.handshakes_max,
             handshake_ms: limits.handshake_ms,
             connections_max: limits.connections_max,
+            streams_max: limits.streams_per_connection_max,
         },
         tasks: Arc::clone(&hub.tasks),
         observer: Arc::new(Strangers { hub: Arc::clone(hub) }),
@@ -66,7 +69,9 @@ pub(super) fn serve(
         end,
     };
     let (incoming, _) = listener::listen(socket, door);
-    let (serving, streams) = (Arc::clone(hub), limits.streams_per_connection_max);
+    // Calls beside the streams; above the streams' own bound, so that who goes beyond that is told.
+    let streams = u32::try_from(limits.streams_per_connection_max).unwrap_or(u32::MAX);
+    let (serving, streams) = (Arc::clone(hub), streams.saturating_add(CALLS_PER_CONNECTION_MAX));
     hub.tasks.spawn(
         "server",
         Box::pin(async move {

@@ -57,21 +57,25 @@ pub(super) struct Submitter {
     /// Bytes that may still wait.
     room: Arc<Semaphore>,
     bytes_max: usize,
+    submission_bytes_max: usize,
 }
 
 impl Submitter {
-    /// Makes a way in that holds at most `bytes_max` bytes, and its end.
-    pub(super) fn new(bytes_max: usize) -> (Self, mpsc::Receiver<Submission>) {
+    /// Makes a way in that holds at most `bytes_max` bytes, of one submission at most `submission_bytes_max`; and its end.
+    pub(super) fn new(bytes_max: usize, submission_bytes_max: usize) -> (Self, mpsc::Receiver<Submission>) {
         let (submissions, waiting) = mpsc::channel(SUBMISSIONS_WAITING_MAX);
-        (Self { submissions, room: Arc::new(Semaphore::new(bytes_max)), bytes_max }, waiting)
+        (
+            Self { submissions, room: Arc::new(Semaphore::new(bytes_max)), bytes_max, submission_bytes_max },
+            waiting,
+        )
     }
 
     /// Hands things in if there is room now.
     ///
     /// # Errors
-    /// [`Reason::Busy`], [`Reason::Stopping`]; nothing was handed in.
+    /// [`Reason::Busy`], [`Reason::TooLarge`], [`Reason::Stopping`]; nothing was handed in.
     pub(super) fn submit_now(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
-        let (bytes, permits) = self.weigh(&items);
+        let (bytes, permits) = self.weigh(&items)?;
         let weight = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| busy())?;
         let (reply, outcomes) = oneshot::channel();
         self.submissions.try_send(Submission { items, reply, bytes, _weight: weight }).map_err(|error| {
@@ -86,9 +90,9 @@ impl Submitter {
     /// Hands things in when there is room.
     ///
     /// # Errors
-    /// [`Reason::Stopping`]; nothing was handed in.
+    /// [`Reason::TooLarge`], [`Reason::Stopping`]; nothing was handed in.
     pub(super) async fn submit(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
-        let (bytes, permits) = self.weigh(&items);
+        let (bytes, permits) = self.weigh(&items)?;
         let weight = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| stopping())?;
         let (reply, outcomes) = oneshot::channel();
         let submission = Submission { items, reply, bytes, _weight: weight };
@@ -97,9 +101,16 @@ impl Submitter {
     }
 
     /// Weighs things: their bytes, and the permits that they take, which are never more than there are.
-    fn weigh(&self, items: &[Submitted]) -> (usize, u32) {
+    fn weigh(&self, items: &[Submitted]) -> Result<(usize, u32), Refusal> {
         let bytes: usize = items.iter().map(Submitted::bytes).sum();
-        (bytes, u32::try_from(bytes.min(self.bytes_max)).unwrap_or(u32::MAX))
+        if bytes > self.submission_bytes_max {
+            let most = self.submission_bytes_max;
+            let message = format!(
+                "what came at once weighs {bytes} bytes; at most {most} are taken: send smaller frames"
+            );
+            return Err(Refusal::new(Reason::TooLarge, message));
+        }
+        Ok((bytes, u32::try_from(bytes.min(self.bytes_max)).unwrap_or(u32::MAX)))
     }
 }
 

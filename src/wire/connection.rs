@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -47,6 +47,8 @@ pub struct Caller {
     pub peer: SocketAddr,
     /// The connection.
     pub connection: ConnectionId,
+    /// Places for streams on this connection.
+    pub streams: Arc<Semaphore>,
     /// Ends the connection when cancelled; cancelled by itself when the connection has ended.
     pub ended: CancellationToken,
 }

@@ -57,13 +57,15 @@ pub struct ListenerLimits {
     /// Milliseconds that a handshake may take; then as long again for the first bytes; and as long as a refused
     /// connection lives, so that its caller can be told.
     pub handshake_ms: u64,
+    /// Streams at once on one connection.
+    pub streams_max: usize,
     /// Connections in all. As many as `handshakes_max` more are let in only to be told that there are too many.
     pub connections_max: usize,
 }
 
 impl Default for ListenerLimits {
     fn default() -> Self {
-        Self { handshakes_max: 128, handshake_ms: 10_000, connections_max: 1_024 }
+        Self { handshakes_max: 128, handshake_ms: 10_000, connections_max: 1_024, streams_max: 32 }
     }
 }
 
@@ -245,6 +247,7 @@ impl Hall {
             not_after: certificate.not_after,
             peer,
             connection: id,
+            streams: Arc::new(Semaphore::new(self.door.limits.streams_max)),
             ended: self.door.end.child_token(),
         };
         if let Ok(place) = self.connections.clone().try_acquire_owned() {

@@ -69,7 +69,12 @@ async fn more_handshakes_than_the_bound_cost_the_longest_its_place_and_no_office
 #[tokio::test]
 async fn connections_over_the_bound_are_told_and_far_over_it_closed() {
     let set = Set::new("a");
-    let limits = ListenerLimits { handshakes_max: 1, connections_max: 1, handshake_ms: 60_000 };
+    let limits = ListenerLimits {
+        handshakes_max: 1,
+        connections_max: 1,
+        handshake_ms: 60_000,
+        ..ListenerLimits::default()
+    };
     let mut hub = hub(&set, limits).await;
     let own = set.credentials(&set.client(DESK));
     let first = hub.connect(&own).await.unwrap();

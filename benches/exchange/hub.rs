@@ -1,0 +1,149 @@
+//! The hub as it really is: its own process, TLS, ledger, journal on disk, from a fresh home each time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use resguardo::host::clock::SystemClock;
+use resguardo::wire::client::{self, ConnectLimits};
+use resguardo::wire::pem_file::PemFile;
+use resguardo::wire::proto::ListOutstandingRequest;
+use resguardo::wire::proto::audit_service_client::AuditServiceClient;
+use resguardo::wire::tls::Credentials;
+use tonic::transport::Channel;
+
+use crate::child::Child;
+
+/// The program whose hub is measured.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
+/// The office whose callers publish.
+pub(crate) const SENDER: &str = "ohchr-honduras";
+/// Who checks at the end.
+const AUDITOR_HOME: &str = "auditor-ohchr";
+/// The hub's configuration: bounds on one office that this load would meet are out of its way, all others stand.
+const CONFIG: &str = "name = \"dev\"\nlisten = \"127.0.0.1:0\"\n[limits]\nstreams_per_connection_max = 10000\n\
+    deliveries_in_flight_max = 65536\npublishes_per_s = 10000000\npublishes_burst = 10000000\n";
+/// Ticks a second in which Linux counts a process's time for other programs: the same on every architecture.
+const TICKS_PER_S: f64 = 100.0;
+
+/// A dev set: the hub's home and those of its callers.
+pub(crate) struct DevSet {
+    dir: PathBuf,
+}
+
+impl DevSet {
+    pub(crate) fn make(folder: &Path) -> Result<Self> {
+        let dir = folder.join("certs-dev");
+        run(Command::new(PROGRAM).args(["certs", "dev", "--dir"]).arg(&dir))?;
+        fs::write(dir.join("hub/hub.toml"), CONFIG)?;
+        Ok(Self { dir })
+    }
+
+    pub(crate) fn hub_home(&self) -> PathBuf {
+        self.dir.join("hub")
+    }
+
+    pub(crate) fn office_home(&self, office: &str) -> PathBuf {
+        self.dir.join(office)
+    }
+
+    /// Founds a new hub, in place of any before, and starts it.
+    pub(crate) fn start_hub(&self) -> Result<Hub> {
+        let home = self.hub_home();
+        for stored in ["journal", "ledger"] {
+            let stored = home.join(stored);
+            if stored.exists() {
+                fs::remove_dir_all(&stored)?;
+            }
+        }
+        run(Command::new(PROGRAM).arg("--home").arg(&home).args(["hub", "init"]))?;
+        let mut command = Command::new(PROGRAM);
+        command.arg("--home").arg(&home).args(["hub", "run"]);
+        Ok(Hub { child: Child::start(&mut command, &self.dir.join("hub.log"))? })
+    }
+
+    /// Fails unless the auditor finds every message acknowledged by every office that it was owed to.
+    pub(crate) async fn check_nothing_outstanding(&self, hub: &Hub) -> Result<()> {
+        let channel = hub.connect(&self.office_home(AUDITOR_HOME)).await?;
+        let request = ListOutstandingRequest::default();
+        let mut rows = AuditServiceClient::new(channel).list_outstanding(request).await?.into_inner();
+        let mut outstanding = 0;
+        while let Some(frame) = rows.message().await? {
+            outstanding += frame.deliveries.len();
+        }
+        ensure!(outstanding == 0, "the audit finds {outstanding} deliveries outstanding; none expected");
+        Ok(())
+    }
+}
+
+/// A running hub.
+pub(crate) struct Hub {
+    child: Child,
+}
+
+/// What a process has used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Processor seconds, of the program and of the kernel for it.
+    pub(crate) cpu_s: f64,
+    /// Memory now, in MiB.
+    pub(crate) resident_mib: f64,
+    /// The most memory that it had at once, in MiB.
+    pub(crate) peak_mib: f64,
+}
+
+impl Hub {
+    pub(crate) async fn connect(&self, home: &Path) -> Result<Channel> {
+        connect(&self.child.address, home).await
+    }
+
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        Usage::of(&self.child.id().to_string()).context("the hub has ended")
+    }
+}
+
+impl Usage {
+    /// Reads what a process has used, by its id, or `self` for this one.
+    pub(crate) fn of(process: &str) -> Result<Self> {
+        let proc = Path::new("/proc").join(process);
+        let status = fs::read_to_string(proc.join("status"))?;
+        let stat = fs::read_to_string(proc.join("stat"))?;
+        // Fields are counted from after the program's name, which stands in parentheses and may hold spaces.
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let ticks =
+            |at: usize| -> Result<f64> { Ok(fields.get(at).context("a field of /proc/PID/stat")?.parse()?) };
+        let mib = |name: &str| -> Result<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib: f64 =
+                line.context("a line of /proc/PID/status")?.trim().trim_end_matches(" kB").parse()?;
+            Ok(kib / 1024.0)
+        };
+        let cpu_s = (ticks(11)? + ticks(12)?) / TICKS_PER_S;
+        Ok(Self { cpu_s, resident_mib: mib("VmRSS:")?, peak_mib: mib("VmHWM:")? })
+    }
+}
+
+/// Reads the TLS files of a home.
+pub(crate) fn credentials(home: &Path) -> Result<Credentials> {
+    let tls = home.join("tls");
+    Ok(Credentials {
+        authorities: PemFile::certificates(&tls.join("ca.pem"))?,
+        certificate: PemFile::certificates(&tls.join("cert.pem"))?,
+        key: PemFile::key(&tls.join("key.pem"))?,
+    })
+}
+
+/// Makes a connection of its own, as the holder of a home.
+pub(crate) async fn connect(address: &str, home: &Path) -> Result<Channel> {
+    let (limits, clock) = (ConnectLimits::default(), Arc::new(SystemClock::new()));
+    Ok(client::connect(address, "localhost", &credentials(home)?, limits, clock).await?)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?} ended with {}:\n{said}", output.status);
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The limits of the machine: what no exchange that syncs before it confirms can beat.
+//!
+//! L is the median `fdatasync` of a 1 KiB append into a preallocated, zero-filled file, and the median bare gRPC echo of
+//! 1 KiB over mutual TLS. Both are measured again before each measurement of the hub: disks and neighbours change.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use tonic::client::Grpc;
+use tonic::transport::Channel;
+
+use crate::child::Child;
+use crate::echo;
+use crate::hub::{self, DevSet, SENDER};
+use crate::latency::{Latency, Quantiles};
+use crate::stopwatch::Stopwatch;
+
+/// Bytes of an append and of an echo.
+const BYTES: usize = 1024;
+/// Echoes before those that count: the connection's first calls grow its buffers.
+const WARM_UP_ECHOES: u32 = 200;
+
+/// Measures the limits, over and over.
+pub(crate) struct Limits {
+    client: Grpc<Channel>,
+    file: PathBuf,
+    samples: u32,
+    watch: Stopwatch,
+    _server: Child,
+}
+
+/// The limits, measured once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) sync: Quantiles,
+    pub(crate) echo: Quantiles,
+}
+
+impl Limit {
+    /// L, in milliseconds.
+    pub(crate) fn ms(self) -> f64 {
+        self.sync.p50_ms + self.echo.p50_ms
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sync, echo } = self;
+        write!(
+            f,
+            "L {:.3} ms (sync {:.3} / {:.3}, echo {:.3} / {:.3})",
+            self.ms(),
+            sync.p50_ms,
+            sync.p99_ms,
+            echo.p50_ms,
+            echo.p99_ms
+        )
+    }
+}
+
+impl Limits {
+    /// Starts the echo's server and connects to it.
+    pub(crate) async fn start(dev: &DevSet, folder: &Path, watch: Stopwatch, quick: bool) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--echo-server").arg(dev.hub_home());
+        let server = Child::start(&mut command, &folder.join("echo.log"))?;
+        let client = Grpc::new(hub::connect(&server.address, &dev.office_home(SENDER)).await?);
+        let samples = if quick { 50 } else { 1_000 };
+        Ok(Self { client, file: folder.join("appended"), samples, watch, _server: server })
+    }
+
+    pub(crate) async fn probe(&self) -> Result<Limit> {
+        Ok(Limit { sync: self.sync()?.quantiles(), echo: self.echo().await?.quantiles() })
+    }
+
+    fn sync(&self) -> Result<Latency> {
+        let file = File::create(&self.file)?;
+        let mut at = 0;
+        for _ in 0..self.samples {
+            file.write_all_at(&[0; BYTES], at)?;
+            at += BYTES as u64;
+        }
+        file.sync_all()?;
+        let mut latency = Latency::new();
+        for number in 0..u64::from(self.samples) {
+            let from = self.watch.ns();
+            file.write_all_at(&[1; BYTES], number * BYTES as u64)?;
+            file.sync_data()?;
+            latency.record_ns(self.watch.ns() - from);
+        }
+        drop(file);
+        fs::remove_file(&self.file)?;
+        Ok(latency)
+    }
+
+    async fn echo(&self) -> Result<Latency> {
+        let (mut client, bytes) = (self.client.clone(), Bytes::from_static(&[7; BYTES]));
+        let mut latency = Latency::new();
+        for number in 0..WARM_UP_ECHOES + 2 * self.samples {
+            let from = self.watch.ns();
+            let back = echo::call(&mut client, bytes.clone()).await?;
+            if number >= WARM_UP_ECHOES {
+                latency.record_ns(self.watch.ns() - from);
+            }
+            ensure!(back.len() == BYTES, "an echo of {} bytes; {BYTES} were sent", back.len());
+        }
+        Ok(latency)
+    }
+}

@@ -1,0 +1,90 @@
+//! How far the hub is from what its machine can do: `cargo bench --bench exchange`.
+//!
+//! In one run and in turns: the limits of the machine (a synced append, a bare echo over mutual TLS), and the hub in
+//! its own process, with its journal on disk, six subscribers that acknowledge each message, and callers that wait for
+//! each confirmation. Prints numbers, never judges by them: it fails only when a message is lost or left unacknowledged.
+
+mod callers;
+mod child;
+mod document;
+mod echo;
+mod hub;
+mod latency;
+mod limits;
+mod machine;
+mod messages;
+mod options;
+mod point;
+mod report;
+mod stopwatch;
+mod subscriber;
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use crate::hub::DevSet;
+use crate::limits::{Limit, Limits};
+use crate::options::Options;
+use crate::point::{Measured, Point};
+use crate::stopwatch::Stopwatch;
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
+    match &options.echo_server {
+        Some(home) => runtime.block_on(echo::serve(home)),
+        None => runtime.block_on(run(&options)),
+    }
+}
+
+async fn run(options: &Options) -> Result<()> {
+    std::fs::create_dir_all(&options.folder).with_context(|| options.folder.display().to_string())?;
+    let folder = tempfile::Builder::new().prefix("exchange-").tempdir_in(&options.folder)?;
+    let watch = Stopwatch::start();
+    let machine = machine::describe(folder.path());
+    say(&machine)?;
+    let rounds = measure(options, folder.path(), watch).await?;
+    let report = report::table(&rounds);
+    say(&report)?;
+    say(&format!("{:.0} s in all", watch.seconds()))?;
+    if let Some(path) = &options.write {
+        document::write(path, &format!("{machine}\n\n{}\n\n{report}", options.summary()))?;
+    }
+    Ok(())
+}
+
+/// Every measurement, in the order in which it was made.
+#[derive(Default)]
+struct Rounds {
+    limits: Vec<Limit>,
+    points: Vec<(Point, Limit, Measured)>,
+}
+
+async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<Rounds> {
+    let dev = DevSet::make(folder)?;
+    let limits = Limits::start(&dev, folder, watch, options.quick).await?;
+    let mut rounds = Rounds::default();
+    say(&options.summary())?;
+    for round in 1..=options.rounds() {
+        if options.points().is_empty() {
+            let limit = limits.probe().await?;
+            say(&format!("round {round}  {limit}"))?;
+            rounds.limits.push(limit);
+        }
+        for point in options.points() {
+            let limit = limits.probe().await?;
+            let measured = point::measure(point, &dev, options.load(), watch).await?;
+            say(&format!("round {round}  {limit}  {point}  {measured}"))?;
+            rounds.limits.push(limit);
+            rounds.points.push((point, limit, measured));
+        }
+    }
+    Ok(rounds)
+}
+
+fn say(text: &str) -> Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}

@@ -1,0 +1,194 @@
+//! One measurement: a fresh hub, its subscribers, a load, and the audit at its end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use resguardo::wire::proto::DescribeDirectoryRequest;
+use resguardo::wire::proto::directory_service_client::DirectoryServiceClient;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::callers::Callers;
+use crate::hub::{DevSet, Hub, SENDER, Usage};
+use crate::latency::{Latency, Quantiles};
+use crate::messages::{Audience, Flights};
+use crate::stopwatch::Stopwatch;
+use crate::subscriber::Subscriber;
+
+/// Messages a second for which there is room: several times what any machine is expected to do.
+const ROOM_PER_S: f64 = 300_000.0;
+
+/// How messages are handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A call each.
+    Calls,
+    /// Several a frame.
+    Stream,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) mode: Mode,
+    pub(crate) callers: u32,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match self.mode {
+            Mode::Calls => "calls",
+            Mode::Stream => "stream",
+        };
+        write!(f, "{mode:<6} {:>3}", self.callers)
+    }
+}
+
+/// How long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// Before anything counts.
+    pub(crate) warm_up_s: f64,
+    /// While it counts.
+    pub(crate) seconds: f64,
+    /// Connections that the callers share, if there are as many callers.
+    pub(crate) connections: u32,
+}
+
+/// What one measurement gave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    /// Messages, from the first's handing in until the last's receipts were all on the hub's disk.
+    pub(crate) per_s: f64,
+    /// From handing in to being confirmed.
+    pub(crate) confirm: Quantiles,
+    /// From handing in to a subscriber's having it; over all six subscribers' deliveries.
+    pub(crate) end_to_end: Quantiles,
+    /// The hub's processor seconds for a thousand messages and their receipts.
+    pub(crate) cpu_s_per_1000: f64,
+    /// The same of this process: of callers and subscribers.
+    pub(crate) clients_cpu_s_per_1000: f64,
+    /// The hub's memory at the end.
+    pub(crate) resident_mib: f64,
+    /// The hub's most memory.
+    pub(crate) peak_mib: f64,
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            per_s,
+            confirm,
+            end_to_end,
+            cpu_s_per_1000,
+            clients_cpu_s_per_1000,
+            resident_mib,
+            peak_mib,
+        } = self;
+        write!(
+            f,
+            "{per_s:>6.0}/s  confirm {:.3} / {:.3} ms  end to end {:.3} / {:.3} ms  CPU s/1000 {cpu_s_per_1000:.3}, \
+             clients {clients_cpu_s_per_1000:.3}  {resident_mib:.0} MiB, at most {peak_mib:.0}",
+            confirm.p50_ms, confirm.p99_ms, end_to_end.p50_ms, end_to_end.p99_ms
+        )
+    }
+}
+
+/// Measures a point. Fails when a message was lost, came twice or out of order, or stayed unacknowledged.
+pub(crate) async fn measure(point: Point, dev: &DevSet, load: Load, watch: Stopwatch) -> Result<Measured> {
+    let hub = dev.start_hub()?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some seconds of messages")]
+    let room = ((load.warm_up_s + load.seconds) * ROOM_PER_S) as usize;
+    let flights = Arc::new(Flights::new(watch, room));
+    let sender = dev.office_home(SENDER);
+    let mut channels = Vec::new();
+    for _ in 0..load.connections.min(point.callers) {
+        channels.push(hub.connect(&sender).await?);
+    }
+    let directory = DirectoryServiceClient::new(channels[0].clone())
+        .describe_directory(DescribeDirectoryRequest {})
+        .await?;
+    let audience = Audience::of(directory.into_inner())?;
+    let mut subscribers = Subscribers::open(dev, &hub, &audience, &flights).await?;
+    let mut callers = Callers::new(channels, Arc::clone(&flights), audience);
+    callers.run(point, load.warm_up_s).await?;
+    subscribers.drain(flights.count()).await?;
+
+    flights.count_times();
+    let (before, counted) = (Moment::now(&hub, watch)?, flights.count());
+    let confirm = callers.run(point, load.seconds).await?;
+    subscribers.drain(flights.count()).await?;
+    let (after, count) = (Moment::now(&hub, watch)?, flights.count() - counted);
+    ensure!(confirm.count() == count, "{} of {count} messages are confirmed", confirm.count());
+
+    dev.check_nothing_outstanding(&hub).await?;
+    let end_to_end = subscribers.end().await?;
+    ensure!(end_to_end.count() == 6 * count, "{} deliveries of {count} messages to six", end_to_end.count());
+    #[expect(clippy::cast_precision_loss, reason = "counts of some seconds are exact in an f64")]
+    let count = count as f64;
+    Ok(Measured {
+        per_s: count / (after.s - before.s),
+        confirm: confirm.quantiles(),
+        end_to_end: end_to_end.quantiles(),
+        cpu_s_per_1000: (after.hub.cpu_s - before.hub.cpu_s) * 1000.0 / count,
+        clients_cpu_s_per_1000: (after.clients.cpu_s - before.clients.cpu_s) * 1000.0 / count,
+        resident_mib: after.hub.resident_mib,
+        peak_mib: after.hub.peak_mib,
+    })
+}
+
+/// When, and what had been used until then.
+struct Moment {
+    s: f64,
+    hub: Usage,
+    clients: Usage,
+}
+
+impl Moment {
+    fn now(hub: &Hub, watch: Stopwatch) -> Result<Self> {
+        Ok(Self { s: watch.seconds(), hub: hub.usage()?, clients: Usage::of("self")? })
+    }
+}
+
+/// The six subscribers.
+struct Subscribers {
+    tasks: JoinSet<Result<Latency>>,
+    recorded: Vec<watch::Receiver<u64>>,
+    stop: CancellationToken,
+}
+
+impl Subscribers {
+    async fn open(dev: &DevSet, hub: &Hub, audience: &Audience, flights: &Arc<Flights>) -> Result<Self> {
+        let stop = CancellationToken::new();
+        let (mut tasks, mut recorded) = (JoinSet::new(), Vec::new());
+        for office in &audience.offices {
+            let channel = hub.connect(&dev.office_home(office)).await?;
+            let subscriber = Subscriber::open(channel, office, Arc::clone(flights)).await?;
+            recorded.push(subscriber.recorded());
+            tasks.spawn(subscriber.run(stop.clone()));
+        }
+        Ok(Self { tasks, recorded, stop })
+    }
+
+    /// Waits until all receipts of this many messages are recorded.
+    async fn drain(&mut self, count: u64) -> Result<()> {
+        for recorded in &mut self.recorded {
+            if recorded.wait_for(|recorded| *recorded >= count).await.is_err() {
+                let failed = self.tasks.join_next().await.context("a subscriber ended")?;
+                failed?.context("a subscriber failed")?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(mut self) -> Result<Latency> {
+        self.stop.cancel();
+        let mut all = Latency::new();
+        while let Some(ended) = self.tasks.join_next().await {
+            all.add(&ended??)?;
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,100 @@
+//! The table: medians over the rounds, beside the limits and the goals.
+
+use std::fmt::Write as _;
+
+use crate::Rounds;
+use crate::latency::{Quantiles, median};
+use crate::limits::Limit;
+use crate::point::{Measured, Mode, Point};
+
+/// One caller's confirmation, at most this many times L.
+const CONFIRM_GOAL: f64 = 1.8;
+/// One caller's message at its readers, at most this many times L.
+const END_TO_END_GOAL: f64 = 2.0;
+
+/// What 64 callers reach at least, in messages a second.
+fn rate_goal(mode: Mode) -> f64 {
+    match mode {
+        Mode::Calls => 20_000.0,
+        Mode::Stream => 45_000.0,
+    }
+}
+
+/// Makes the table, in Markdown.
+pub(crate) fn table(rounds: &Rounds) -> String {
+    let of = |value: fn(&Limit) -> f64| median(rounds.limits.iter().map(value));
+    let mut text = format!(
+        "L = {:.3} ms: sync p50 {:.3} (p99 {:.3}), echo p50 {:.3} (p99 {:.3}); medians of {} probes.\n",
+        of(|limit| limit.ms()),
+        of(|limit| limit.sync.p50_ms),
+        of(|limit| limit.sync.p99_ms),
+        of(|limit| limit.echo.p50_ms),
+        of(|limit| limit.echo.p99_ms),
+        rounds.limits.len()
+    );
+    let mut points: Vec<Point> = Vec::new();
+    for (point, ..) in &rounds.points {
+        if !points.contains(point) {
+            points.push(*point);
+        }
+    }
+    if !points.is_empty() {
+        text.push_str(
+            "\n| | callers | messages/s | confirm p50 / p99 ms | × L | end to end p50 / p99 ms | × L | \
+             hub CPU s per 1,000 | clients' | hub memory MiB, at most | goal |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
+        );
+    }
+    for point in points {
+        let of_point: Vec<_> = rounds.points.iter().filter(|(other, ..)| *other == point).collect();
+        text.push_str(&row(point, &of_point));
+    }
+    text
+}
+
+fn row(point: Point, rounds: &[&(Point, Limit, Measured)]) -> String {
+    let of = |value: fn(&Measured) -> f64| median(rounds.iter().map(|(.., measured)| value(measured)));
+    // Each round's ratio is to its own limit, measured just before.
+    let times_l = |quantiles: fn(&Measured) -> Quantiles| {
+        median(rounds.iter().map(|(_, limit, measured)| quantiles(measured).p50_ms / limit.ms()))
+    };
+    let (confirm, end_to_end) = (times_l(|it| it.confirm), times_l(|it| it.end_to_end));
+    let per_s = of(|it| it.per_s);
+    let name = match point.mode {
+        Mode::Calls => "single calls",
+        Mode::Stream => "publishing stream",
+    };
+    let mut row = String::new();
+    let _ = writeln!(
+        row,
+        "| {name} | {} | {per_s:.0} | {:.3} / {:.3} | {confirm:.2} | {:.3} / {:.3} | {end_to_end:.2} | {:.3} | \
+         {:.3} | {:.0}, {:.0} | {} |",
+        point.callers,
+        of(|it| it.confirm.p50_ms),
+        of(|it| it.confirm.p99_ms),
+        of(|it| it.end_to_end.p50_ms),
+        of(|it| it.end_to_end.p99_ms),
+        of(|it| it.cpu_s_per_1000),
+        of(|it| it.clients_cpu_s_per_1000),
+        of(|it| it.resident_mib),
+        of(|it| it.peak_mib),
+        goal(point, per_s, confirm, end_to_end),
+    );
+    row
+}
+
+fn goal(point: Point, per_s: f64, confirm: f64, end_to_end: f64) -> String {
+    let verdict = |met| if met { "met" } else { "missed" };
+    match (point.callers, point.mode) {
+        (1, Mode::Calls) => format!(
+            "confirm ≤ {CONFIRM_GOAL} L {}, end to end ≤ {END_TO_END_GOAL} L {}",
+            verdict(confirm <= CONFIRM_GOAL),
+            verdict(end_to_end <= END_TO_END_GOAL)
+        ),
+        (64, mode) => {
+            let goal = rate_goal(mode);
+            format!("≥ {goal:.0}/s {}", verdict(per_s >= goal))
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,133 @@
+//! Bounds on connections, calls that stay open, and deliveries under way.
+
+use resguardo::wire::proto::Start;
+
+use crate::stage::client::{Auditor, Desk};
+use crate::stage::subscription::{Subscription, id, ids};
+use crate::stage::told::{Told, told};
+use crate::stage::wait::until;
+use crate::stage::{Setup, Stage};
+use crate::{HONDURAS, IACHR, MEXICO};
+
+fn start(credit: u32) -> Start {
+    Start { credit, ..Start::default() }
+}
+
+async fn counted(auditor: &Auditor, reason: &str) {
+    until(&format!("{reason} is counted"), async || {
+        let entry = auditor.refusals().await.iter().any(|(_, record)| record.reason == reason);
+        (entry || auditor.summed_up(reason).await > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connection_beyond_the_bound_is_told_and_gets_in_when_another_has_left() {
+    let stage = Stage::open_with(Setup::limits("connections_max = 3")).await;
+    let mut inside = Vec::new();
+    for office in [HONDURAS, IACHR, MEXICO] {
+        let desk = stage.desk(office).await;
+        desk.directory().await.unwrap();
+        inside.push(desk);
+    }
+    let late = stage.desk_named(MEXICO, "desk-2").await;
+    let answer = told(late.directory().await);
+    answer.expect_reason("CONNECTIONS_EXCEEDED").expect_bound();
+    for desk in &inside {
+        desk.directory().await.unwrap();
+    }
+    drop(inside.pop());
+    drop(late);
+    until("a place is free", async || {
+        let desk = stage.desk_named(MEXICO, "desk-2").await;
+        desk.directory().await.is_ok().then_some(())
+    })
+    .await;
+    inside[1].send(&inside[1].draft(&[HONDURAS])).await;
+    drop(inside);
+    let auditor = stage.auditor("iachr").await;
+    counted(&auditor, "CONNECTIONS_EXCEEDED").await;
+}
+
+#[tokio::test]
+async fn streams_of_one_connection_are_bounded() {
+    let stage = Stage::open_with(Setup::limits("streams_per_connection_max = 2")).await;
+    let desk = stage.desk(IACHR).await;
+    let first = Subscription::open(&desk, start(5)).await.unwrap();
+    let mut second = desk.publish_stream().await.unwrap();
+    let beyond = told(Subscription::open(&desk, start(5)).await);
+    beyond.expect_reason("CONNECTIONS_EXCEEDED").expect_bound();
+    let beyond = match desk.publish_stream().await {
+        Err(status) => Told::of(&status),
+        Ok(mut stream) => told(stream.down.message().await),
+    };
+    beyond.expect_reason("CONNECTIONS_EXCEEDED").expect_bound();
+    // The ones that are open go on, single calls too, and another connection has its own.
+    let draft = desk.draft(&[MEXICO]);
+    let frame = resguardo::wire::proto::PublishStreamRequest { messages: vec![draft.request()] };
+    second.up.send(frame).await.unwrap();
+    second.down.message().await.unwrap().unwrap();
+    desk.send(&desk.draft(&[MEXICO])).await;
+    stage.desk(IACHR).await.subscribe().await;
+    drop(first);
+    until("a place is free", async || Subscription::open(&desk, start(5)).await.ok()).await;
+    counted(&stage.auditor("iachr").await, "CONNECTIONS_EXCEEDED").await;
+}
+
+#[tokio::test]
+async fn streams_of_the_whole_hub_are_bounded() {
+    let stage = Stage::open_with(Setup::limits("streams_max = 3")).await;
+    let mut open = Vec::new();
+    for office in [HONDURAS, IACHR, MEXICO] {
+        open.push(stage.desk(office).await.subscribe().await);
+    }
+    let late = stage.desk_named(MEXICO, "desk-2").await;
+    told(Subscription::open(&late, start(5)).await).expect_reason("CONNECTIONS_EXCEEDED").expect_bound();
+    let draft = late.draft(&[IACHR]);
+    late.send(&draft).await;
+    assert_eq!(id(&open[1].delivery().await), draft.id());
+    drop(open.remove(0));
+    let mut subscription =
+        until("a place is free", async || Subscription::open(&late, start(5)).await.ok()).await;
+    subscription.nothing_comes().await;
+}
+
+#[tokio::test]
+async fn deliveries_under_way_are_bounded_whatever_credit_is_asked_for() {
+    let stage = Stage::open_with(Setup::limits("deliveries_in_flight_max = 8")).await;
+    let sender = stage.desk(HONDURAS).await;
+    let drafts: Vec<_> = (0..30).map(|_| sender.draft(&[IACHR])).collect();
+    sender.send_all(&drafts, 30).await;
+    let desk: Desk = stage.desk(IACHR).await;
+    let mut subscription = desk.subscribe_with(start(1_000)).await;
+    assert_eq!((subscription.started.credit, subscription.started.outstanding), (8, 30));
+    let mut came = subscription.next(8).await;
+    subscription.nothing_comes().await;
+    while came.len() < 30 {
+        let count = (30 - came.len()).min(8);
+        subscription.credit(8).await;
+        came.extend(subscription.next(count).await);
+    }
+    assert_eq!(ids(&came), drafts.iter().map(crate::stage::draft::Draft::id).collect::<Vec<_>>());
+    let mut modest = desk.subscribe_with(start(5)).await;
+    assert_eq!(modest.started.credit, 5);
+    modest.next(5).await;
+    modest.nothing_comes().await;
+}
+
+#[tokio::test]
+async fn many_connections_that_come_and_go_leave_room_for_the_next() {
+    let stage = Stage::open_with(Setup::limits("connections_max = 8\nstreams_max = 8")).await;
+    for round in 0..60 {
+        let desk = stage.desk_named(IACHR, &format!("desk-{}", round % 5)).await;
+        let opened = until("there is room", async || match Subscription::open(&desk, start(5)).await {
+            Ok(subscription) => Some(subscription),
+            Err(status) => {
+                Told::of(&status).expect_reason("CONNECTIONS_EXCEEDED").expect_bound();
+                None
+            }
+        })
+        .await;
+        assert_eq!(opened.started.credit, 5);
+    }
+}

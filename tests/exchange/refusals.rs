@@ -1,0 +1,187 @@
+//! Refusals: those of known identities are entries, at a bounded rate; strangers are counted and fill no disk.
+
+use std::sync::Arc;
+
+use resguardo::wire::proto::{EntryKind, MessageRef, PublishRequest};
+use tokio::net::TcpStream;
+
+use crate::stage::Stage;
+use crate::stage::audit::all;
+use crate::stage::authority::{Authority, When};
+use crate::stage::client::{Desk, refused};
+use crate::stage::draft::new_id;
+use crate::stage::raw::{send_plain, shake_hands, tls};
+use crate::stage::statement;
+use crate::stage::told::{expect_item, told};
+use crate::stage::wait::until;
+use crate::{HONDURAS, IACHR, MEXICO};
+
+#[tokio::test]
+async fn refusals_of_known_identities_are_entries_with_who_what_and_why() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(HONDURAS).await;
+    let foreign =
+        desk.draft(&[IACHR]).edit(|envelope| envelope.sender = "urn:resguardo:office:iachr:desk-1".into());
+    let unknown = desk.draft(&[IACHR]).stream("no-such-stream");
+    told(desk.publish(&foreign).await).expect_reason("SENDER_FOREIGN");
+    let results = desk.publish_frames(vec![vec![unknown.request()]]).await.unwrap();
+    refused(&results[0]);
+    let mut subscription = desk.subscribe().await;
+    subscription.nothing_comes().await;
+    let publisher = Desk::connect(&stage, "urn:resguardo:auditor:ohchr").await;
+    told(publisher.publish(&desk.draft(&[IACHR])).await).expect_reason("ROLE_NOT_ALLOWED");
+
+    let auditor = stage.auditor("iachr").await;
+    let expected = [
+        (desk.identity.as_str(), "SENDER_FOREIGN", "Publish"),
+        (desk.identity.as_str(), "STREAM_UNKNOWN", "PublishStream"),
+        (desk.identity.as_str(), "NOT_OWED", "Subscribe"),
+        (publisher.identity.as_str(), "ROLE_NOT_ALLOWED", "Publish"),
+    ];
+    for (identity, reason, call) in expected {
+        let record = until(&format!("the refusal {reason} is an entry"), async || {
+            let refusals = auditor.refusals().await;
+            refusals.into_iter().find(|(who, record)| who == identity && record.reason == reason)
+        })
+        .await;
+        assert_eq!(record.1.call, call);
+        assert!(!record.1.message.trim().is_empty());
+    }
+    // An office sees its own refusals, and not those of others.
+    let own = desk.auditor().refusals().await;
+    assert!(own.iter().all(|(who, _)| *who == desk.identity), "{own:?}");
+    assert!(stage.desk(MEXICO).await.auditor().refusals().await.is_empty());
+}
+
+#[tokio::test]
+async fn flood_of_refusals_is_summed_up_and_every_one_is_counted() {
+    const REFUSED: u64 = 2_000;
+    let stage = Stage::open().await;
+    let desk = stage.desk(HONDURAS).await;
+    let foreign =
+        desk.draft(&[IACHR]).edit(|envelope| envelope.sender = "urn:resguardo:office:iachr:desk-1".into());
+    let frame: Vec<PublishRequest> = vec![foreign.request(); 200];
+    let results = desk.publish_frames(vec![frame; 10]).await.unwrap();
+    assert_eq!(results.len() as u64, REFUSED);
+    let auditor = stage.auditor("iachr").await;
+    let written = until("each refusal is an entry or counted in a summary", async || {
+        let written =
+            auditor.refusals().await.iter().filter(|(_, it)| it.reason == "SENDER_FOREIGN").count() as u64;
+        let summed_up = auditor.summed_up("SENDER_FOREIGN").await;
+        assert!(written + summed_up <= REFUSED, "{written} entries and {summed_up} in summaries");
+        (written + summed_up == REFUSED).then_some(written)
+    })
+    .await;
+    assert!(written < REFUSED / 4, "{written} of {REFUSED} refusals are entries");
+    assert!(written > 0, "the first ones are entries");
+    // Another office's refusals are still told one by one: the rate is an office's own.
+    let other = stage.desk(MEXICO).await;
+    told(other.publish(&other.draft(&[IACHR]).stream("no-such-stream")).await);
+    until("another office's refusal is an entry", async || {
+        auditor.refusals().await.into_iter().find(|(who, _)| *who == other.identity)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn strangers_are_counted_by_reason_in_one_summary_and_write_nothing_else() {
+    const KNOCKS: u64 = 40;
+    const DESK: &str = "urn:resguardo:office:iachr:desk-1";
+    let stage = Stage::open().await;
+    let auditor = stage.auditor("ohchr").await;
+    let before = auditor.entries(all()).await.unwrap();
+    let ours = &stage.authority;
+    let elsewhere = Authority::new("elsewhere").client(DESK);
+    let cases = [
+        ("NO_CERTIFICATE", None),
+        ("UNKNOWN_CA", Some(elsewhere)),
+        ("EXPIRED", Some(ours.client_when(DESK, When::Past))),
+        ("NOT_YET_VALID", Some(ours.client_when(DESK, When::Future))),
+    ];
+    for (_, papers) in &cases {
+        let config = Arc::new(tls(ours.pem(), papers.as_ref(), &[]));
+        for _ in 0..KNOCKS {
+            shake_hands(&stage.address(), config.clone()).await.unwrap_err();
+        }
+    }
+    for _ in 0..KNOCKS {
+        send_plain(&stage.address(), b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n").await;
+        drop(TcpStream::connect(stage.address()).await.unwrap());
+    }
+    for reason in ["NO_CERTIFICATE", "UNKNOWN_CA", "EXPIRED", "NOT_YET_VALID", "NOT_TLS"] {
+        until(&format!("{KNOCKS} strangers are counted as {reason}"), async || {
+            let counted = auditor.summed_up(reason).await;
+            assert!(counted <= KNOCKS, "{counted} of {KNOCKS}: {reason}");
+            (counted == KNOCKS).then_some(())
+        })
+        .await;
+    }
+    let after = auditor.entries(all()).await.unwrap();
+    let new = &after[before.len()..];
+    assert!(new.iter().all(|entry| entry.kind() == EntryKind::Summary), "{new:?}");
+    assert!(new.len() <= 3, "{} summaries of {} knocks in two minutes", new.len(), KNOCKS * 6);
+    assert!(stage.hub().log().contains("UNKNOWN_CA"), "strangers are logged");
+}
+
+#[tokio::test]
+async fn flood_of_strangers_fills_neither_the_journal_nor_the_log() {
+    let stage = Stage::open().await;
+    let nobody = stage.desk("nowhere").await;
+    for _ in 0..3_000 {
+        told(nobody.directory().await).expect_reason("NOT_ENROLLED");
+    }
+    let lines = stage.hub().log().lines().count();
+    assert!(lines < 600, "3,000 refusals of a stranger are {lines} lines of the log");
+    let entries = stage.auditor("iachr").await.entries(all()).await.unwrap();
+    assert!(entries.len() < 30, "3,000 refusals of a stranger are {} entries", entries.len());
+}
+
+#[tokio::test]
+async fn receipts_that_are_refused_do_not_fill_the_journal() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(IACHR).await;
+    let mut subscription = desk.subscribe().await;
+    let auditor = stage.auditor("iachr").await;
+    let before = auditor.entries(all()).await.unwrap().len();
+    for _ in 0..20 {
+        let nobodys = |index| MessageRef { index, message_id: new_id() };
+        let receipts =
+            (1_000..1_100).map(|index| statement::received_of(&desk.identity, vec![nobodys(index)]));
+        let results = subscription.state_bytes(receipts.map(|it| statement::bytes(&it)).collect()).await;
+        for result in &results {
+            expect_item(&statement::refused(result), "NOT_OWED");
+        }
+    }
+    let written = auditor.entries(all()).await.unwrap().len() - before;
+    assert!(written < 500, "2,000 refused receipts are {written} entries");
+    let kept = auditor.entries_of(EntryKind::Receipt).await.len();
+    assert_eq!(kept, 0, "a refused receipt stands among the receipts, and nothing says that it was refused");
+}
+
+#[tokio::test]
+async fn unenrolled_identities_are_summed_up_like_strangers() {
+    let stage = Stage::open().await;
+    let nobody = stage.desk("nowhere").await;
+    for _ in 0..30 {
+        told(nobody.directory().await).expect_reason("NOT_ENROLLED");
+    }
+    let auditor = stage.auditor("iachr").await;
+    until("they are counted", async || (auditor.summed_up("NOT_ENROLLED").await == 30).then_some(())).await;
+    assert!(auditor.refusals().await.is_empty());
+}
+
+#[tokio::test]
+async fn refusal_changes_nothing_that_was_accepted() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(HONDURAS).await;
+    desk.send(&desk.draft(&[IACHR])).await;
+    let auditor = stage.auditor("iachr").await;
+    let deliveries = auditor.deliveries(all()).await.unwrap();
+    told(desk.publish(&desk.draft(&[IACHR]).stream("no-such-stream")).await);
+    let mut subscription = stage.desk(IACHR).await.subscribe().await;
+    let delivery = subscription.delivery().await;
+    let receipt = statement::received("urn:resguardo:office:iachr:other", &[delivery]);
+    statement::refused(&subscription.state(&receipt).await);
+    assert_eq!(auditor.deliveries(all()).await.unwrap(), deliveries);
+    assert!(auditor.receipts(all()).await.unwrap().is_empty());
+}

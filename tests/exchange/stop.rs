@@ -1,0 +1,112 @@
+//! The ordered stop, health and reflection.
+
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::stage::audit::{assert_same, everything};
+use crate::stage::client::Desk;
+use crate::stage::draft::Draft;
+use crate::stage::raw::request;
+use crate::stage::told::Told;
+use crate::stage::wait::{until, within};
+use crate::stage::{Setup, Stage};
+use crate::{HONDURAS, IACHR, MEXICO};
+
+#[tokio::test]
+async fn sigterm_ends_streams_keeps_what_was_confirmed_and_exits_0() {
+    let mut stage = Stage::open().await;
+    let sender = stage.desk(HONDURAS).await;
+    let mut confirmed: Vec<Draft> = Vec::new();
+    for _ in 0..20 {
+        let draft = sender.draft(&[IACHR, MEXICO]);
+        sender.send(&draft).await;
+        confirmed.push(draft);
+    }
+    let before = everything(&stage).await;
+    let open = [stage.desk(IACHR).await.subscribe().await, stage.desk(MEXICO).await.subscribe().await];
+    let status = stage.stop().await;
+    assert_eq!(status.code(), Some(0), "{status}");
+    for subscription in open {
+        let end = Told::of(&subscription.end().await);
+        assert_eq!(end.reason, "STOPPING", "{end:?}");
+    }
+    stage.start().await;
+    assert_same(&before, &everything(&stage).await, "after an ordered stop");
+}
+
+#[tokio::test]
+async fn stop_comes_in_its_grace_period_also_when_clients_hang() {
+    let mut stage = Stage::open_with(Setup::limits("grace_ms = 1500")).await;
+    let desk = stage.desk(IACHR).await;
+    let sender = stage.desk(HONDURAS).await;
+    let stuck =
+        desk.subscribe_with(resguardo::wire::proto::Start { credit: 65_536, ..Default::default() }).await;
+    let publishing = sender.publish_stream().await.unwrap();
+    let drafts: Vec<Draft> = (0..200).map(|_| sender.draft(&[IACHR]).payload(vec![1; 100_000])).collect();
+    sender.send_all(&drafts, 5).await;
+    let silent = tokio::net::TcpStream::connect(stage.address()).await.unwrap();
+    let status = stage.stop().await;
+    assert_eq!(status.code(), Some(0), "{status}");
+    drop((stuck, publishing, silent));
+    stage.start().await;
+    assert_eq!(stage.desk(IACHR).await.subscribe().await.started.outstanding, 200);
+}
+
+#[tokio::test]
+async fn publishes_under_way_at_a_stop_are_confirmed_and_kept_or_not_confirmed() {
+    let mut stage = Stage::open().await;
+    let sender = stage.desk(HONDURAS).await;
+    let mut publishing = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let desk: Desk = sender.clone();
+        publishing.spawn(async move {
+            let mut confirmed = Vec::new();
+            loop {
+                let draft = desk.draft(&[IACHR]);
+                match desk.publish(&draft).await {
+                    Ok(accepted) => confirmed.push((draft.id(), accepted.index)),
+                    Err(_) => return confirmed,
+                }
+            }
+        });
+    }
+    let auditor = stage.auditor("iachr").await;
+    until("publishing is in full swing", async || {
+        let rows = auditor.deliveries(crate::stage::audit::all()).await.unwrap();
+        (rows.len() > 100).then_some(())
+    })
+    .await;
+    assert_eq!(stage.stop().await.code(), Some(0));
+    let confirmed: Vec<_> = within("publishers see the stop", publishing.join_all()).await.concat();
+    stage.start().await;
+    let rows = stage.auditor("iachr").await.deliveries(crate::stage::audit::all()).await.unwrap();
+    for (id, index) in confirmed {
+        let found: Vec<_> =
+            rows.iter().filter_map(|row| row.message.as_ref()).filter(|it| it.message_id == id).collect();
+        assert!(found.len() == 1 && found[0].index == index, "{id:02x?} at {index}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn health_is_served() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(IACHR).await;
+    let mut health = HealthClient::new(desk.channel.clone());
+    for service in ["", "resguardo.v1.ExchangeService"] {
+        let call = health.check(HealthCheckRequest { service: service.to_owned() });
+        let answer = within("health is told", call).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");
+    }
+}
+
+#[tokio::test]
+async fn reflection_tells_of_the_services() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(IACHR).await;
+    // ServerReflectionRequest { list_services: "" }, framed.
+    let body = bytes::Bytes::from_static(&[0, 0, 0, 0, 2, 0x3a, 0]);
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let answer = request(&desk.channel, "POST", path, "application/grpc", body).await.unwrap();
+    assert_eq!(answer.grpc(), Some(0), "{:?}", answer.headers);
+}
