@@ -2,6 +2,7 @@
 //!
 //! Owns the listing. Never acknowledges anything: to list is not to read.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -13,9 +14,10 @@ use super::objects;
 use super::screen::{Tone, banner, cell, harmless, priority_tone, table, toned};
 use crate::cap::CapError;
 use crate::desk::inbox::{Inbox, InboxEntry, Kept, KeptNotice};
-use crate::desk::outbox::{Outbox, Stand, StatementEntry};
+use crate::desk::outbox::{Outbox, Stand};
 use crate::desk::store::StoreError;
-use crate::model::envelope::{CapMsgType, CapStatus};
+use crate::model::envelope::{CapMsgType, CapStatus, MessageId};
+use crate::model::identity::Name;
 use crate::model::receipt::Stage;
 
 /// Lists what came.
@@ -35,16 +37,31 @@ pub struct InboxList {
     limit: usize,
 }
 
+/// What this desk's people stated, by message.
+pub(super) struct Statements(HashMap<(MessageId, Name), Stated>);
+
 /// What this desk's people stated about a message.
+#[derive(Clone, Default)]
 pub(super) struct Stated(Vec<(Stage, Stand)>);
 
-impl Stated {
-    /// Picks out what is about one message.
-    pub(super) fn about(entry: &InboxEntry, statements: &[StatementEntry]) -> Self {
-        let same = |it: &&StatementEntry| it.message_id == entry.message_id && it.sender == entry.sender;
-        Self(statements.iter().filter(same).map(|it| (it.stage, it.stand)).collect())
+impl Statements {
+    /// Reads them from the names in the outbox.
+    pub(super) fn of(outbox: &Outbox) -> Result<Self, StoreError> {
+        let mut by_message: HashMap<_, Stated> = HashMap::new();
+        for entry in outbox.statements()? {
+            let stated = by_message.entry((entry.message_id, entry.sender)).or_default();
+            stated.0.push((entry.stage, entry.stand));
+        }
+        Ok(Self(by_message))
     }
 
+    /// Picks out what is about one message.
+    pub(super) fn about(&self, entry: &InboxEntry) -> Stated {
+        self.0.get(&(entry.message_id, entry.sender.clone())).cloned().unwrap_or_default()
+    }
+}
+
+impl Stated {
     /// Tells whether no person has acknowledged it: what waits in the outbox counts, what was refused does not.
     pub(super) fn is_unread(&self) -> bool {
         self.0.iter().all(|(stage, stand)| *stage == Stage::Received || *stand == Stand::Refused)
@@ -74,10 +91,13 @@ impl InboxList {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
         let (inbox, outbox) = context.boxes(&home)?;
-        let statements = outbox.statements()?;
+        let statements = Statements::of(&outbox)?;
         let mut entries = inbox.entries()?;
+        let all = entries.len();
+        let is_unread = |entry: &InboxEntry| statements.about(entry).is_unread();
+        let unread = entries.iter().filter(|entry| is_unread(entry)).count();
         if self.unread {
-            entries.retain(|entry| Stated::about(entry, &statements).is_unread());
+            entries.retain(is_unread);
         }
         let older = entries.len().saturating_sub(self.limit);
         let entries = entries.split_off(older);
@@ -85,7 +105,7 @@ impl InboxList {
         let mut rows =
             table(&["", "Index", "Accepted", "From", "Priority", "Status", "Headline", "Stated here", "Id"]);
         for entry in &entries {
-            let stated = Stated::about(entry, &statements);
+            let stated = statements.about(entry);
             match inbox.read(entry) {
                 Ok(kept) => {
                     let headline = objects::headline(&kept.payload, &context.languages);
@@ -109,7 +129,7 @@ impl InboxList {
             context.screen.table(&rows)?;
         }
         damaged += self.notices(context, &inbox)?;
-        Self::summary(context, &inbox, &outbox, &statements, older)?;
+        Self::summary(context, &inbox, &outbox, Count { all, unread, older })?;
         Ok(if damaged > 0 { Exit::Integrity } else { Exit::Done })
     }
 
@@ -128,17 +148,10 @@ impl InboxList {
         Ok(damaged)
     }
 
-    fn summary(
-        context: &Context,
-        inbox: &Inbox,
-        outbox: &Outbox,
-        statements: &[StatementEntry],
-        older: usize,
-    ) -> Result<(), Failure> {
-        let entries = inbox.entries()?;
-        let unread = entries.iter().filter(|entry| Stated::about(entry, statements).is_unread()).count();
-        let plural = if entries.len() == 1 { "" } else { "s" };
-        let mut words = format!("{} message{plural}, {unread} unread", entries.len());
+    fn summary(context: &Context, inbox: &Inbox, outbox: &Outbox, count: Count) -> Result<(), Failure> {
+        let Count { all, unread, older } = count;
+        let plural = if all == 1 { "" } else { "s" };
+        let mut words = format!("{all} message{plural}, {unread} unread");
         if older > 0 {
             let _ = write!(words, "; {older} older ones are not shown (--limit)");
         }
@@ -146,13 +159,22 @@ impl InboxList {
         if asides > 0 {
             let _ = write!(words, "; {asides} could not be read and are kept aside");
         }
-        let waits = outbox.messages()?.iter().filter(|entry| entry.stand == Stand::Pending).count()
-            + statements.iter().filter(|entry| entry.stand == Stand::Pending).count();
+        let (messages, statements) = outbox.pending()?;
+        let waits = messages.len() + statements.len();
         if waits > 0 {
             let _ = write!(words, "; {waits} wait in the outbox");
         }
         Ok(context.screen.line(&format!("{words}."))?)
     }
+}
+
+/// How many messages there are.
+#[derive(Clone, Copy)]
+struct Count {
+    all: usize,
+    unread: usize,
+    /// Older than what is shown.
+    older: usize,
 }
 
 /// What stands where a headline should.

@@ -277,7 +277,7 @@ async fn pending(context: &Context) -> Result<Exit, Failure> {
     home.desk()?;
     let outbox = Outbox::open(&home)?;
     outbox.sweep(&home.lock().await?)?;
-    let (messages, statements) = hand_in::pending(&outbox)?;
+    let (messages, statements) = outbox.pending()?;
     if messages.is_empty() && statements.is_empty() {
         context.screen.line("Nothing waits in the outbox.")?;
         return Ok(Exit::Done);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::inbox::{Stated, banner_of, short};
+use super::inbox::{Statements, banner_of, short};
 use super::objects;
 use super::publish::warn;
 use super::screen::{Tone, harmless, priority_tone, toned};
@@ -46,7 +46,7 @@ impl Show {
     fn received(&self, context: &Context, home: &Home, entry: &InboxEntry) -> Result<Exit, Failure> {
         let (inbox, outbox) = context.boxes(home)?;
         let kept = inbox.read(entry)?;
-        let stated = Stated::about(entry, &outbox.statements()?);
+        let stated = Statements::of(&outbox)?.about(entry);
         let imported = cap::import(&kept.payload);
         let headline =
             imported.as_ref().ok().map(|it| objects::headline_of(&it.alert, self.languages(context)));

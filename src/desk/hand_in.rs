@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use super::home::{Home, HomeError};
-use super::outbox::{Outbox, Outcome, Stand, StatementEntry};
+use super::outbox::{Outbox, Outcome, StatementEntry};
 use super::store::StoreError;
 use crate::model::envelope::MessageId;
 use crate::model::id::{Index, UnixMicros};
@@ -192,15 +192,4 @@ async fn results(
         }
     }
     Ok(results)
-}
-
-/// Lists what waits: messages, then persons' receipts, each in the order in which they were written.
-///
-/// # Errors
-/// [`StoreError::Disk`].
-pub fn pending(outbox: &Outbox) -> Result<(Vec<MessageId>, Vec<StatementEntry>), StoreError> {
-    let messages = outbox.messages()?.into_iter().filter(|entry| entry.stand == Stand::Pending);
-    let mut statements = outbox.statements()?;
-    statements.retain(|entry| entry.stand == Stand::Pending);
-    Ok((messages.map(|entry| entry.message_id).collect(), statements))
 }

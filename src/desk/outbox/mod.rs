@@ -199,6 +199,22 @@ impl Outbox {
         Ok(entries.into_values().collect())
     }
 
+    /// Lists what waits: messages, then persons' receipts, each in the order in which they were written. It is asked
+    /// again and again by a running subscription, and so looks closely at what waits alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn pending(&self) -> Result<(Vec<MessageId>, Vec<StatementEntry>), StoreError> {
+        let names = self.folder.names()?;
+        let waits = names.iter().filter(|name| is_pending(name) && !has_outcome(&names, name));
+        let (mut messages, mut statements) = (Vec::new(), Vec::new());
+        for name in waits {
+            messages.extend(OutboxEntry::from_file_name(name).map(|entry| entry.message_id));
+            statements.extend(StatementEntry::from_file_name(name));
+        }
+        Ok((messages, statements))
+    }
+
     /// Reads a message.
     ///
     /// # Errors
@@ -302,15 +318,8 @@ impl Outbox {
     pub fn sweep(&self, _held: &HomeLock) -> Result<(), StoreError> {
         self.folder.sweep()?;
         let names = self.folder.names()?;
-        let settled = |name: &&String| {
-            let stem = name.strip_suffix(Stand::Pending.name());
-            stem.is_some_and(|stem| {
-                [Stand::Accepted, Stand::Refused]
-                    .iter()
-                    .any(|stand| names.contains(&format!("{stem}{}", stand.name())))
-            })
-        };
-        self.folder.remove(&names.iter().filter(settled).cloned().collect::<Vec<_>>())
+        let settled = names.iter().filter(|name| has_outcome(&names, name));
+        self.folder.remove(&settled.cloned().collect::<Vec<_>>())
     }
 
     /// Reads under whichever name it is: the outcome first, because it counts.
@@ -324,6 +333,18 @@ impl Outbox {
         }
         result
     }
+}
+
+fn is_pending(name: &str) -> bool {
+    name.ends_with(Stand::Pending.name())
+}
+
+/// Tells whether a pending file has its outcome beside it, in a sorted list of names.
+fn has_outcome(names: &[String], pending: &str) -> bool {
+    pending.strip_suffix(Stand::Pending.name()).is_some_and(|stem| {
+        let outcomes = [Stand::Accepted, Stand::Refused].map(|stand| format!("{stem}{}", stand.name()));
+        outcomes.iter().any(|outcome| names.binary_search(outcome).is_ok())
+    })
 }
 
 impl Stand {

@@ -63,6 +63,10 @@ async fn what_was_handed_in_had_been_kept_and_is_handed_in_again_as_the_same_byt
             let statements = outbox.statements().unwrap();
             assert!(!passed("message kept") || messages.len() == 1, "a message is lost");
             assert!(!passed("statement kept") || statements.len() == 1, "a receipt is lost");
+            let waits = outbox.pending().unwrap();
+            let pending = |stand: Stand| usize::from(stand == Stand::Pending);
+            assert_eq!(waits.0.len(), messages.iter().map(|entry| pending(entry.stand)).sum::<usize>());
+            assert_eq!(waits.1.len(), statements.iter().map(|entry| pending(entry.stand)).sum::<usize>());
             for entry in messages {
                 let read = outbox.read_message(entry.message_id).unwrap();
                 let outcome = (entry.stand == Stand::Accepted).then_some(ACCEPTED);

@@ -298,7 +298,7 @@ impl Line<'_, '_> {
         if !due || self.closing.is_some() {
             return Ok(());
         }
-        for entry in hand_in::pending(&self.subscription.outbox)?.1 {
+        for entry in self.subscription.outbox.pending()?.1 {
             if self.receipts.has_statement(&entry) {
                 continue;
             }
@@ -340,7 +340,7 @@ async fn carry(
     channel: &Channel,
     observer: &dyn Observer,
 ) -> Result<(), SessionError> {
-    for id in hand_in::pending(outbox)?.0 {
+    for id in outbox.pending()?.0 {
         match hand_in::message(channel.clone(), home, outbox, id).await {
             Ok(outcome) => observer.tell(Event::MessageHandedIn { message_id: id, outcome: &outcome })?,
             // A damaged file keeps none of the others waiting.
