@@ -21,6 +21,7 @@ mod span;
 mod standing;
 mod state;
 pub mod store;
+mod sum;
 mod table;
 pub mod view;
 
@@ -185,7 +186,7 @@ impl Ledger {
         self.count(entries, &outcomes);
         self.standing.mark = mark;
         let owed = std::mem::take(&mut additions.owed).into_iter().collect();
-        let added = additions.into_rows(&self.standing);
+        let added = additions.into_rows(&mut self.standing);
         self.shared.table.stage(self.stage, &added);
         rows.extend(added);
         let mut state = self.shared.state_mut();
@@ -226,6 +227,14 @@ impl Ledger {
     fn checkpoint(&mut self, next: Index) -> Result<RowBatch, LedgerError> {
         let mut rows = RowBatch::new();
         self.shared.state().checkpoint_rows(&self.shared.table, &mut rows)?;
+        for (key, value) in &rows {
+            if let Some(before) = self.shared.table.row(key)? {
+                self.standing.sum.take(key, &before);
+            }
+            if let Some(value) = value {
+                self.standing.sum.put(key, value);
+            }
+        }
         // Staged before memory lets go of them, so that a reader finds them in the one or the other.
         self.shared.table.stage(self.stage, &rows);
         let mut state = self.shared.state_mut();
@@ -279,12 +288,16 @@ impl Ledger {
 }
 
 impl Additions {
-    fn into_rows(self, standing: &Standing) -> RowBatch {
+    /// Makes rows of them, all of new keys, and of where the ledger stands with them.
+    fn into_rows(self, standing: &mut Standing) -> RowBatch {
         let mut rows = RowBatch::new();
         log::pack(&self.messages, &mut rows);
         log::pack(&self.receipts, &mut rows);
         log::pack::<FactRow>(&self.facts, &mut rows);
         rows.extend(self.repeats.into_iter().map(|key| (key, Some(bytes::Bytes::new()))));
+        for (key, value) in &rows {
+            standing.sum.put(key, value.as_deref().unwrap_or_default());
+        }
         rows.insert(keys::STANDING.into(), Some(standing.encode()));
         rows
     }

@@ -1,7 +1,8 @@
 //! Opening a ledger: reading where it stands, and making again the changes since its last checkpoint.
 //!
-//! Owns the order of reading. Never reads all messages: what is outstanding is in rows of its own, policy is small,
-//! and since the checkpoint there are some thousand entries at most.
+//! Owns the order of reading. Every row is read once, to be sure that it is there and as it was written: some 0.3 s for
+//! a million messages. Nothing else reads all messages: what is outstanding is in rows of its own, policy is small, and
+//! since the checkpoint there are some thousand entries at most.
 
 use std::sync::{Arc, RwLock};
 
@@ -13,6 +14,7 @@ use super::rows::{FactRow, MessageRow, ReceiptRow};
 use super::standing::{Found, Standing};
 use super::state::{Gathered, State, by_span};
 use super::store::Store;
+use super::sum::RowSum;
 use super::table::Table;
 use super::view::View;
 use super::{Ledger, LedgerError, Shared, Writer, keys};
@@ -58,7 +60,7 @@ pub fn stands_at(store: &Arc<dyn Store>) -> Result<Option<Mark>, LedgerError> {
 }
 
 impl Ledger {
-    /// Opens the ledger of a journal. Reads what is outstanding and the policy, not the messages.
+    /// Opens the ledger of a journal. Reads every row once, for their sum; remembers what is outstanding and the policy.
     ///
     /// # Errors
     /// [`LedgerError::Store`], [`LedgerError::Row`]: close the store; opened again, it begins with nothing where it was damaged.
@@ -76,6 +78,12 @@ impl Ledger {
             }
             Found::Standing(standing) => standing,
         };
+        if RowSum::of(&table)? != standing.sum {
+            return Err(LedgerError::row(
+                keys::STANDING,
+                "the rows beside it are not those that were written",
+            ));
+        }
         let policy = Arc::new(policy(&table)?);
         let mut state = State::loaded(
             standing.mark,

@@ -7,6 +7,7 @@ use prost::Message;
 
 use super::LedgerError;
 use super::keys;
+use super::sum::RowSum;
 use super::table::Table;
 use crate::model::entry::Mark;
 use crate::model::id::{Index, Position, UnixMicros};
@@ -35,6 +36,8 @@ pub(super) struct Standing {
     pub(super) mark: Mark,
     pub(super) checkpoint: Index,
     pub(super) tally: Tally,
+    /// Of all rows but this one.
+    pub(super) sum: RowSum,
 }
 
 /// What the store says of it.
@@ -69,6 +72,7 @@ impl Standing {
                 refused: it.refused,
                 refusals: it.refusals,
             },
+            sum: RowSum::from_bytes(it.sum.as_slice().try_into().map_err(|_| damaged("no sum".into()))?),
         }))
     }
 
@@ -86,6 +90,7 @@ impl Standing {
             duplicates: self.tally.duplicates,
             refused: self.tally.refused,
             refusals: self.tally.refusals,
+            sum: self.sum.to_bytes().to_vec(),
         };
         bytes.encode_to_vec().into()
     }
@@ -117,4 +122,6 @@ struct StandingBytes {
     refused: u64,
     #[prost(uint64, tag = "12")]
     refusals: u64,
+    #[prost(bytes = "vec", tag = "13")]
+    sum: Vec<u8>,
 }

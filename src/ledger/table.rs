@@ -209,3 +209,75 @@ fn visit_last(staged: &mut Vec<(Bytes, Option<Bytes>)>, visit: &mut Visit<'_>) -
         _ => ControlFlow::Continue(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::memory::MemoryStore;
+    use super::*;
+
+    fn rows(of: &[(&'static str, Option<&'static str>)]) -> RowBatch {
+        let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+        of.iter().map(|(key, value)| (bytes(key), value.map(bytes))).collect()
+    }
+
+    fn scanned(table: &Table, direction: Direction) -> String {
+        let mut text = String::new();
+        let scanned = table.scan(b"a", b"y", direction, &mut |key, value| {
+            text += std::str::from_utf8(&[key, b"=", value, b" "].concat()).unwrap();
+            ControlFlow::Continue(())
+        });
+        scanned.unwrap();
+        text
+    }
+
+    #[test]
+    fn row_staged_anew_outlives_the_writing_of_the_one_before() {
+        let table = Table::over(Arc::new(MemoryStore::default()));
+        let (first, second) =
+            (rows(&[("k", Some("1")), ("l", Some("1"))]), rows(&[("k", Some("2")), ("l", None)]));
+        table.stage(1, &first);
+        table.stage(2, &second);
+        table.write(1, &first).unwrap();
+        assert_eq!(scanned(&table, Direction::Ascending), "k=2 ");
+        assert_eq!((table.row(b"k").unwrap().unwrap(), table.row(b"l").unwrap()), (Bytes::from("2"), None));
+        table.write(2, &second).unwrap();
+        assert_eq!(scanned(&table, Direction::Ascending), "k=2 ");
+        assert!(table.unwritten().is_empty());
+    }
+
+    #[test]
+    fn scans_lay_staged_rows_over_those_of_the_store() {
+        let table = Table::over(Arc::new(MemoryStore::default()));
+        let stored = [("a", "1"), ("c", "1"), ("e", "1"), ("g", "1"), ("z", "1")];
+        table.write(0, &rows(&stored.map(|(key, value)| (key, Some(value))))).unwrap();
+        table.stage(
+            1,
+            &rows(&[("b", Some("2")), ("c", Some("2")), ("e", None), ("h", Some("2")), ("y", Some("2"))]),
+        );
+        assert_eq!(scanned(&table, Direction::Ascending), "a=1 b=2 c=2 g=1 h=2 ");
+        assert_eq!(scanned(&table, Direction::Descending), "h=2 g=1 c=2 b=2 a=1 ");
+        let pair = |key, value| Some((Bytes::from_static(key), Bytes::from_static(value)));
+        assert_eq!(table.first(b"b", b"d").unwrap(), pair(b"b", b"2"));
+        assert_eq!(table.last(b"d", b"g").unwrap(), None);
+        assert_eq!(table.last(b"a", b"g").unwrap(), pair(b"c", b"2"));
+    }
+
+    #[test]
+    fn long_values_read_back_and_their_parts_fit_rows() {
+        let table = Table::over(Arc::new(MemoryStore::default()));
+        for (stage, length) in (1..).zip([0, 1, 4095, 4096, 4097, 8191, 8192, 100_000]) {
+            let value: Vec<u8> = (0..length).map(|place: u32| place.to_be_bytes()[3]).collect();
+            let mut rows = RowBatch::new();
+            put_long(&mut rows, b"key", &value);
+            assert!(rows.values().flatten().all(|part| part.len() <= VALUE_BYTES_MAX));
+            table.stage(stage, &rows);
+            assert_eq!(table.long(b"key").unwrap().unwrap(), value, "{length}");
+            table.write(stage, &rows).unwrap();
+            assert_eq!(table.long(b"key").unwrap().unwrap(), value, "{length}");
+        }
+        assert_eq!(table.long(b"other").unwrap(), None);
+        let part = Bytes::from_static(b"key\x01");
+        table.write(99, &[(part, None)].into()).unwrap();
+        assert!(matches!(table.long(b"key"), Err(StoreError::Damaged(_))));
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -17,6 +18,7 @@ pub(super) fn keeps_the_contract<O: Order + 'static>(make: impl Fn(Position) -> 
     run(names_of_two_hubs_are_apart(make(Position(0))));
     run(every_tail_gives_the_same_order_from_any_position(make(Position(3))));
     run(waiting_tail_gets_what_comes(make(Position(0))));
+    waiting_tail_misses_nothing_of_another_thread(&make(Position(0)));
     run(dropped_wait_loses_nothing(make(Position(0))));
     run(released_batches_are_gone_and_their_names_known(make(Position(0))));
 }
@@ -76,6 +78,42 @@ async fn waiting_tail_gets_what_comes(order: impl Order) {
         }
     });
     assert_eq!((first, second), (vec![1, 2], ()));
+}
+
+/// Each batch is appended when the one before was taken: a tail that slept over one would sleep for ever.
+fn waiting_tail_misses_nothing_of_another_thread(order: &impl Order) {
+    const BATCHES: u64 = 3000;
+    let (taken, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            run(async {
+                let mut tail = order.tail(Position(0));
+                for number in 0..BATCHES {
+                    assert_eq!(tail.next().await.unwrap().0, Position(number));
+                    taken.store(number + 1, Ordering::SeqCst);
+                    if failed.load(Ordering::SeqCst) {
+                        return;
+                    }
+                }
+            });
+        });
+        run(async {
+            for number in 0..BATCHES {
+                order.append(batch(number, 1)).await.unwrap();
+                let mut looks: u64 = 0;
+                while taken.load(Ordering::SeqCst) <= number {
+                    looks += 1;
+                    if looks > 20_000_000 {
+                        // Wakes the other thread, so that the test ends.
+                        failed.store(true, Ordering::SeqCst);
+                        order.append(batch(number + 1, 1)).await.unwrap();
+                        panic!("the tail sleeps over batch {number}");
+                    }
+                    std::thread::yield_now();
+                }
+            }
+        });
+    });
 }
 
 async fn dropped_wait_loses_nothing(order: impl Order) {

@@ -99,18 +99,14 @@ impl Order for Local {
 impl Tail for LocalTail {
     async fn next(&mut self) -> Result<(Position, Arc<Batch>), TailError> {
         loop {
+            // Made before the look: it is woken by every batch that is appended from here on.
+            let grown = self.shared.grown.notified();
             if let Some(batch) = self.shared.sequence().held_at(self.next)? {
                 let position = self.next;
                 self.next = position.next();
                 return Ok((position, batch));
             }
-            let grown = self.shared.grown.notified();
-            // Registered before the second look, so that a batch that comes in between wakes it.
-            let mut grown = std::pin::pin!(grown);
-            grown.as_mut().enable();
-            if self.shared.sequence().held_at(self.next)?.is_none() {
-                grown.await;
-            }
+            grown.await;
         }
     }
 }

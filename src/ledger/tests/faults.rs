@@ -198,13 +198,19 @@ fn readers_beside_the_writer_never_miss_a_row() {
     };
     let (ended, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|threads| {
-        let reader = || {
-            while !ended.load(Ordering::SeqCst) {
-                read_all_that_was_decided(&view);
-                rounds.fetch_add(1, Ordering::SeqCst);
+        let reader = |read: fn(&View), counted: u64| {
+            let (view, ended, rounds) = (&view, &ended, &rounds);
+            move || {
+                while !ended.load(Ordering::SeqCst) {
+                    read(view);
+                    rounds.fetch_add(counted, Ordering::SeqCst);
+                }
             }
         };
-        let readers = [threads.spawn(reader), threads.spawn(reader)];
+        let readers = [
+            threads.spawn(reader(read_all_that_was_decided, 1)),
+            threads.spawn(reader(read_spans_of_what_is_owed, 0)),
+        ];
         // Written some batches late: readers find rows staged, being written, and written.
         for batches in journal.chunks(3) {
             let staged: Vec<_> =
@@ -222,6 +228,18 @@ fn readers_beside_the_writer_never_miss_a_row() {
     });
     let found: Dump = dump(store.as_ref()).unwrap();
     assert!(found == rows);
+}
+
+/// What is owed stands in a span: in memory until the checkpoint, then in a row; never in neither.
+fn read_spans_of_what_is_owed(view: &View) {
+    let from = Index(view.decided().next_index.0.saturating_sub(500));
+    for office in [IACHR, MEXICO, HONDURAS] {
+        for owed in view.owed(office, Lane::Other, from, 3).unwrap() {
+            let Owed::Message(message) = owed else { continue };
+            let replayed = view.replay(office, message.index, 1).unwrap().rows;
+            assert_eq!(replayed.first().map(|it| it.index), Some(message.index));
+        }
+    }
 }
 
 fn read_all_that_was_decided(view: &View) {

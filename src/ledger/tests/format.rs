@@ -11,6 +11,7 @@ use crate::ledger::span::{Places, Span, Statement};
 use crate::ledger::standing::Standing;
 use crate::ledger::store::RowBatch;
 use crate::ledger::store::memory::MemoryStore;
+use crate::ledger::sum::RowSum;
 use crate::ledger::table::{Table, hex};
 use crate::ledger::{Tally, keys};
 use crate::model::entry::Mark;
@@ -64,12 +65,12 @@ fn standing_row() {
         time: UnixMicros(5),
     };
     let tally = Tally { messages: 1, receipts: 2, duplicates: 3, refused: 4, refusals: 5 };
-    let standing = Standing { mark, checkpoint: Index(256), tally };
+    let standing = Standing { mark, checkpoint: Index(256), tally, sum: RowSum::from_bytes([0x5e; 16]) };
     assert_eq!(keys::STANDING, b"a");
     assert_eq!(
         hex(&standing.encode()),
         "0801121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
-        6005"
+         60056a105e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
     );
 }
 

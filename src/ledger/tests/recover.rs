@@ -1,13 +1,16 @@
 //! Whatever becomes of the ledger's files: it opens, begins anew or catches up, and answers the same.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::agree::{Dump, Journal, drawn_and_agreed, dump};
 use super::bench::*;
+use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::store::sled::{OpenedSled, SledOptions, SledStore};
 use crate::ledger::store::{Store, StoreError};
 use crate::ledger::{Ledger, LedgerError, Opened};
@@ -114,4 +117,38 @@ fn ledger_damaged_anywhere_answers_the_same() {
         starts = starts.max(times);
     }
     assert!(starts <= 2, "a hub starts twice at most: {starts}");
+}
+
+#[test]
+fn any_row_that_is_not_as_it_was_written_is_found_at_a_start() {
+    let (journal, rows) = drawn_and_agreed(11, 50);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    assert!(caught_up(&store, &journal[..40].to_vec()).is_ok());
+    let older: BTreeMap<_, _> = dump(store.as_ref()).unwrap().into_iter().collect();
+    assert!(caught_up(&store, &journal) == Ok(rows.clone()));
+    let put = |key: &[u8], value: Option<&[u8]>| {
+        let value = value.map(Bytes::copy_from_slice);
+        store.apply(&[(Bytes::copy_from_slice(key), value)].into()).unwrap();
+    };
+    let refused = |what: &str, key: &[u8]| {
+        let opened = Ledger::open(Arc::clone(&store), JOURNAL);
+        assert!(matches!(opened, Err(LedgerError::Row { .. })), "{what} {key:?}");
+    };
+    for (key, value) in &rows {
+        put(key, None);
+        refused("missing", key);
+        let mut changed = value.clone();
+        changed.push(0);
+        put(key, Some(&changed));
+        refused("longer", key);
+        if let Some(before) = older.get(key).filter(|before| *before != value) {
+            put(key, Some(before));
+            refused("of before", key);
+        }
+        put(key, Some(value));
+    }
+    put(b"z", Some(b""));
+    refused("one more", b"z");
+    put(b"z", None);
+    assert!(Ledger::open(Arc::clone(&store), JOURNAL).is_ok());
 }
