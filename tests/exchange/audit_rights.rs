@@ -34,7 +34,9 @@ async fn scene() -> Scene {
 }
 
 fn owed(rows: &[DeliveryRow]) -> Vec<(Vec<u8>, String)> {
-    rows.iter().map(|row| (row.message.as_ref().unwrap().message_id.to_vec(), row.office.clone())).collect()
+    rows.iter()
+        .map(|row| (row.message.clone().unwrap_or_default().message_id.to_vec(), row.office.clone()))
+        .collect()
 }
 
 async fn office(stage: &Stage, name: &str) -> Auditor {

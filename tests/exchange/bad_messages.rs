@@ -74,7 +74,7 @@ async fn assert_refused(desk: &Desk, request: PublishRequest, reason: &str, fiel
     assert_eq!(alone.expect_reason(reason).code, Code::InvalidArgument, "{alone:?}");
     assert_eq!(alone.field.as_deref().unwrap_or_default(), field, "{alone:?}");
     assert_eq!(alone.retry, None, "the same bytes are never right: {alone:?}");
-    let results = desk.publish_frames(vec![vec![request]]).await.unwrap();
+    let results = desk.publish_frames(vec![vec![request]]).await.expect("the stream goes on");
     let refusal = refused(&results[0]);
     expect_item(&refusal, reason);
     assert_eq!((refusal.field.as_str(), refusal.retry_after_ms), (field, 0), "{refusal:?}");

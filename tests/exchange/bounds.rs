@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use resguardo::wire::proto::publish_result::Outcome;
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -110,15 +111,14 @@ async fn rate_is_told_to_each_message_of_a_stream_in_its_place() {
     let mut kept = Vec::new();
     let mut over = 0;
     for (result, draft) in results.iter().zip(&drafts) {
-        match &result.outcome {
-            Some(resguardo::wire::proto::publish_result::Outcome::Accepted(_)) => kept.push(draft.id()),
-            _ => {
-                let refusal = refused(result);
-                expect_item(&refusal, "RATE_EXCEEDED");
-                assert!(refusal.retry_after_ms > 0);
-                over += 1;
-            }
+        if let Some(Outcome::Accepted(_)) = &result.outcome {
+            kept.push(draft.id());
+            continue;
         }
+        let refusal = refused(result);
+        expect_item(&refusal, "RATE_EXCEEDED");
+        assert!(refusal.retry_after_ms > 0);
+        over += 1;
     }
     assert!(over >= 50, "{over} of 100 at once were over a rate of 10 a second");
     let mut subscription = stage.desk(IACHR).await.subscribe().await;

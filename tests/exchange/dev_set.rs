@@ -22,7 +22,7 @@ async fn program(arguments: &[&str], last: &Path) -> Output {
 
 fn papers(home: &Path) -> Papers {
     let read = |name: &str| fs::read_to_string(home.join("tls").join(name)).expect(name);
-    Papers { certificate_pem: read("cert.pem"), key_pem: read("key.pem"), authority_pem: read("ca.pem") }
+    Papers { certificate: read("cert.pem"), key: read("key.pem"), authority: read("ca.pem") }
 }
 
 #[tokio::test]
@@ -49,8 +49,8 @@ async fn dev_set_is_ready_to_use_by_the_hub_the_offices_and_the_auditors() {
         let channel = knock_at(&address, &papers(&home)).await.unwrap();
         let desk = crate::stage::client::Desk { identity: String::new(), channel };
         assert!(!desk.directory().await.unwrap().facts.is_empty());
-        let mode = fs::metadata(home.join("tls/key.pem")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "{} can be read by others", home.display());
+        let permissions = fs::metadata(home.join("tls/key.pem")).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o077, 0, "{} can be read by others", home.display());
         assert!(home.join("desk.toml").is_file());
     }
     assert!(process.stop().await.success());

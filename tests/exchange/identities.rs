@@ -2,7 +2,7 @@
 
 use rcgen::SanType;
 use resguardo::wire::proto::Stage as ReceiptStage;
-use resguardo::wire::proto::{EntryKind, Start};
+use resguardo::wire::proto::{CapMsgType, EntryKind, Start};
 use tonic::Code;
 
 use crate::stage::Stage;
@@ -138,4 +138,24 @@ async fn receipt_in_another_name_is_refused_and_clears_nothing() {
     let auditor = stage.auditor("iachr").await;
     assert!(auditor.receipts(all()).await.unwrap().is_empty());
     assert_eq!(auditor.outstanding(all(), ReceiptStage::Received).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn update_or_cancel_of_another_offices_message_is_refused_and_reaches_nobody() {
+    let stage = Stage::open().await;
+    let (honduras, mexico) = (stage.desk(HONDURAS).await, stage.desk(MEXICO).await);
+    let alert = honduras.draft(&[IACHR]);
+    honduras.send(&alert).await;
+    for msg_type in [CapMsgType::Update, CapMsgType::Cancel] {
+        let about = |desk: &Desk| {
+            desk.draft(&[IACHR]).edit(|envelope| {
+                (envelope.msg_type, envelope.references) = (msg_type.into(), vec![alert.id()]);
+            })
+        };
+        let foreign = told(mexico.publish(&about(&mexico)).await);
+        assert_eq!(foreign.expect_reason("REFERENCE_FOREIGN").code, Code::PermissionDenied);
+        honduras.send(&about(&honduras)).await;
+    }
+    assert_eq!(stage.auditor("iachr").await.deliveries(all()).await.unwrap().len(), 3);
+    assert_eq!(stage.desk(IACHR).await.subscribe().await.started.outstanding, 3);
 }

@@ -37,7 +37,7 @@ fn numbers(text: &str) -> impl Iterator<Item = usize> + '_ {
 
 /// Checks that words name the file and a place at or shortly before the bad byte.
 fn assert_names(said: &str, file: &Path, offset: usize, when: &str) {
-    let name = file.file_name().unwrap().to_str().unwrap();
+    let name = file.file_name().and_then(|name| name.to_str()).expect("a name of a file");
     assert!(said.contains(name), "{when}: {name} is not named in: {said}");
     let place = numbers(said).any(|number| number <= offset && offset - number <= TOLD_BEFORE_MAX);
     assert!(place, "{when}: no place near {offset} is named in: {said}");

@@ -1,11 +1,5 @@
 //! The exchange from end to end: the real program, real sockets, real certificates, a claim a test.
 
-#![allow(
-    clippy::pedantic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, and reads as its sentence does"
-)]
-
 #[path = "../stage/mod.rs"]
 mod stage;
 
@@ -20,6 +14,7 @@ mod deliver;
 mod deliver_urgent;
 mod dev_set;
 mod door;
+mod fault;
 mod founding;
 mod identities;
 mod journal_damage;

@@ -38,8 +38,8 @@ async fn envelope_and_payload_arrive_as_the_very_bytes_that_were_handed_in() {
     let stage = Stage::open().await;
     let desk = stage.desk(HONDURAS).await;
     let mut subscription = stage.desk(IACHR).await.subscribe().await;
-    for payload_bytes in [1, 255, 4_096, 65_537, 256 * 1_024] {
-        let mut chance = Chance::seeded(payload_bytes as u64);
+    for payload_bytes in [1_u64, 255, 4_096, 65_537, 256 * 1_024] {
+        let mut chance = Chance::seeded(payload_bytes);
         let payload: Vec<u8> = (0..payload_bytes).map(|_| chance.bits().to_be_bytes()[0]).collect();
         let draft = desk.draft(&[IACHR]).payload(payload);
         // A field that no version knows yet, in front of all others: bytes that no encoder here would make.

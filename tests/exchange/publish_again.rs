@@ -18,8 +18,9 @@ fn same(first: Accepted) -> Accepted {
 }
 
 async fn assert_first_answer(desk: &Desk, draft: &Draft, first: Accepted, when: &str) {
-    assert_eq!(desk.publish(draft).await.unwrap(), same(first), "{when}, alone");
-    let results = desk.publish_frames(vec![vec![draft.request(); 3], vec![draft.request()]]).await.unwrap();
+    assert_eq!(desk.publish(draft).await.expect("it is answered"), same(first), "{when}, alone");
+    let results = desk.publish_frames(vec![vec![draft.request(); 3], vec![draft.request()]]).await;
+    let results = results.expect("the stream goes through");
     assert!(results.iter().all(|result| accepted(result) == same(first)), "{when}, in a stream: {results:?}");
 }
 

@@ -39,8 +39,8 @@ async fn scene(messages: usize) -> Scene {
 impl Scene {
     /// The stages that headquarters has stated of the first message.
     async fn stages(&self) -> Vec<StageRow> {
-        let rows = self.auditor.deliveries(all()).await.unwrap();
-        rows.into_iter().find(|row| row.office == IACHR).unwrap().stages
+        let rows = self.auditor.deliveries(all()).await.expect("deliveries are listed");
+        rows.into_iter().find(|row| row.office == IACHR).expect("it is owed to headquarters").stages
     }
 }
 
@@ -154,10 +154,14 @@ async fn repeated_receipt_changes_nothing_and_says_so() {
 #[tokio::test]
 async fn desks_that_acknowledge_at_once_one_counts_and_the_others_are_told_of_it() {
     let scene = scene(20).await;
-    let mut sessions = JoinSet::new();
+    let mut open = Vec::new();
     for at in 0..6 {
         let mut subscription = scene.stage.desk_named(IACHR, &format!("desk-{at}")).await.subscribe().await;
         let came = subscription.next(20).await;
+        open.push((subscription, came));
+    }
+    let mut sessions = JoinSet::new();
+    for (mut subscription, came) in open {
         sessions.spawn(async move {
             let mut told = Vec::new();
             for delivery in came {

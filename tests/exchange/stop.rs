@@ -105,7 +105,7 @@ async fn reflection_tells_of_the_services() {
     let stage = Stage::open().await;
     let desk = stage.desk(IACHR).await;
     // ServerReflectionRequest { list_services: "" }, framed.
-    let body = bytes::Bytes::from_static(&[0, 0, 0, 0, 2, 0x3a, 0]);
+    let body = "\0\0\0\0\x02\x3a\0".to_owned();
     let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     let answer = request(&desk.channel, "POST", path, "application/grpc", body).await.unwrap();
     assert_eq!(answer.grpc(), Some(0), "{:?}", answer.headers);

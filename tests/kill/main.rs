@@ -3,8 +3,6 @@
 //!
 //! `RESGUARDO_KILLS` says how often (50), `RESGUARDO_KILL_SEED` repeats the moments of a run.
 
-#![allow(clippy::pedantic, reason = "a test reads as its sentence does")]
-
 #[path = "../stage/mod.rs"]
 mod stage;
 
@@ -60,10 +58,11 @@ async fn what_was_confirmed_stays_in_its_place_over_50_kills() {
     let mut publishers = JoinSet::new();
     for (at, office) in PUBLISHERS.into_iter().enumerate() {
         let mut worker = publisher::Publisher::new(&stage, office, chance.bits(), &book, &gate);
-        match at < 2 {
-            true => publishers.spawn(async move { worker.by_single_calls().await }),
-            false => publishers.spawn(async move { worker.by_stream().await }),
-        };
+        if at < 2 {
+            publishers.spawn(async move { worker.by_single_calls().await });
+        } else {
+            publishers.spawn(async move { worker.by_stream().await });
+        }
     }
     let mut subscribers = JoinSet::new();
     for office in SUBSCRIBERS {

@@ -108,7 +108,7 @@ impl Publisher {
                 match result.outcome {
                     Some(Outcome::Accepted(accepted)) => self.book.confirm(&draft.id(), accepted),
                     Some(Outcome::Refusal(refusal)) if refusal.retry_after_ms > 0 => {
-                        self.doubt.push_back(draft)
+                        self.doubt.push_back(draft);
                     }
                     other => panic!("{} got {other:?}", self.identity),
                 }

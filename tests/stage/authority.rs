@@ -54,12 +54,12 @@ pub(crate) struct Authority {
     ca: Issued,
 }
 
-/// A certificate with its key, and the authority that its holder trusts.
+/// A certificate with its key, and the authority that its holder trusts, each in PEM.
 #[derive(Clone)]
 pub(crate) struct Papers {
-    pub(crate) certificate_pem: String,
-    pub(crate) key_pem: String,
-    pub(crate) authority_pem: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+    pub(crate) authority: String,
 }
 
 impl Authority {
@@ -112,15 +112,11 @@ impl Authority {
 
     /// Papers of this authority for somebody who trusts another.
     pub(crate) fn trusting(&self, papers: &Papers) -> Papers {
-        Papers { authority_pem: self.pem().to_owned(), ..papers.clone() }
+        Papers { authority: self.pem().to_owned(), ..papers.clone() }
     }
 
     fn papers(&self, issued: Issued) -> Papers {
-        Papers {
-            certificate_pem: issued.certificate_pem,
-            key_pem: issued.key_pem,
-            authority_pem: self.pem().to_owned(),
-        }
+        Papers { certificate: issued.certificate_pem, key: issued.key_pem, authority: self.pem().to_owned() }
     }
 }
 
@@ -128,20 +124,16 @@ impl Papers {
     /// As the library's client takes them.
     pub(crate) fn credentials(&self) -> Credentials {
         Credentials {
-            authorities: PemFile::new("ca.pem", self.authority_pem.as_bytes()),
-            certificate: PemFile::new("cert.pem", self.certificate_pem.as_bytes()),
-            key: PemFile::new("key.pem", self.key_pem.as_bytes()),
+            authorities: PemFile::new("ca.pem", self.authority.as_bytes()),
+            certificate: PemFile::new("cert.pem", self.certificate.as_bytes()),
+            key: PemFile::new("key.pem", self.key.as_bytes()),
         }
     }
 
     /// Writes them into a folder, as a home holds them.
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).expect("the folder can be made");
-        let texts = [
-            ("ca.pem", &self.authority_pem),
-            ("cert.pem", &self.certificate_pem),
-            ("key.pem", &self.key_pem),
-        ];
+        let texts = [("ca.pem", &self.authority), ("cert.pem", &self.certificate), ("key.pem", &self.key)];
         for (name, text) in texts {
             let mut options = fs::OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600);

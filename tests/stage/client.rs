@@ -128,7 +128,7 @@ impl Desk {
             }
             Ok(results)
         };
-        let (_, results) =
+        let ((), results) =
             within("a publishing stream is answered", async { tokio::join!(sending, receiving) }).await;
         results
     }

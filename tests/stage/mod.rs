@@ -4,7 +4,7 @@
 //! Owns the temporary folder and the process; both are gone at the end, also when a test panics. Never looks into the
 //! hub: what it knows, it knows from the wire, from the process's output and from files that the test itself breaks.
 
-#![allow(dead_code, reason = "each test binary uses its own part of the stage")]
+#![expect(dead_code, reason = "each test binary uses its own part of the stage")]
 
 use std::fs;
 use std::net::TcpListener;
@@ -149,6 +149,14 @@ impl Stage {
         assert_eq!(hub.port(), self.port, "the hub listens where it was told to");
         self.hub = Some(hub);
         Ok(())
+    }
+
+    /// Starts the hub so that it cannot make a file larger than so many blocks of 512 bytes.
+    pub(crate) async fn start_cramped(&mut self, blocks: u32) {
+        assert!(self.hub.is_none(), "the hub runs already");
+        let log = self.folder.path().join("hub.log");
+        let started = HubProcess::start_cramped(&self.home(), &log, blocks).await;
+        self.hub = Some(started.unwrap_or_else(|ended| panic!("the hub did not start: {ended}")));
     }
 
     /// Starts the hub and kills it after a time, wherever in its start it is.

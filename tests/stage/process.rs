@@ -62,6 +62,15 @@ impl HubProcess {
         Self::start_as(log, hub_run(home)).await
     }
 
+    /// Starts a hub that cannot make a file larger than so many blocks of 512 bytes.
+    pub(crate) async fn start_cramped(home: &Path, log: &Path, blocks: u32) -> Result<Self, Ended> {
+        // Without the trap the system would kill the hub instead of failing its write.
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" hub run --home \"$1\"");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg(PROGRAM).arg(home);
+        Self::start_as(log, command).await
+    }
+
     async fn start_as(log: &Path, command: Command) -> Result<Self, Ended> {
         let file = OpenOptions::new().create(true).append(true).open(log).expect("the log can be written");
         let from = usize::try_from(file.metadata().expect("the log is a file").len()).expect("a short log");

@@ -1,11 +1,11 @@
 //! Below the library's client: sockets, handshakes and requests as a stranger or a broken program would make them.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full};
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::body::Body;
+use tonic::codegen::Body as _;
 use tonic::transport::Channel;
 use tower::{Service as _, ServiceExt as _};
 
@@ -41,8 +42,8 @@ pub(crate) fn tls(
     let mut config = match papers {
         None => builder.with_no_client_auth(),
         Some(papers) => {
-            let chain = vec![CertificateDer::from_pem_slice(papers.certificate_pem.as_bytes()).expect("PEM")];
-            let key = PrivateKeyDer::from_pem_slice(papers.key_pem.as_bytes()).expect("PEM");
+            let chain = vec![CertificateDer::from_pem_slice(papers.certificate.as_bytes()).expect("PEM")];
+            let key = PrivateKeyDer::from_pem_slice(papers.key.as_bytes()).expect("PEM");
             builder.with_client_auth_cert(chain, key).expect("a key that fits")
         }
     };
@@ -103,28 +104,28 @@ impl Answer {
     }
 }
 
-/// Makes a request with a body of any bytes; `None` where it was cut off instead of answered.
+/// Makes a request with a body that need not be a message; `None` where it was cut off instead of answered.
 pub(crate) async fn request(
     channel: &Channel,
     method: &str,
     path: &str,
     kind: &str,
-    body: Bytes,
+    body: String,
 ) -> Option<Answer> {
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header("content-type", kind)
         .header("te", "trailers")
-        .body(Body::new(Full::new(body)))
+        .body(Body::new(body))
         .expect("a request");
     within("a request is answered", async {
         let mut channel = channel.clone();
         let response = channel.ready().await.ok()?.call(request).await.ok()?;
-        let (parts, body) = response.into_parts();
+        let (parts, mut body) = response.into_parts();
         let mut headers = parts.headers;
-        if let Some(trailers) = body.collect().await.ok()?.trailers() {
-            headers.extend(trailers.clone());
+        while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            headers.extend(frame.ok()?.into_trailers().unwrap_or_default());
         }
         Some(Answer { http: parts.status, headers })
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Time that anything may take on a machine that is busy with other things.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 /// Time between two looks at something that cannot be awaited.
 const LOOK: Duration = Duration::from_millis(20);
 
