@@ -20,6 +20,7 @@ use resguardo::model::id::{Index, UnixMicros};
 use resguardo::model::identity::{Desk, Name};
 use resguardo::model::receipt::{Action, MessageRef, Receipt, Stage};
 use resguardo::wire::convert;
+use tokio_util::sync::CancellationToken;
 
 const OFFICES: [&str; 3] = ["iachr", "ohchr-honduras", "ohchr-mexico"];
 const BATCHES: u64 = 300;
@@ -40,6 +41,7 @@ fn host(runtime: &tokio::runtime::Runtime, day: u64, boot_id: &str) -> Host {
         random: Arc::new(SeededRandom::new(day)),
         tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
         boot_id: boot_id.into(),
+        stop: CancellationToken::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
+use super::screen::Tone;
 use crate::hub::home::{Home, HomeError};
 use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
@@ -68,12 +69,15 @@ impl HubCommand {
                     .line(&format!("founded: {facts} facts are the first entries of the journal"))?;
             }
             Self::Run => serve(context, &host, home).await?,
-            Self::Verify => verified(context, &host, home)?,
+            Self::Verify => return verified(context, &host, home),
             Self::Rebuild => {
                 let place = Home::at(home);
                 let _lock = place.lock(host.disk.as_ref())?;
                 let config = place.config(host.disk.as_ref())?;
-                let opened = open::rebuild(&host, &place, &config, &mut |news| tell(context, news))?;
+                let opened = match open::rebuild(&host, &place, &config, &mut |news| tell(context, news)) {
+                    Err(OpenError::Stopped) => return Ok(stopped(context)),
+                    opened => opened?,
+                };
                 let entries = opened.reader.mark().next_index;
                 opened.close()?;
                 context.screen.line(&format!("rebuilt: the ledger stands at entry {entries}"))?;
@@ -81,6 +85,12 @@ impl HubCommand {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Says that more was asked for than was done.
+fn stopped(context: &Context) -> Exit {
+    context.screen.aside(Tone::Warning, &OpenError::Stopped.to_string());
+    context.stop.exit()
 }
 
 fn host(context: &Context) -> Host {
@@ -91,6 +101,7 @@ fn host(context: &Context) -> Host {
         tasks: context.tasks.clone(),
         // Where the system has no such file, a ledger is built anew after every stop that was not in order.
         boot_id: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
+        stop: context.stop.token.clone(),
     }
 }
 
@@ -104,13 +115,15 @@ async fn serve(context: &Context, host: &Host, home: &Path) -> Result<(), Failur
         let _ = context.screen.line(&format!("listening on {address}"));
         let _ = context.screen.object(&serde_json::json!({ "object": "listening", "address": address }));
     };
-    let stop = context.stop.token.clone().cancelled_owned();
-    run::run(host, home, &mut log_news, ready, stop).await?;
+    match run::run(host, home, &mut log_news, ready).await {
+        Err(RunError::Open(OpenError::Stopped)) => tracing::info!("{}", OpenError::Stopped),
+        ended => ended?,
+    }
     tracing::info!("stopped in order");
     Ok(())
 }
 
-fn verified(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> {
+fn verified(context: &Context, host: &Host, home: &Path) -> Result<Exit, Failure> {
     let mut told = 0;
     let mut progress = |so_far: &Verified| {
         if so_far.entries >= told + PROGRESS_ENTRIES {
@@ -119,7 +132,10 @@ fn verified(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> 
             let _ = context.screen.line(&format!("checked so far: {} entries, {} bytes", told, so_far.bytes));
         }
     };
-    let report = verify::verify(host, home, &mut |news| tell(context, news), &mut progress)?;
+    let report = match verify::verify(host, home, &mut |news| tell(context, news), &mut progress) {
+        Err(VerifyError::Open(OpenError::Stopped)) => return Ok(stopped(context)),
+        report => report?,
+    };
     let (journal, rows) = (report.journal, report.ledger_rows);
     context.screen.line(&format!(
         "whole: {} entries in {} batches and {} segments, {} payloads kept, {} erased, {} bytes",
@@ -136,7 +152,7 @@ fn verified(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> 
         "bytes": journal.bytes,
         "ledger_rows": rows,
     }))?;
-    Ok(())
+    Ok(Exit::Done)
 }
 
 impl From<HomeError> for Failure {
@@ -162,7 +178,9 @@ impl From<OpenError> for Failure {
             OpenError::Founding(_) | OpenError::Founded(_) | OpenError::NotFounded(_) => {
                 Self::usage(error.to_string())
             }
-            OpenError::Ledger(_) | OpenError::LedgerForeign => Self::new(Exit::Fault, error.to_string()),
+            OpenError::Ledger(_) | OpenError::LedgerForeign | OpenError::Stopped => {
+                Self::new(Exit::Fault, error.to_string())
+            }
         }
     }
 }

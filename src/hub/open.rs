@@ -56,6 +56,9 @@ pub enum OpenError {
     /// The ledger is of another journal, or in a format that this version does not know.
     #[error("the ledger is of another journal, or in a format that this version does not know")]
     LedgerForeign,
+    /// The host's stop came.
+    #[error("stopped before the ledger had taken in what it lacks; the next start goes on from there")]
+    Stopped,
 }
 
 /// How far the ledger is with what it lacks.
@@ -118,8 +121,9 @@ pub fn found(host: &Host, home: &Home, founding: Option<&Path>) -> Result<usize,
     let facts = founding::parse(&home::text(host.disk.as_ref(), &path)?)?;
     // A home that has lost its journal is not founded anew: what was acknowledged in it must be brought back.
     if host.disk.list(&home.ledger()).is_ok() {
-        let store = Shelf::of(host, home.ledger(), &config).store(&mut |_| {})?;
-        let stands = ledger::stands_at(&store)?;
+        let shelf = Shelf::of(host, home.ledger(), &config);
+        let store = shelf.store(&mut |_| {})?;
+        let stands = shelf.stands_at(&store);
         store.close().map_err(LedgerError::from)?;
         let (disk, tasks) = (host.disk.clone(), host.tasks.as_ref());
         if stands.is_some()
@@ -164,7 +168,7 @@ pub fn open(
     let open = |confirmed: Option<&Mark>| {
         journal::open(host.disk.clone(), host.tasks.as_ref(), &home.journal(), options(config), confirmed)
     };
-    let confirmed = ledger::stands_at(&store).ok().flatten();
+    let confirmed = shelf.stands_at(&store);
     let opened = match open(confirmed.as_ref()) {
         Err(JournalError::OtherJournal { .. }) => {
             store = shelf.anew(store, "it is of another journal", news)?;
@@ -183,10 +187,10 @@ pub fn open(
     if reader.mark().position == Position(0) {
         return Err(OpenError::NotFounded(home.journal()));
     }
-    let built = match catch_up(&reader, Arc::clone(&store), news) {
+    let built = match catch_up(host, &reader, Arc::clone(&store), news) {
         Err(error @ (OpenError::Ledger(_) | OpenError::LedgerForeign)) => {
             store = shelf.anew(store, &error.to_string(), news)?;
-            catch_up(&reader, Arc::clone(&store), news)
+            catch_up(host, &reader, Arc::clone(&store), news)
         }
         built => built,
     };
@@ -207,8 +211,8 @@ pub fn rebuild(
 ) -> Result<Opened, OpenError> {
     let shelf = Shelf::of(host, home.ledger(), config);
     let store = shelf.store(news)?;
-    // Once the rows are aside, nothing tells a torn tail of the journal from one that was confirmed and is lost.
-    let confirmed = ledger::stands_at(&store).ok().flatten();
+    // Rows that are aside may lack what they knew: the journal is held to them before.
+    let confirmed = shelf.stands_at(&store);
     let looked = journal::open(
         host.disk.clone(),
         host.tasks.as_ref(),
@@ -232,8 +236,10 @@ pub type Built = (Ledger, ledger::Writer, View);
 /// Feeds the ledger in a store what it lacks of a journal.
 ///
 /// # Errors
-/// [`OpenError::Ledger`], [`OpenError::LedgerForeign`] for a ledger that cannot be used, [`OpenError::Journal`].
+/// [`OpenError::Ledger`], [`OpenError::LedgerForeign`] for a ledger that cannot be used, [`OpenError::Journal`],
+/// [`OpenError::Stopped`]: what was taken in until then is kept.
 pub fn catch_up(
+    host: &Host,
     reader: &Reader,
     store: Arc<dyn Store>,
     news: &mut dyn FnMut(&News),
@@ -250,6 +256,9 @@ pub fn catch_up(
     let mut batches = reader.batches(from.position);
     let mut told = from.next_index.0;
     while let Some(batch) = batches.next()? {
+        if host.stop.is_cancelled() {
+            return Err(OpenError::Stopped);
+        }
         let decoded: Vec<_> = batch.entries.iter().map(decode::entry).collect();
         rows.write(&ledger.decide(batch.after, &decoded)?.staged)?;
         let at = batch.after.next_index.0;
@@ -283,6 +292,17 @@ impl Shelf {
             news(&News::LedgerSetAside(aside));
         }
         Ok(Arc::new(opened.store))
+    }
+
+    /// Tells how far the journal was confirmed, by the ledger's word. One that begins anew knows nothing of it: then
+    /// those do that were set aside, until the journal was once opened and the ledger begins to catch up.
+    fn stands_at(&self, store: &Arc<dyn Store>) -> Option<Mark> {
+        ledger::stands_at(store).ok().flatten().or_else(|| {
+            let set_aside = SledStore::set_aside(&self.options);
+            let marks =
+                set_aside.filter_map(|store| ledger::stands_at(&(Arc::new(store) as _)).ok().flatten());
+            marks.max_by_key(|mark| mark.next_index)
+        })
     }
 
     /// Opens it anew, empty, after saying why what it holds cannot be used.

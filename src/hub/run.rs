@@ -62,6 +62,8 @@ pub struct Host {
     pub tasks: Arc<dyn Tasks>,
     /// What tells one start of the machine from another.
     pub boot_id: String,
+    /// Cancelled: whatever is under way ends in order.
+    pub stop: CancellationToken,
 }
 
 /// Why a hub ended, other than by an orderly stop.
@@ -103,7 +105,7 @@ pub enum RunError {
     Task(#[from] TaskError),
 }
 
-/// Runs a hub until `stop` comes or something fails. `news` hears of the opening, `ready` where it listens.
+/// Runs a hub until the host's stop comes or something fails. `news` hears of the opening, `ready` where it listens.
 ///
 /// # Errors
 /// [`RunError`]. Nothing that was answered is lost by any of them.
@@ -112,7 +114,6 @@ pub async fn run(
     dir: &Path,
     news: &mut dyn FnMut(&News),
     ready: impl FnOnce(SocketAddr),
-    stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let home = Home::at(dir);
     let lock = home.lock(host.disk.as_ref())?;
@@ -131,7 +132,7 @@ pub async fn run(
     let (mut sequence, mut rows) = (pin!(sequence.ended()), pin!(rows.ended()));
     let (mut server, mut ended) = (pin!(server), Ended::default());
     tokio::select! {
-        () = stop => {}
+        () = host.stop.cancelled() => {}
         sequence = &mut sequence => ended.sequence = Some(sequence),
         rows = &mut rows => ended.rows = Some(rows),
         server = &mut server => ended.part = Some(server.map_err(RunError::from).and(Err(RunError::Part("server")))),

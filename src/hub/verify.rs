@@ -91,7 +91,7 @@ pub fn verify(
     let (boot_id, cache_bytes) = (host.boot_id.clone(), config.ledger.cache_bytes);
     let options = SledOptions { dir: beside.clone(), boot_id, cache_bytes };
     let second: Arc<dyn Store> = Arc::new(SledStore::open(&options)?.store);
-    let (_, rows, _) = open::catch_up(&opened.reader, Arc::clone(&second), news)?;
+    let (_, rows, _) = open::catch_up(host, &opened.reader, Arc::clone(&second), news)?;
     let compared = compare(opened.store.as_ref(), second.as_ref());
     rows.close()?;
     opened.close()?;

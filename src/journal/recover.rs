@@ -222,8 +222,7 @@ fn check_first((path, _, header): &Opened) -> Result<(), JournalError> {
     if header.start == expected {
         return Ok(());
     }
-    let wrong =
-        Wrong::new(format!("a first segment that starts at {:?}", header.start), format!("{expected:?}"));
+    let wrong = Wrong::new(format!("a first segment that starts at {}", header.start), expected.to_string());
     Err(wrong.at(path, 0, Index::default()))
 }
 
@@ -257,7 +256,7 @@ fn full_segment((path, file, header): Opened, next: &SegmentHeader) -> Result<(S
             return Ok((Segment { header, frames_end: end.frames_end, points: end.points }, false));
         }
         Ok(end) => {
-            let wrong = Wrong::new(format!("an end at {:?}", end.mark), format!("{:?}", next.start));
+            let wrong = Wrong::new(format!("an end at {}", end.mark), next.start.to_string());
             return Err(wrong.at(&path, end_offset(header.bytes), end.mark.next_index));
         }
         Err(JournalError::Damage(missing)) => missing,
@@ -281,10 +280,10 @@ fn check_confirmed(reader: &Reader, confirmed: &Mark, found: &Found) -> Result<(
         Some(held) if held == *confirmed => Ok(()),
         held => {
             let held =
-                held.map_or(format!("the end after {} batches", mark.position), |held| format!("{held:?}"));
+                held.map_or(format!("the end after {} batches", mark.position), |held| held.to_string());
             Err(walk
                 .frames
-                .wrong(walk.whole_end, Wrong::new(held, format!("{confirmed:?}, as the ledger has it"))))
+                .wrong(walk.whole_end, Wrong::new(held, format!("{confirmed}, as the ledger has it"))))
         }
     }
 }

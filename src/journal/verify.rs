@@ -54,7 +54,7 @@ fn verify_segment(
     let (path, file) = shared.file(number)?;
     let header = SegmentHeader::read(file.as_ref(), &path, number)?;
     if header.start != verified.mark {
-        let wrong = Wrong::new(format!("a segment from {:?}", header.start), format!("{:?}", verified.mark));
+        let wrong = Wrong::new(format!("a segment from {}", header.start), verified.mark.to_string());
         return Err(wrong.at(&path, 0, verified.mark.next_index));
     }
     let (frames_end, full) = shared.frames_end(number);
@@ -82,7 +82,7 @@ fn verify_segment(
         check_zeros(file.as_ref(), &walk, end_offset(header.bytes))?;
         let expected = SegmentEnd { frames_end, mark: walk.mark, points: points.take() };
         if SegmentEnd::read(file.as_ref(), &path, &header)? != expected {
-            let wrong = Wrong::new("an end that its batches do not give", format!("one at {:?}", walk.mark));
+            let wrong = Wrong::new("an end that its batches do not give", format!("one at {}", walk.mark));
             return Err(wrong.at(&path, end_offset(header.bytes), walk.mark.next_index));
         }
     }

@@ -3,6 +3,8 @@
 //! Owns the shape of an entry and the number of each kind. Statements are exact bytes, kept as they came,
 //! so that a signature over them can be checked at any later time; nothing here looks inside.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::id::{Index, Position, UnixMicros};
@@ -108,4 +110,16 @@ pub struct Mark {
     pub chain: u32,
     /// The time of the last batch.
     pub time: UnixMicros,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { journal, position, next_index, chain, time } = self;
+        let journal = u128::from_be_bytes(*journal);
+        write!(
+            out,
+            "entry {next_index} and batch {position} of journal {journal:032x}, checksum {chain:08x}, {} µs after 1970",
+            time.0
+        )
+    }
 }

@@ -166,6 +166,21 @@ async fn what_is_missing_at_the_end_but_was_confirmed_is_damage_and_not_a_torn_t
     }
 }
 
+/// The ledger is then set aside, and still what it knew of the journal counts, at every further start.
+#[tokio::test]
+async fn stop_of_the_machine_makes_no_torn_tail_of_what_was_confirmed() {
+    let mut scene = scene(true).await;
+    let (file, offset) = scene.place(&scene.last);
+    let end = end_of_data(&file);
+    fs::write(scene.stage.home().join("ledger/trust"), "open another boot\n").unwrap();
+    change(&file, |bytes| bytes[offset + 600..end].fill(0));
+    for start in 1..=2 {
+        assert_refuses(&mut scene.stage, &format!("start {start} after the machine stopped")).await;
+    }
+    assert!(scene.stage.home().join("ledger/rows-untrusted").is_dir());
+    scene.assert_mended().await;
+}
+
 #[tokio::test]
 async fn missing_empty_and_overwritten_segments_are_damage() {
     let mut scene = scene(false).await;

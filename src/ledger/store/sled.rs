@@ -21,6 +21,8 @@ use super::{Direction, RowBatch, Store, StoreError, Visit, assert_bounds};
 use crate::host::disk::{Disk, Lock, OsDisk};
 
 const ROWS: &str = "rows";
+const ROWS_UNTRUSTED: &str = "rows-untrusted";
+const ROWS_DAMAGED: &str = "rows-damaged";
 const TRUST: &str = "trust";
 const LOCK: &str = "lock";
 const TRUST_BYTES_MAX: u64 = 4096;
@@ -45,7 +47,7 @@ pub struct SledOptions {
 pub struct SledStore {
     db: RwLock<Option<sled::Db>>,
     dir: PathBuf,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 /// What opening found.
@@ -92,14 +94,26 @@ impl SledStore {
             None => None,
         };
         write_trust(&dir, &format!("open {}", options.boot_id))?;
-        let db = match open_rows(&dir, options.cache_bytes) {
+        let rows = dir.join(ROWS);
+        let db = match open_rows(&rows, options.cache_bytes) {
             Ok(db) => db,
             Err(found) => {
                 set_aside = put_aside(&dir, Distrust::Damaged(found.to_string()))?;
-                open_rows(&dir, options.cache_bytes)?
+                open_rows(&rows, options.cache_bytes)?
             }
         };
-        Ok(OpenedSled { store: Self { db: RwLock::new(Some(db)), dir, _lock: lock }, set_aside })
+        Ok(OpenedSled { store: Self { db: RwLock::new(Some(db)), dir, _lock: Some(lock) }, set_aside })
+    }
+
+    /// Opens rows that were set aside in an open ledger's folder, those that sled can still open: for a look at what
+    /// they knew. Some of them may be missing; those that are there are as they were written at some time.
+    pub fn set_aside(options: &SledOptions) -> impl Iterator<Item = Self> + '_ {
+        [ROWS_UNTRUSTED, ROWS_DAMAGED].into_iter().filter_map(|name| {
+            let dir = options.dir.join(name);
+            let there = fs::exists(&dir).unwrap_or(false);
+            let db = if there { open_rows(&dir, options.cache_bytes).ok()? } else { return None };
+            Some(Self { db: RwLock::new(Some(db)), dir, _lock: None })
+        })
     }
 
     /// Runs something on sled; its panics, of which it has some for damaged files, are errors.
@@ -225,8 +239,8 @@ fn put_aside(dir: &Path, why: Distrust) -> Result<Option<SetAside>, StoreError> 
         return Ok(None);
     }
     let to = dir.join(match why {
-        Distrust::MachineStopped => "rows-untrusted",
-        Distrust::Damaged(_) => "rows-damaged",
+        Distrust::MachineStopped => ROWS_UNTRUSTED,
+        Distrust::Damaged(_) => ROWS_DAMAGED,
     });
     match fs::remove_dir_all(&to) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(&to, &error)),
@@ -237,11 +251,9 @@ fn put_aside(dir: &Path, why: Distrust) -> Result<Option<SetAside>, StoreError> 
     Ok(Some(SetAside { why, to }))
 }
 
-fn open_rows(dir: &Path, cache_bytes: u64) -> Result<sled::Db, StoreError> {
-    let config = sled::Config::new()
-        .path(dir.join(ROWS))
-        .cache_capacity(cache_bytes)
-        .flush_every_ms(Some(FLUSH_EVERY_MS));
+fn open_rows(rows: &Path, cache_bytes: u64) -> Result<sled::Db, StoreError> {
+    let config =
+        sled::Config::new().path(rows).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_EVERY_MS));
     for _ in 1..UNLOCK_TRIES {
         match caught(|| config.open()) {
             // No other process: this one holds the lock of the folder.
