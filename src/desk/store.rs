@@ -138,7 +138,9 @@ impl Folder {
         self.dir.join(format!("{name}{TEMPORARY}"))
     }
 
-    fn sync(&self) -> Result<(), StoreError> {
+    /// Makes all names durable: those too that a run left in the machine's memory when it ended between naming a file
+    /// and its sync.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
         self.disk.sync_dir(&self.dir).map_err(at(&self.dir))
     }
 }

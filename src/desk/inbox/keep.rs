@@ -77,6 +77,8 @@ impl InboxWriter {
         let inbox = Inbox::open(home)?;
         let lock = inbox.folder.lock()?;
         inbox.folder.sweep()?;
+        // What is found here comes again and is acknowledged as known.
+        inbox.folder.sync()?;
         let files = inbox.files()?.into_iter();
         let known = files.map(|(entry, _)| ((entry.sender, entry.message_id), entry.index)).collect();
         Ok(Self { inbox, known, _lock: lock })

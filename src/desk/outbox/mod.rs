@@ -200,7 +200,8 @@ impl Outbox {
     }
 
     /// Lists what waits: messages, then persons' receipts, each in the order in which they were written. It is asked
-    /// again and again by a running subscription, and so looks closely at what waits alone.
+    /// again and again by a running subscription, and so looks closely at what waits alone. What it lists is on the disk
+    /// for good, also where the run that kept it ended in the middle: it may be handed in.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
@@ -211,6 +212,9 @@ impl Outbox {
         for name in waits {
             messages.extend(OutboxEntry::from_file_name(name).map(|entry| entry.message_id));
             statements.extend(StatementEntry::from_file_name(name));
+        }
+        if !messages.is_empty() || !statements.is_empty() {
+            self.folder.sync()?;
         }
         Ok((messages, statements))
     }

@@ -7,7 +7,7 @@ use super::*;
 use crate::desk::crash;
 use crate::desk::home::tests::home_on;
 use crate::desk::sample::{NOW, envelope, id};
-use crate::host::disk::{Disk, MemoryDisk};
+use crate::host::disk::{CrashStyle, Disk, MemoryDisk};
 
 fn outgoing(seed: u64) -> Outgoing {
     let payload = Bytes::from(format!("payload {seed}"));
@@ -81,6 +81,13 @@ async fn what_was_handed_in_had_been_kept_and_is_handed_in_again_as_the_same_byt
             }
         };
         check(&outbox);
+        // What is listed may be handed in: so it outlives a power cut, whichever run wrote it.
+        let waits = outbox.pending().unwrap();
+        let home = Home::open(Arc::new(disk.crash(CrashStyle::DropUnsynced)), Path::new("/home")).unwrap();
+        let after = Outbox::open(&home).unwrap();
+        let kept = after.messages().unwrap().into_iter().map(|entry| entry.message_id).collect::<Vec<_>>();
+        assert!(waits.0.iter().all(|id| kept.contains(id)), "{done} operations, a kill and a power cut");
+        assert!(waits.1.len() <= after.statements().unwrap().len());
         outbox.sweep(&held).unwrap();
         check(&outbox);
         let names = disk.list(Path::new("/home/outbox")).unwrap();
