@@ -176,7 +176,7 @@ fn replay_on_another_day_under_another_configuration_gives_the_same_rows() {
     let small = "[journal]\nsegment_bytes = 1048576\n";
     write_home(&first, &format!("name = 'one'\nlisten = '127.0.0.1:0'\n{small}"));
     let today = host(&runtime, 20_000, "boot-1");
-    open::found(&today, &Home::at(&first), None).expect("a step of the test");
+    open::found(&today, &Home::at(&first), None, &mut |_| {}).expect("a step of the test");
     fill(&today, &first, &SeededRandom::new(42));
     let expected = rows(&today, &first);
     assert!(expected.len() > 10, "{} rows", expected.len());

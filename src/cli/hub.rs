@@ -63,7 +63,8 @@ impl HubCommand {
         let host = host(context);
         match self {
             Self::Init(init) => {
-                let facts = open::found(&host, &Home::at(home), init.founding.as_deref())?;
+                let (place, founding) = (Home::at(home), init.founding.as_deref());
+                let facts = open::found(&host, &place, founding, &mut |news| tell(context, news))?;
                 context
                     .screen
                     .line(&format!("founded: {facts} facts are the first entries of the journal"))?;

@@ -114,34 +114,18 @@ impl Opened {
 ///
 /// # Errors
 /// [`OpenError`]; a founding that was cut short can be made again.
-pub fn found(host: &Host, home: &Home, founding: Option<&Path>) -> Result<usize, OpenError> {
+pub fn found(
+    host: &Host,
+    home: &Home,
+    founding: Option<&Path>,
+    news: &mut dyn FnMut(&News),
+) -> Result<usize, OpenError> {
     let _lock = home.lock(host.disk.as_ref())?;
     let config = home.config(host.disk.as_ref())?;
     let path = founding.map_or_else(|| home.founding(), Path::to_owned);
     let facts = founding::parse(&home::text(host.disk.as_ref(), &path)?)?;
-    // A home that has lost its journal is not founded anew: what was acknowledged in it must be brought back.
-    if host.disk.list(&home.ledger()).is_ok() {
-        let shelf = Shelf::of(host, home.ledger(), &config);
-        let store = shelf.store(&mut |_| {})?;
-        let stands = shelf.stands_at(&store);
-        store.close().map_err(LedgerError::from)?;
-        let (disk, tasks) = (host.disk.clone(), host.tasks.as_ref());
-        if stands.is_some()
-            && let Err(JournalError::NotFound { dir }) =
-                journal::open(disk, tasks, &home.journal(), options(&config), stands.as_ref())
-        {
-            return Err(OpenError::JournalLost(dir));
-        }
-    }
-    let mut id = [0; 16];
-    host.random.fill(&mut id);
-    let options = options(&config);
-    match journal::create(host.disk.as_ref(), &home.journal(), id, options) {
-        Ok(()) | Err(JournalError::Exists { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let (mut journal, _, _) =
-        journal::open(host.disk.clone(), host.tasks.as_ref(), &home.journal(), options, None)?;
+    let (mut journal, _, recovery) = made(host, home, &config, news)?;
+    news(&News::Journal(recovery));
     if journal.mark().position != Position(0) {
         return Err(OpenError::Founded(home.journal()));
     }
@@ -151,6 +135,36 @@ pub fn found(host: &Host, home: &Home, founding: Option<&Path>) -> Result<usize,
     journal.append(&Batch { name, time: host.clock.now(), proposals })?;
     journal.close()?;
     Ok(facts.len())
+}
+
+/// Opens the journal of a home that may be founded, or makes it. A home that has lost its journal is not founded anew:
+/// what was acknowledged in it must be brought back. One that is founded already loses nothing by a second try.
+fn made(
+    host: &Host,
+    home: &Home,
+    config: &Config,
+    news: &mut dyn FnMut(&News),
+) -> Result<(Writer, Reader, Recovery), OpenError> {
+    let mut confirmed = None;
+    if host.disk.list(&home.ledger()).is_ok() {
+        let shelf = Shelf::of(host, home.ledger(), config);
+        let store = shelf.store(news)?;
+        confirmed = shelf.stands_at(&store);
+        store.close().map_err(LedgerError::from)?;
+    }
+    let options = options(config);
+    let (disk, tasks, dir) = (&host.disk, host.tasks.as_ref(), home.journal());
+    let open = || journal::open(disk.clone(), tasks, &dir, options, confirmed.as_ref());
+    match open() {
+        Err(JournalError::NotFound { dir }) if confirmed.is_some() => Err(OpenError::JournalLost(dir)),
+        Err(JournalError::NotFound { .. }) => {
+            let mut id = [0; 16];
+            host.random.fill(&mut id);
+            journal::create(disk.as_ref(), &dir, id, options)?;
+            Ok(open()?)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 /// Opens the journal and brings the ledger up to it.

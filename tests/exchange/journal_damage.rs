@@ -210,6 +210,21 @@ async fn journal_that_is_gone_while_the_ledger_knows_of_it_is_not_founded_anew()
     scene.assert_mended().await;
 }
 
+/// A second founding by mistake is refused, and is no way round what a start would refuse.
+#[tokio::test]
+async fn second_founding_overwrites_nothing_of_a_damaged_journal() {
+    let mut scene = scene(true).await;
+    let (file, offset) = scene.place(&scene.last);
+    let end = end_of_data(&file);
+    change(&file, |bytes| bytes[offset + 600..end].fill(0));
+    let before = kept(&scene.stage);
+    let founded = scene.stage.program(&["hub", "init"]).await;
+    assert_eq!(founded.status.code(), Some(INTEGRITY), "{founded:?}");
+    assert!(kept(&scene.stage) == before, "what was confirmed was cut off");
+    assert_refuses(&mut scene.stage, "after a second founding").await;
+    scene.assert_mended().await;
+}
+
 #[tokio::test]
 async fn older_copy_of_the_journal_has_lost_what_was_confirmed() {
     let mut scene = scene(false).await;
