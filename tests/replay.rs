@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use resguardo::host::clock::{Clock, ManualClock};
-use resguardo::host::disk::OsDisk;
+use resguardo::host::disk::{Disk, MemoryDisk, OpenMode, OsDisk};
 use resguardo::host::random::{SeededRandom, uuid_v7};
 use resguardo::host::tasks::TokioTasks;
 use resguardo::hub::home::Home;
 use resguardo::hub::open;
 use resguardo::hub::run::Host;
+use resguardo::hub::verify;
 use resguardo::ledger::store::Direction;
+use resguardo::ledger::store::memory::MemoryStores;
+use resguardo::ledger::store::sled::SledStores;
 use resguardo::model::entry::{Batch, BatchName, EntryKind, Proposal};
 use resguardo::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
 use resguardo::model::id::{Index, UnixMicros};
@@ -40,7 +43,7 @@ fn host(runtime: &tokio::runtime::Runtime, day: u64, boot_id: &str) -> Host {
         clock: Arc::new(ManualClock::at(UnixMicros(day * 86_400_000_000))),
         random: Arc::new(SeededRandom::new(day)),
         tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
-        boot_id: boot_id.into(),
+        stores: Arc::new(SledStores { boot_id: boot_id.into() }),
         stop: CancellationToken::new(),
     }
 }
@@ -193,4 +196,38 @@ fn replay_on_another_day_under_another_configuration_gives_the_same_rows() {
     for (found, expected) in found.iter().zip(&expected) {
         assert_eq!(found, expected);
     }
+}
+
+/// Puts a file on a disk, in a folder that is made.
+fn put(disk: &dyn Disk, path: &Path, bytes: &[u8]) {
+    disk.create_dir_all(path.parent().expect("a step of the test")).expect("a step of the test");
+    let file = disk.open(path, OpenMode::Replace).expect("a step of the test");
+    file.write_all_at(bytes, 0).expect("a step of the test");
+}
+
+#[test]
+fn replay_in_memory_gives_the_rows_that_the_machine_gives_and_leaves_nothing_on_it() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a step of the test");
+    let folder = tempfile::tempdir().expect("a step of the test");
+    let (real, nowhere) = (folder.path().join("real"), folder.path().join("nowhere"));
+    let config = "name = 'one'\nlisten = '127.0.0.1:0'\n[journal]\nsegment_bytes = 1048576\n";
+    let disk = Arc::new(MemoryDisk::new());
+    put(disk.as_ref(), &nowhere.join("hub.toml"), config.as_bytes());
+    put(disk.as_ref(), &nowhere.join("founding.toml"), founding().as_bytes());
+    let mut memory = host(&runtime, 20_000, "");
+    memory.disk = disk.clone();
+    memory.stores = Arc::new(MemoryStores::default());
+    open::found(&memory, &Home::at(&nowhere), None, &mut |_| {}).expect("a step of the test");
+    fill(&memory, &nowhere, &SeededRandom::new(43));
+    let found = rows(&memory, &nowhere);
+    verify::verify(&memory, &nowhere, &mut |_| {}, &mut |_| {}).expect("a step of the test");
+    assert!(!nowhere.exists(), "something was kept on the machine's own disk");
+
+    write_home(&real, config);
+    for name in disk.list(&nowhere.join("journal")).expect("a step of the test") {
+        let bytes = disk.read(&nowhere.join("journal").join(&name), u64::MAX).expect("a step of the test");
+        put(&OsDisk, &real.join("journal").join(name), &bytes);
+    }
+    assert!(found == rows(&host(&runtime, 20_000, "boot-1"), &real), "the rows differ");
 }

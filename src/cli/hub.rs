@@ -4,6 +4,7 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -16,7 +17,8 @@ use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
 use crate::hub::verify::{self, VerifyError};
 use crate::journal::{JournalError, Verified};
-use crate::ledger::store::sled::SetAside;
+use crate::ledger::store::SetAside;
+use crate::ledger::store::sled::SledStores;
 
 /// After how many entries more the progress of a check is told.
 const PROGRESS_ENTRIES: u64 = 100_000;
@@ -100,8 +102,10 @@ fn host(context: &Context) -> Host {
         clock: context.clock.clone(),
         random: context.random.clone(),
         tasks: context.tasks.clone(),
-        // Where the system has no such file, a ledger is built anew after every stop that was not in order.
-        boot_id: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
+        stores: Arc::new(SledStores {
+            // Where the system has no such file, a ledger is built anew after every stop that was not in order.
+            boot_id: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
+        }),
         stop: context.stop.token.clone(),
     }
 }

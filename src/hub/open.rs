@@ -14,8 +14,7 @@ use super::home::{self, Home, HomeError};
 use super::run::Host;
 use super::sequence::HUB_NUMBER;
 use crate::journal::{self, JournalError, Options, Reader, Recovery, Writer};
-use crate::ledger::store::Store;
-use crate::ledger::store::sled::{SetAside, SledOptions, SledStore};
+use crate::ledger::store::{SetAside, Store, Stores};
 use crate::ledger::view::View;
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::model::entry::{Batch, BatchName, EntryKind, Mark, Proposal};
@@ -145,13 +144,10 @@ fn made(
     config: &Config,
     news: &mut dyn FnMut(&News),
 ) -> Result<(Writer, Reader, Recovery), OpenError> {
-    let mut confirmed = None;
-    if host.disk.list(&home.ledger()).is_ok() {
-        let shelf = Shelf::of(host, home.ledger(), config);
-        let store = shelf.store(news)?;
-        confirmed = shelf.stands_at(&store);
-        store.close().map_err(LedgerError::from)?;
-    }
+    let shelf = Shelf::of(host, home.ledger(), config);
+    let store = shelf.store(news)?;
+    let confirmed = shelf.stands_at(&store);
+    store.close().map_err(LedgerError::from)?;
     let options = options(config);
     let (disk, tasks, dir) = (&host.disk, host.tasks.as_ref(), home.journal());
     let open = || journal::open(disk.clone(), tasks, &dir, options, confirmed.as_ref());
@@ -291,30 +287,30 @@ fn last_epoch(reader: &Reader) -> Result<u64, JournalError> {
 
 /// Where the ledger's store is, and how it is opened.
 struct Shelf {
-    options: SledOptions,
+    stores: Arc<dyn Stores>,
+    dir: PathBuf,
+    cache_bytes: u64,
 }
 
 impl Shelf {
     fn of(host: &Host, dir: PathBuf, config: &Config) -> Self {
-        let (boot_id, cache_bytes) = (host.boot_id.clone(), config.ledger.cache_bytes);
-        Self { options: SledOptions { dir, boot_id, cache_bytes } }
+        Self { stores: Arc::clone(&host.stores), dir, cache_bytes: config.ledger.cache_bytes }
     }
 
     fn store(&self, news: &mut dyn FnMut(&News)) -> Result<Arc<dyn Store>, OpenError> {
-        let opened = SledStore::open(&self.options).map_err(LedgerError::from)?;
+        let opened = self.stores.open(&self.dir, self.cache_bytes).map_err(LedgerError::from)?;
         if let Some(aside) = opened.set_aside {
             news(&News::LedgerSetAside(aside));
         }
-        Ok(Arc::new(opened.store))
+        Ok(opened.store)
     }
 
     /// Tells how far the journal was confirmed, by the ledger's word. One that begins anew knows nothing of it: then
     /// those do that were set aside, until the journal was once opened and the ledger begins to catch up.
     fn stands_at(&self, store: &Arc<dyn Store>) -> Option<Mark> {
         ledger::stands_at(store).ok().flatten().or_else(|| {
-            let set_aside = SledStore::set_aside(&self.options);
-            let marks =
-                set_aside.filter_map(|store| ledger::stands_at(&(Arc::new(store) as _)).ok().flatten());
+            let set_aside = self.stores.set_aside(&self.dir, self.cache_bytes);
+            let marks = set_aside.iter().filter_map(|store| ledger::stands_at(store).ok().flatten());
             marks.max_by_key(|mark| mark.next_index)
         })
     }

@@ -32,6 +32,7 @@ use crate::host::disk::Disk;
 use crate::host::random::Random;
 use crate::host::tasks::{SendFuture, Task, TaskError, Tasks};
 use crate::journal::Space;
+use crate::ledger::store::Stores;
 use crate::ledger::{self, LedgerError, Staged};
 use crate::model::id::Index;
 use crate::model::identity::Identity;
@@ -60,8 +61,8 @@ pub struct Host {
     pub random: Arc<dyn Random>,
     /// Tasks.
     pub tasks: Arc<dyn Tasks>,
-    /// What tells one start of the machine from another.
-    pub boot_id: String,
+    /// Stores for the ledger's rows.
+    pub stores: Arc<dyn Stores>,
     /// Cancelled: whatever is under way ends in order.
     pub stop: CancellationToken,
 }

@@ -13,7 +13,6 @@ use super::open::{self, News, OpenError};
 use super::run::Host;
 use crate::journal::{self, JournalError, Verified};
 use crate::ledger::LedgerError;
-use crate::ledger::store::sled::{SledOptions, SledStore, remove};
 use crate::ledger::store::{Direction, Store, StoreError};
 
 /// Rows compared at a time.
@@ -87,15 +86,14 @@ pub fn verify(
     let journal = journal::verify(&opened.reader, progress)?;
     let beside = dir.join("ledger.verify");
     // A leftover of a check that was cut short.
-    remove(&beside)?;
-    let (boot_id, cache_bytes) = (host.boot_id.clone(), config.ledger.cache_bytes);
-    let options = SledOptions { dir: beside.clone(), boot_id, cache_bytes };
-    let second: Arc<dyn Store> = Arc::new(SledStore::open(&options)?.store);
+    host.stores.remove(&beside)?;
+    let second = host.stores.open(&beside, config.ledger.cache_bytes)?.store;
     let (_, rows, _) = open::catch_up(host, &opened.reader, Arc::clone(&second), news)?;
     let compared = compare(opened.store.as_ref(), second.as_ref());
     rows.close()?;
     opened.close()?;
-    remove(&beside)?;
+    drop(second);
+    host.stores.remove(&beside)?;
     let ledger_rows = compared?;
     aside.map_or(Ok(Report { journal, ledger_rows }), |why| Err(VerifyError::LedgerSetAside(why)))
 }

@@ -1,11 +1,13 @@
-//! The suite that every store passes.
+//! The suites that every store and every keeper of stores pass.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Direction, RowBatch, Store, StoreError, VALUE_BYTES_MAX};
+use super::{Direction, Distrust, OpenedStore, RowBatch, Store, StoreError, Stores, VALUE_BYTES_MAX};
 
 /// Holds every sentence of the contract against new, empty stores.
 pub(super) fn keeps_the_contract(make: impl Fn() -> Box<dyn Store>) {
@@ -113,4 +115,76 @@ fn closed_store_says_so(store: &dyn Store) {
     assert_eq!(store.close(), Err(StoreError::Closed));
     let scanned = store.scan(b"", b"z", Direction::Ascending, &mut |_, _| ControlFlow::Continue(()));
     assert_eq!(scanned, Err(StoreError::Closed));
+}
+
+const CACHE_BYTES: u64 = 8 << 20;
+
+/// Holds every sentence of the contract against a keeper of stores that has none yet in a folder; `next_boot` gives the
+/// same one after a stop of the machine.
+pub(super) fn keeps_stores(folder: &Path, stores: &dyn Stores, next_boot: impl FnOnce() -> Arc<dyn Stores>) {
+    let (one, other) = (folder.join("one"), folder.join("other"));
+    rows_outlive_their_store(stores, &one);
+    distrusted_rows_are_set_aside(stores, &one);
+    folders_are_apart_and_removed(stores, &one, &other);
+    let closed = with_a_row(stores, &other);
+    closed.close().unwrap();
+    drop((closed, with_a_row(stores, &one)));
+    let next_boot = next_boot();
+    assert_eq!(opened(next_boot.as_ref(), &other), (true, None), "closed before the machine stopped");
+    let why = Some(Distrust::MachineStopped);
+    assert_eq!(opened(next_boot.as_ref(), &one), (false, why), "in use when the machine stopped");
+}
+
+fn with_a_row(stores: &dyn Stores, dir: &Path) -> Arc<dyn Store> {
+    let store = stores.open(dir, CACHE_BYTES).unwrap().store;
+    store.apply(&batch(&[(b"key", Some(b"value"))])).unwrap();
+    store
+}
+
+fn has_the_row(store: &dyn Store) -> bool {
+    store.row(b"key").unwrap().is_some()
+}
+
+/// Opens a store and drops it: whether it has the row, why rows were set aside.
+fn opened(stores: &dyn Stores, dir: &Path) -> (bool, Option<Distrust>) {
+    let OpenedStore { store, set_aside } = stores.open(dir, CACHE_BYTES).unwrap();
+    if let Some(aside) = &set_aside {
+        assert!(aside.to.starts_with(dir));
+    }
+    (has_the_row(store.as_ref()), set_aside.map(|it| it.why))
+}
+
+fn rows_outlive_their_store(stores: &dyn Stores, dir: &Path) {
+    let store = with_a_row(stores, dir);
+    assert!(matches!(stores.open(dir, CACHE_BYTES), Err(StoreError::Io(_))), "it is in use");
+    drop(store);
+    assert_eq!(opened(stores, dir), (true, None), "dropped, as by a process that ended");
+    assert!(stores.set_aside(dir, CACHE_BYTES).is_empty());
+    stores.open(dir, CACHE_BYTES).unwrap().store.close().unwrap();
+    assert_eq!(opened(stores, dir), (true, None), "closed");
+}
+
+fn distrusted_rows_are_set_aside(stores: &dyn Stores, dir: &Path) {
+    let why = Some(Distrust::Damaged("no good".into()));
+    for close in [false, true] {
+        let store = with_a_row(stores, dir);
+        store.distrust("no good").unwrap();
+        if close {
+            store.close().unwrap();
+        }
+        drop(store);
+        assert_eq!(opened(stores, dir), (false, why.clone()), "close {close}");
+        let aside = stores.set_aside(dir, CACHE_BYTES);
+        assert!(aside.len() == 1 && has_the_row(aside[0].as_ref()), "close {close}");
+    }
+}
+
+fn folders_are_apart_and_removed(stores: &dyn Stores, one: &Path, other: &Path) {
+    let store = with_a_row(stores, one);
+    assert_eq!(opened(stores, other), (false, None));
+    drop(store);
+    stores.remove(one).unwrap();
+    stores.remove(one).unwrap();
+    assert_eq!(opened(stores, one), (false, None));
+    assert!(stores.set_aside(one, CACHE_BYTES).is_empty());
 }

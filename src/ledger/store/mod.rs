@@ -1,6 +1,6 @@
-//! The store of the ledger's rows: sorted keys, small values, one atomic batch after another.
+//! The store of the ledger's rows: sorted keys, small values, one atomic batch after another; and where stores come from.
 //!
-//! Owns the contract that every store keeps, and its suite. Never knows what a row means.
+//! Owns the contracts that every store and every keeper of stores holds to, and their suites. Never knows what a row means.
 //! At a crash: a batch is there whole or not at all; the newest ones may be missing, never one from the middle.
 
 #[cfg(test)]
@@ -10,6 +10,8 @@ pub mod sled;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -92,6 +94,67 @@ pub trait Store: Send + Sync {
     /// [`StoreError`], each: the store will not be trusted after the machine stops.
     fn close(&self) -> Result<(), StoreError>;
 }
+
+/// Keeps stores, each in a folder of its own; handed in, so that a simulation can keep them in memory.
+pub trait Stores: Send + Sync {
+    /// Opens the store of a folder, and makes it if it is missing. Rows that cannot be trusted or opened are set aside,
+    /// and the store begins with none.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]: it is in use, or the disk refuses.
+    fn open(&self, dir: &Path, cache_bytes: u64) -> Result<OpenedStore, StoreError>;
+
+    /// Opens rows that were set aside in the folder of an open store, those that can still be opened: for a look at what
+    /// they knew. Some of them may be missing; those that are there are as they were written at some time.
+    fn set_aside(&self, dir: &Path, cache_bytes: u64) -> Vec<Arc<dyn Store>>;
+
+    /// Removes the store of a folder that is no longer wanted, if it is there. Not one that is open.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
+    fn remove(&self, dir: &Path) -> Result<(), StoreError>;
+}
+
+/// What opening a store found.
+pub struct OpenedStore {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Rows that were there and could not be trusted. The store is then empty: the ledger is to be built anew.
+    pub set_aside: Option<SetAside>,
+}
+
+/// Rows that were moved out of the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Why.
+    pub why: Distrust,
+    /// Where they are now. Older ones that had been set aside for the same reason are gone.
+    pub to: PathBuf,
+}
+
+/// Why rows cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// The machine stopped while they were in use.
+    #[error("the machine stopped while the ledger was in use")]
+    MachineStopped,
+    /// They are damaged, or not of this journal or format.
+    #[error("the ledger cannot be used: {0}")]
+    Damaged(String),
+}
+
+impl Distrust {
+    /// The name, in the folder of the store, of what was set aside for this reason.
+    fn place(&self) -> &'static str {
+        match self {
+            Self::MachineStopped => ASIDE[0],
+            Self::Damaged(_) => ASIDE[1],
+        }
+    }
+}
+
+/// Where rows are that were set aside: after a stop of the machine, and for damage.
+const ASIDE: [&str; 2] = ["rows-untrusted", "rows-damaged"];
 
 /// Holds a batch to the bounds of the format.
 fn assert_bounds(batch: &RowBatch) {

@@ -12,17 +12,18 @@ use std::fs;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Direction, RowBatch, Store, StoreError, Visit, assert_bounds};
+use super::{
+    ASIDE, Direction, Distrust, OpenedStore, RowBatch, SetAside, Store, StoreError, Stores, Visit,
+    assert_bounds,
+};
 use crate::host::disk::{Disk, Lock, OsDisk};
 
 const ROWS: &str = "rows";
-const ROWS_UNTRUSTED: &str = "rows-untrusted";
-const ROWS_DAMAGED: &str = "rows-damaged";
 const TRUST: &str = "trust";
 const LOCK: &str = "lock";
 const TRUST_BYTES_MAX: u64 = 4096;
@@ -50,6 +51,13 @@ pub struct SledStore {
     _lock: Option<Lock>,
 }
 
+/// Keeps stores in sled.
+#[derive(Clone, Debug)]
+pub struct SledStores {
+    /// The id of this boot of the machine: see [`SledOptions::boot_id`].
+    pub boot_id: String,
+}
+
 /// What opening found.
 pub struct OpenedSled {
     /// The store.
@@ -58,24 +66,25 @@ pub struct OpenedSled {
     pub set_aside: Option<SetAside>,
 }
 
-/// Rows that were moved out of the way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
-    /// Why.
-    pub why: Distrust,
-    /// Where they are now. Older ones that had been set aside for the same reason are gone.
-    pub to: PathBuf,
-}
+impl Stores for SledStores {
+    fn open(&self, dir: &Path, cache_bytes: u64) -> Result<OpenedStore, StoreError> {
+        let options = SledOptions { dir: dir.to_owned(), boot_id: self.boot_id.clone(), cache_bytes };
+        let OpenedSled { store, set_aside } = SledStore::open(&options)?;
+        Ok(OpenedStore { store: Arc::new(store), set_aside })
+    }
 
-/// Why rows cannot be trusted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Distrust {
-    /// The machine stopped while they were in use.
-    #[error("the machine stopped while the ledger was in use")]
-    MachineStopped,
-    /// They are damaged, or not of this journal or format.
-    #[error("the ledger cannot be used: {0}")]
-    Damaged(String),
+    fn set_aside(&self, dir: &Path, cache_bytes: u64) -> Vec<Arc<dyn Store>> {
+        let there = ASIDE.map(|name| dir.join(name)).into_iter().filter(|dir| dir.is_dir());
+        let open = |dir: PathBuf| {
+            let db = RwLock::new(Some(open_rows(&dir, cache_bytes).ok()?));
+            Some(Arc::new(SledStore { db, dir, _lock: None }) as Arc<dyn Store>)
+        };
+        there.filter_map(open).collect()
+    }
+
+    fn remove(&self, dir: &Path) -> Result<(), StoreError> {
+        removed(dir)
+    }
 }
 
 impl SledStore {
@@ -103,17 +112,6 @@ impl SledStore {
             }
         };
         Ok(OpenedSled { store: Self { db: RwLock::new(Some(db)), dir, _lock: Some(lock) }, set_aside })
-    }
-
-    /// Opens rows that were set aside in an open ledger's folder, those that sled can still open: for a look at what
-    /// they knew. Some of them may be missing; those that are there are as they were written at some time.
-    pub fn set_aside(options: &SledOptions) -> impl Iterator<Item = Self> + '_ {
-        [ROWS_UNTRUSTED, ROWS_DAMAGED].into_iter().filter_map(|name| {
-            let dir = options.dir.join(name);
-            let there = fs::exists(&dir).unwrap_or(false);
-            let db = if there { open_rows(&dir, options.cache_bytes).ok()? } else { return None };
-            Some(Self { db: RwLock::new(Some(db)), dir, _lock: None })
-        })
     }
 
     /// Runs something on sled; its panics, of which it has some for damaged files, are errors.
@@ -193,11 +191,7 @@ impl Store for SledStore {
     }
 }
 
-/// Removes a folder of rows that is no longer wanted, if it is there. Not one that is open.
-///
-/// # Errors
-/// [`StoreError::Io`]
-pub fn remove(dir: &Path) -> Result<(), StoreError> {
+fn removed(dir: &Path) -> Result<(), StoreError> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(dir, &error)),
         _ => Ok(()),
@@ -238,14 +232,8 @@ fn put_aside(dir: &Path, why: Distrust) -> Result<Option<SetAside>, StoreError> 
     if !fs::exists(&rows).map_err(|error| io(&rows, &error))? {
         return Ok(None);
     }
-    let to = dir.join(match why {
-        Distrust::MachineStopped => ROWS_UNTRUSTED,
-        Distrust::Damaged(_) => ROWS_DAMAGED,
-    });
-    match fs::remove_dir_all(&to) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(&to, &error)),
-        _ => {}
-    }
+    let to = dir.join(why.place());
+    removed(&to)?;
     fs::rename(&rows, &to).map_err(|error| io(&rows, &error))?;
     OsDisk.sync_dir(dir).map_err(|error| io(dir, &error))?;
     Ok(Some(SetAside { why, to }))
@@ -355,6 +343,13 @@ mod tests {
             dirs.borrow_mut().push(dir);
             Box::new(store)
         });
+    }
+
+    #[test]
+    fn sled_stores_keep_the_contract() {
+        let dir = TempDir::new().unwrap();
+        let on = |boot_id: &str| SledStores { boot_id: boot_id.into() };
+        contract::keeps_stores(dir.path(), &on("boot-1"), || Arc::new(on("boot-2")));
     }
 
     #[test]
