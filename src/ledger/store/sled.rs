@@ -98,7 +98,7 @@ impl SledStore {
         let lock = OsDisk.lock(&dir.join(LOCK)).map_err(|error| io(&dir, &error))?;
         let lock =
             lock.ok_or_else(|| StoreError::Io(format!("{} is in use by another process", dir.display())))?;
-        let mut set_aside = match distrust(&dir, &options.boot_id)? {
+        let mut set_aside = match distrust(&dir, &options.boot_id) {
             Some(why) => put_aside(&dir, why)?,
             None => None,
         };
@@ -184,7 +184,7 @@ impl Store for SledStore {
         sync_all(&self.dir.join(ROWS)).map_err(|error| io(&self.dir, &error))?;
         OsDisk.sync_dir(&self.dir).map_err(|error| io(&self.dir, &error))?;
         // A distrust that was written stays: the rows were damaged before they were synced.
-        match read_trust(&self.dir)? {
+        match read_trust(&self.dir) {
             Some(text) if text.starts_with("open ") => write_trust(&self.dir, "closed"),
             _ => Ok(()),
         }
@@ -199,10 +199,10 @@ fn removed(dir: &Path) -> Result<(), StoreError> {
 }
 
 /// Tells why rows that may be there cannot be trusted.
-fn distrust(dir: &Path, boot_id: &str) -> Result<Option<Distrust>, StoreError> {
-    let text = read_trust(dir)?;
+fn distrust(dir: &Path, boot_id: &str) -> Option<Distrust> {
+    let text = read_trust(dir);
     let text = text.as_deref();
-    Ok(match text.map(|text| text.split_once(' ').unwrap_or((text, ""))) {
+    match text.map(|text| text.split_once(' ').unwrap_or((text, ""))) {
         Some(("closed", _)) => None,
         // Where the boot has no id, no stop of the machine would be noticed.
         Some(("open", boot)) if !boot_id.is_empty() && boot == boot_id => None,
@@ -210,14 +210,15 @@ fn distrust(dir: &Path, boot_id: &str) -> Result<Option<Distrust>, StoreError> {
         Some(("distrusted", found)) => Some(Distrust::Damaged(found.to_owned())),
         Some(_) => Some(Distrust::Damaged(format!("{TRUST} says {text:?}"))),
         None => Some(Distrust::Damaged(format!("there is no file {TRUST} beside the rows"))),
-    })
+    }
 }
 
-fn read_trust(dir: &Path) -> Result<Option<String>, StoreError> {
+/// What cannot be read is no word of trust: rows are built anew rather than kept from starting a hub.
+fn read_trust(dir: &Path) -> Option<String> {
     match OsDisk.read(&dir.join(TRUST), TRUST_BYTES_MAX) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io(dir, &error)),
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).trim_end().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => Some(error.to_string()),
     }
 }
 
@@ -395,7 +396,8 @@ mod tests {
 
     #[test]
     fn rows_without_word_of_their_trust_are_set_aside() {
-        for text in [None, Some(""), Some("closed?"), Some("open")] {
+        let long = "closed".repeat(1000);
+        for text in [None, Some(""), Some("closed?"), Some("open"), Some(&*long)] {
             let dir = TempDir::new().unwrap();
             with_a_row(dir.path()).close().unwrap();
             let trust = dir.path().join(TRUST);
