@@ -16,7 +16,7 @@ use crate::hub::home::{Home, HomeError};
 use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
 use crate::hub::verify::{self, VerifyError};
-use crate::journal::{JournalError, Verified};
+use crate::journal::{JournalError, Recovery, Verified};
 use crate::ledger::store::SetAside;
 use crate::ledger::store::sled::SledStores;
 
@@ -216,34 +216,42 @@ impl From<VerifyError> for Failure {
 }
 
 fn tell(context: &Context, news: &News) {
-    if let Some(line) = line(news) {
+    for line in lines(news) {
         // Who asked may have closed the terminal; the work goes on.
         let _ = context.screen.line(&line);
     }
 }
 
 fn log_news(news: &News) {
-    if let Some(line) = line(news) {
+    for line in lines(news) {
         tracing::info!("{line}");
     }
 }
 
-fn line(news: &News) -> Option<String> {
+fn lines(news: &News) -> Vec<String> {
     match news {
-        News::Journal(recovery) => {
-            let torn = recovery.torn.as_ref()?;
-            Some(format!(
-                "the journal's tail was torn and is cut: {} bytes from byte {} of {}; nobody was answered for them",
-                torn.bytes,
-                torn.offset,
-                torn.path.display()
-            ))
+        News::Journal(Recovery { torn, ends_remade, closed: _ }) => {
+            let torn = torn.iter().map(|torn| {
+                format!(
+                    "the journal's tail was torn and is cut: {} bytes from byte {} of {}; nobody was answered for them",
+                    torn.bytes,
+                    torn.offset,
+                    torn.path.display()
+                )
+            });
+            let remade = ends_remade.iter().map(|path| {
+                format!(
+                    "the end of {} was missing or damaged: it is made again from its batches, which are whole",
+                    path.display()
+                )
+            });
+            torn.chain(remade).collect()
         }
         News::LedgerSetAside(SetAside { why, to }) => {
-            Some(format!("{why}; its rows are now {}, and it is built anew", to.display()))
+            vec![format!("{why}; its rows are now {}, and it is built anew", to.display())]
         }
         News::CatchingUp(Progress { applied, lacked }) => {
-            Some(format!("the ledger takes in what it lacks: {applied} of {lacked} entries"))
+            vec![format!("the ledger takes in what it lacks: {applied} of {lacked} entries")]
         }
     }
 }

@@ -320,6 +320,29 @@ async fn damage_in_an_early_segment_is_found_by_verify_and_never_served() {
     }
 }
 
+/// A full segment's end says again what its batches say: lost or damaged, it is made again, and that is told.
+#[tokio::test]
+async fn damaged_end_of_a_full_segment_is_made_again_and_said() {
+    let mut stage = Stage::open().await;
+    let sender = stage.desk(HONDURAS).await;
+    for _ in 0..12 {
+        sender.send(&sender.draft(&[IACHR]).payload(vec![0x33; 200_000])).await;
+    }
+    let before = everything(&stage).await;
+    assert!(stage.stop().await.success());
+    let whole = kept(&stage);
+    let first = journal(&stage).join("00000000.segment");
+    flip(&first, end_of_data(&first) - 1);
+    let verified = stage.program(&["hub", "verify"]).await;
+    let said = String::from_utf8_lossy(&verified.stdout) + String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success() && said.contains("00000000.segment"), "{said}");
+    assert!(kept(&stage)[Path::new("00000000.segment")] == whole[Path::new("00000000.segment")]);
+    flip(&first, end_of_data(&first) - 1);
+    stage.start().await;
+    stage.hub().says(&["is made again from its batches"]).await;
+    assert_same(&before, &everything(&stage).await, "an end was made again");
+}
+
 /// What a power cut in the middle of a write leaves: the journal of before, and some of the next batch's blocks.
 #[tokio::test]
 async fn torn_tail_is_cut_and_said_and_what_was_in_it_can_be_handed_in_again() {
