@@ -253,5 +253,8 @@ fn lines(news: &News) -> Vec<String> {
         News::CatchingUp(Progress { applied, lacked }) => {
             vec![format!("the ledger takes in what it lacks: {applied} of {lacked} entries")]
         }
+        News::BuildingSecond(Progress { applied, lacked }) => {
+            vec![format!("a second ledger is built to compare with: {applied} of {lacked} entries")]
+        }
     }
 }

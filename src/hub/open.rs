@@ -78,6 +78,8 @@ pub enum News {
     LedgerSetAside(SetAside),
     /// The ledger is fed what it lacks.
     CatchingUp(Progress),
+    /// A second ledger is built, for a check of the first.
+    BuildingSecond(Progress),
 }
 
 /// An open hub, not yet running.

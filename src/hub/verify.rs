@@ -88,7 +88,10 @@ pub fn verify(
     // A leftover of a check that was cut short.
     host.stores.remove(&beside)?;
     let second = host.stores.open(&beside, config.ledger.cache_bytes)?.store;
-    let (_, rows, _) = open::catch_up(host, &opened.reader, Arc::clone(&second), news)?;
+    let (_, rows, _) = open::catch_up(host, &opened.reader, Arc::clone(&second), &mut |one| match one {
+        News::CatchingUp(progress) => news(&News::BuildingSecond(*progress)),
+        other => news(other),
+    })?;
     let compared = compare(opened.store.as_ref(), second.as_ref());
     rows.close()?;
     opened.close()?;
