@@ -78,6 +78,21 @@ pub enum Command {
     Completions(completions::Completions),
 }
 
+impl Command {
+    /// Tells whether its end is to be read: without a reader there is no use in going on.
+    fn only_tells(&self) -> bool {
+        match self {
+            Self::Subscribe(_)
+            | Self::Inbox(_)
+            | Self::Show(_)
+            | Self::Audit(_)
+            | Self::Export(_)
+            | Self::Completions(_) => true,
+            Self::Publish(_) | Self::Ack(_) | Self::Demo(_) | Self::Hub(_) | Self::Certs(_) => false,
+        }
+    }
+}
+
 const LEFT_IN_OUTBOX: &str =
     "What was kept in the outbox by then stays there: `resguardo publish pending` hands it in.";
 

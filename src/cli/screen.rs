@@ -137,6 +137,25 @@ impl Screen {
     }
 }
 
+/// An output for what is done to its end whether or not anybody reads on: the exit code says how it went.
+pub(super) struct Heedless<W>(pub(super) W);
+
+impl<W: Write> Write for Heedless<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
+}
+
 /// A time as programs read it: RFC 3339, UTC, microseconds.
 pub(super) fn utc(time: UnixMicros) -> Value {
     timestamp(time).map_or(Value::Null, |time| time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().into())

@@ -17,7 +17,7 @@ use super::Cli;
 use super::context::{Context, Stop};
 use super::exit::{Exit, Failure};
 use super::objects;
-use super::screen::{Screen, Tone, harmless};
+use super::screen::{Heedless, Screen, Tone, harmless};
 use crate::host::clock::SystemClock;
 use crate::host::disk::OsDisk;
 use crate::host::random::OsRandom;
@@ -80,6 +80,8 @@ fn context(cli: &Cli, runtime: &Runtime) -> Context {
 /// Who prefers the Spanish of Honduras takes any Spanish next.
 fn languages(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
+    let out: Box<dyn Write + Send> =
+        if cli.command.only_tells() { Box::new(out) } else { Box::new(Heedless(out)) };
     let locales = set("LANGUAGE").or_else(|| ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set));
     let tags = locales.unwrap_or_default();
     let tags = tags.split(':').filter_map(|locale| locale.split(['.', '@']).next());

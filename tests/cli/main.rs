@@ -9,3 +9,4 @@ mod kills;
 mod objects;
 mod stage;
 mod watch;
+mod unread;
