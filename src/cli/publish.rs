@@ -3,12 +3,12 @@
 //! Owns the order: read and check, resolve, keep, hand in, wait. At a crash after it was kept: `publish pending`, or a
 //! running `subscribe`, hands in the same bytes.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tonic::transport::Channel;
 
 use super::context::Context;
@@ -84,7 +84,7 @@ impl PublishAlert {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
         let desk = home.desk()?;
-        let alert = self.alert(context)?;
+        let alert = self.alert(context).await?;
         let outbox = Outbox::open(&home)?;
         let (channel, members) = reach(context, &home).await?;
         let (recipients, directory_version) = self.recipients(context, members.as_ref(), &desk.office)?;
@@ -106,8 +106,8 @@ impl PublishAlert {
         wait::until(context, channel, &outgoing.envelope, stage, self.timeout).await
     }
 
-    fn alert(&self, context: &Context) -> Result<Alert, Failure> {
-        let imported = cap::import(&read(context, &self.file)?).map_err(|error| {
+    async fn alert(&self, context: &Context) -> Result<Alert, Failure> {
+        let imported = cap::import(&read(&self.file).await?).map_err(|error| {
             Failure::usage(format!("{}, {error}. Nothing was published", self.file.display()))
         })?;
         for remark in &imported.warnings {
@@ -350,16 +350,19 @@ pub(super) fn tell_statement(
     Ok(context.screen.line(&line)?)
 }
 
-/// Reads a file that was named.
-pub(super) fn read(context: &Context, file: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes_max = cap::DOCUMENT_BYTES_MAX as u64;
-    let bytes = if file == Path::new("-") {
+/// Reads a file that was named; it may be a pipe that is long in coming, so a signal must be able to end it.
+async fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let reading = async {
+        let input: Box<dyn AsyncRead + Send + Unpin> = if file == Path::new("-") {
+            Box::new(tokio::io::stdin())
+        } else {
+            Box::new(tokio::fs::File::open(file).await?)
+        };
         let mut bytes = Vec::new();
-        std::io::stdin().take(bytes_max + 1).read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        context.disk.read(file, bytes_max)
+        input.take(cap::DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await?;
+        std::io::Result::Ok(bytes)
     };
-    bytes.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))
+    reading.await.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))
 }
 
 /// Says something that stops nothing.

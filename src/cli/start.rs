@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anstream::AutoStream;
 use clap::Parser as _;
@@ -22,6 +23,9 @@ use crate::host::clock::SystemClock;
 use crate::host::disk::OsDisk;
 use crate::host::random::OsRandom;
 use crate::host::tasks::TokioTasks;
+
+/// How long the end waits for what cannot be ended, like a read of the terminal.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// Runs the program on the real machine.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -47,7 +51,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(exit) => exit,
         Err(failure) => told(&context, json, &failure),
     };
-    runtime.shutdown_background();
+    // What is still running is dropped, and with it the commands of `--exec`; a read that nothing ends is left.
+    runtime.shutdown_timeout(LAST_MOMENT);
     ExitCode::from(exit as u8)
 }
 

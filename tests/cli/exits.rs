@@ -1,9 +1,10 @@
 //! Exit codes: what each kind of failure ends with, and what it leaves.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use super::alerts::alert;
-use super::stage::{Stage, example, objects};
+use super::stage::{Stage, example, objects, run, until};
 
 #[test]
 fn bad_input_ends_with_2_and_leaves_nothing() {
@@ -202,4 +203,40 @@ fn signals_end_with_130_and_143_and_a_watch_with_0() {
             assert_eq!(watch.end().code(), Some(code), "{arguments:?} {signal}");
         }
     }
+}
+
+#[test]
+fn a_signal_ends_what_waits_for_its_input() {
+    let stage = Stage::without_hub();
+    let pipe = stage.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (file, signal, code) in [("-", "INT", 130), ("-", "TERM", 143), (pipe.to_str().unwrap(), "INT", 130)]
+    {
+        let mut command = stage.command("ohchr-honduras", &["publish", "alert", file]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = child.id().to_string();
+        // Until then a signal would end it without a word.
+        let watched = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        until("it watches for signals", || catches(&watched(), code - 128));
+        assert!(Command::new("kill").args([format!("-{signal}"), pid.clone()]).status().unwrap().success());
+        until("the signal ends it", || child.try_wait().unwrap().is_some());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{file}");
+    }
+}
+
+/// Reads from Linux's list of what a process catches.
+fn catches(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0");
+    u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal - 1) & 1 == 1
+}
+
+#[test]
+fn an_alert_comes_through_a_pipe_as_well_as_from_a_file() {
+    let stage = Stage::set();
+    let alert = fs::File::open(example()).unwrap();
+    let mut cat = Command::new("cat").stdin(alert).stdout(Stdio::piped()).spawn().unwrap();
+    let mut command = stage.command("ohchr-honduras", &["publish", "alert", "/dev/stdin"]);
+    let ran = run(command.stdin(cat.stdout.take().unwrap()));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(cat.wait().unwrap().success());
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::stage::{Stage, example, run};
+use super::stage::{Stage, example, run, until};
 
 #[test]
 fn a_command_gets_the_alert_and_is_run_again_only_if_it_failed() {
@@ -77,4 +77,19 @@ fn a_reader_that_goes_away_ends_a_listing_quietly() {
     );
     let ran = run(Command::new("sh").arg("-c").arg(script));
     assert_eq!(ran.err.trim(), "ended with 0");
+}
+
+#[test]
+fn a_command_that_hangs_ends_with_the_watch() {
+    let stage = Stage::set();
+    stage.well("ohchr-honduras", &["publish", "alert", &example()]);
+    let pid = stage.path("pid");
+    let command = format!("echo $$ > {0}.part; mv {0}.part {0}; exec sleep 600", pid.display());
+    let watch = stage.start("iachr", &["--json", "subscribe", "--exec", &command]);
+    until("the command runs", || pid.exists());
+    watch.signal("TERM");
+    assert_eq!(watch.end().code(), Some(0));
+    let pid = fs::read_to_string(&pid).unwrap();
+    let there = || Command::new("kill").args(["-0", pid.trim()]).output().unwrap().status.success();
+    until("the command is gone", || !there());
 }
