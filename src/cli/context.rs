@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use super::exit::{Exit, Failure};
-use super::screen::{Screen, Tone};
+use super::screen::Screen;
 use crate::desk::dial::{Dial, HomeDial};
 use crate::desk::home::Home;
 use crate::desk::inbox::Inbox;
@@ -100,20 +100,19 @@ impl Context {
         Ok(self.dial(home).dial().await?)
     }
 
-    /// Runs a command that a signal ends where it waits; `left` says what it leaves then.
+    /// Does what a signal ends where it waits; `left` says what it leaves then.
     ///
     /// # Errors
-    /// The command's own.
-    pub async fn unless_stopped(
+    /// Its own; [`Exit::Interrupted`] or [`Exit::Terminated`] at a signal.
+    pub async fn unless_stopped<T>(
         &self,
         left: &str,
-        command: impl Future<Output = Result<Exit, Failure>>,
-    ) -> Result<Exit, Failure> {
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         tokio::select! {
-            exit = command => exit,
+            done = work => done,
             () = self.stop.token.cancelled() => {
-                self.screen.aside(Tone::Warning, &format!("Ended by a signal. {left}"));
-                Ok(self.stop.exit())
+                Err(Failure::new(self.stop.exit(), "ended by a signal").and(left))
             }
         }
     }

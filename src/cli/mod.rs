@@ -105,7 +105,7 @@ impl Cli {
         match self.command {
             // It ends by itself what it has begun.
             Command::Subscribe(command) => command.run(context).await,
-            Command::Publish(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
+            Command::Publish(command) => command.run(context).await,
             Command::Demo(command) => command.run(context),
             Command::Hub(command) => command.run(context).await,
             Command::Certs(command) => command.run(context),

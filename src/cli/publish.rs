@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tonic::transport::Channel;
 
+use super::LEFT_IN_OUTBOX;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::objects;
@@ -75,7 +76,7 @@ impl Publish {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
             Self::Alert(command) => command.run(context).await,
-            Self::Pending => pending(context).await,
+            Self::Pending => context.unless_stopped(LEFT_IN_OUTBOX, pending(context)).await,
         }
     }
 }
@@ -84,6 +85,14 @@ impl PublishAlert {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
         let desk = home.desk()?;
+        let published = context.unless_stopped(LEFT_IN_OUTBOX, self.publish(context)).await?;
+        let (Some(stage), (outgoing, Some(channel))) = (self.wait, published) else { return Ok(Exit::Done) };
+        let waiting = wait::until(context, channel, &outgoing.envelope, stage, self.timeout);
+        context.unless_stopped("The message stands; only the waiting has ended", waiting).await
+    }
+
+    /// Gives what the hub accepted, and the way to it.
+    async fn publish(&self, context: &Context) -> Result<(Outgoing, Option<Channel>), Failure> {
         let alert = self.alert(context).await?;
         let outbox = Outbox::open(&home)?;
         let (channel, members) = reach(context, &home).await?;
@@ -95,15 +104,12 @@ impl PublishAlert {
         let held = home.lock().await?;
         outbox.add_message(&held, &outgoing, context.clock.now())?;
         drop(held);
-        let outcome = hand_in(&home, &outbox, outgoing.envelope.message_id, channel).await;
+        let outcome = hand_in(&home, &outbox, outgoing.envelope.message_id, channel.clone()).await;
         tell(context, &outgoing, outcome.as_ref().ok())?;
         match outcome? {
-            Outcome::Accepted { .. } => {}
-            refused @ Outcome::Refused { .. } => return Err(refusal(&refused)),
+            Outcome::Accepted { .. } => Ok((outgoing, channel)),
+            refused @ Outcome::Refused { .. } => Err(refusal(&refused)),
         }
-        let Some(stage) = self.wait else { return Ok(Exit::Done) };
-        let channel = context.connect(&home).await?;
-        wait::until(context, channel, &outgoing.envelope, stage, self.timeout).await
     }
 
     async fn alert(&self, context: &Context) -> Result<Alert, Failure> {

@@ -194,6 +194,8 @@ fn signals_end_with_130_and_143_and_a_watch_with_0() {
         publish.object("published");
         publish.signal(signal);
         assert_eq!(publish.end().code(), Some(waiting));
+        let error = publish.object("error");
+        assert!(error["exit_code"] == waiting && error["message"].to_string().contains("stands"), "{error}");
         for (arguments, code) in
             [(&["--json", "subscribe"][..], watching), (&["--json", "subscribe", "--count", "9"], waiting)]
         {
