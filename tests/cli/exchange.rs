@@ -47,6 +47,8 @@ fn an_alert_goes_from_file_to_audit() {
     let entries = stage.objects("auditor-iachr", &["audit", "entries", "--limit", "17"]);
     assert!(entries.len() == 17 && entries.iter().all(|entry| entry["kind"] == "directory"), "{entries:?}");
     let table = stage.well("auditor-iachr", &["audit", "deliveries"]);
+    let wide: Vec<_> = table.lines().filter(|line| line.trim_end().chars().count() > 80).collect();
+    assert!(table.contains(id) && wide[..] == [table.lines().last().unwrap()], "{table}");
     assert!(
         table.contains("EXERCISE") && table.contains("Exercises, tests and drafts: 6 deliveries"),
         "{table}"

@@ -8,11 +8,10 @@ use tonic::transport::Channel;
 use super::rows;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::inbox::banner_of;
-use crate::cli::screen::{Tone, after, cell, harmless, table};
+use crate::cli::screen::{Tone, after, cell, table};
 use crate::desk::find::{find, parse_message_id};
 use crate::desk::home::Home;
-use crate::model::envelope::{CapMsgType, CapStatus, MessageId, Priority};
+use crate::model::envelope::MessageId;
 use crate::model::id::UnixMicros;
 use crate::model::identity::Name;
 use crate::model::receipt::{Action, Stage};
@@ -70,22 +69,8 @@ fn object(told: &proto::DescribeMessageResponse) -> Value {
 fn show(context: &Context, told: &proto::DescribeMessageResponse) -> Result<(), Failure> {
     let message = told.message.clone().unwrap_or_default();
     let accepted = UnixMicros(message.accepted_unix_us);
-    let status = CapStatus::from_number(message.status);
-    let kind = CapMsgType::from_number(message.msg_type).map_or("message", CapMsgType::name);
-    let priority = Priority::from_number(message.priority).map_or("", Priority::name);
     let screen = &context.screen;
-    screen.line(&format!(
-        "{}{priority} {kind} {}",
-        status.map(banner_of).unwrap_or_default(),
-        rows::id(&message.message_id)
-    ))?;
-    screen.line(&format!(
-        "entry {}, accepted {}, from {}, on {}",
-        message.index,
-        screen.time(accepted),
-        harmless(&message.sender),
-        harmless(&message.stream)
-    ))?;
+    screen.line(&rows::message_head(context, &message))?;
     let mut table = table(&["For", "Stage", "Recorded", "After", "Desk", "Entry", "Action", "Reason"]);
     for row in &told.deliveries {
         if row.stages.is_empty() {

@@ -102,7 +102,7 @@ impl Audit {
                 let frames = client.list_receipts(request).await?.into_inner();
                 let page = |frame: proto::ListReceiptsResponse| frame.receipts;
                 let mut listing = Listing::new(context, rows::RECEIPT_HEADER);
-                listing.all(frames, page, rows::receipt_object, rows::receipt_cells).await?;
+                listing.all(frames, page, rows::receipt_object, no_head, rows::receipt_cells).await?;
                 listing.end("receipts")
             }
             Self::Entries(selection) => {
@@ -110,7 +110,7 @@ impl Audit {
                 let frames = client.list_entries(request).await?.into_inner();
                 let page = |frame: proto::ListEntriesResponse| frame.entries;
                 let mut listing = Listing::new(context, rows::ENTRY_HEADER);
-                listing.all(frames, page, rows::entry_object, rows::entry_cells).await?;
+                listing.all(frames, page, rows::entry_object, no_head, rows::entry_cells).await?;
                 listing.end("entries")
             }
             Self::Message(history) => {
@@ -138,25 +138,33 @@ async fn deliveries<F>(
     let mut listing = Listing::new(context, rows::DELIVERY_HEADER);
     let mut counts = rows::Counts::default();
     let to_object = |row: &proto::DeliveryRow| rows::delivery_object(object, row);
-    let to_cells = |context: &Context, row: &proto::DeliveryRow| {
-        counts.add(row);
-        rows::delivery_cells(context, row)
+    let head = |context: &Context, row: &proto::DeliveryRow| {
+        rows::message_head(context, &row.message.clone().unwrap_or_default())
     };
-    listing.all(frames, page, to_object, to_cells).await?;
+    let to_cells = |_: &Context, row: &proto::DeliveryRow| {
+        counts.add(row);
+        rows::delivery_cells(row)
+    };
+    listing.all(frames, page, to_object, head, to_cells).await?;
     listing.end_with(&counts.words())
 }
 
-/// A listing, page by page.
+fn no_head<R>(_: &Context, _: &R) -> String {
+    String::new()
+}
+
+/// A listing, page by page. Neighbours with the same head share a table under it, if there is one.
 struct Listing<'a> {
     context: &'a Context,
     header: &'static [&'static str],
+    head: String,
     table: Table,
     count: usize,
 }
 
 impl<'a> Listing<'a> {
     fn new(context: &'a Context, header: &'static [&'static str]) -> Self {
-        Self { context, header, table: table(header), count: 0 }
+        Self { context, header, head: String::new(), table: table(header), count: 0 }
     }
 
     async fn all<F, R>(
@@ -164,6 +172,7 @@ impl<'a> Listing<'a> {
         mut frames: Streaming<F>,
         page: fn(F) -> Vec<R>,
         object: impl Fn(&R) -> Value,
+        head: impl Fn(&Context, &R) -> String,
         mut cells: impl FnMut(&Context, &R) -> Vec<Cell>,
     ) -> Result<(), Failure> {
         while let Some(frame) = frames.message().await.map_err(|status: Status| Failure::from(status))? {
@@ -173,12 +182,26 @@ impl<'a> Listing<'a> {
                     self.context.screen.object(&object(&row))?;
                     continue;
                 }
+                self.under(head(self.context, &row))?;
                 self.table.add_row(cells(self.context, &row));
                 if self.table.row_count() == TABLE_ROWS_MAX {
                     self.print()?;
                 }
             }
         }
+        Ok(())
+    }
+
+    fn under(&mut self, head: String) -> Result<(), Failure> {
+        if head == self.head {
+            return Ok(());
+        }
+        if self.table.row_count() > 0 {
+            self.print()?;
+            self.context.screen.line("")?;
+        }
+        self.context.screen.line(&head)?;
+        self.head = head;
         Ok(())
     }
 

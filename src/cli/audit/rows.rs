@@ -9,8 +9,9 @@ use prost::Message as _;
 use serde_json::{Map, Value, json};
 
 use crate::cli::context::Context;
+use crate::cli::inbox::banner_of;
 use crate::cli::objects::utc_or_null;
-use crate::cli::screen::{Tone, after, cell, priority_tone, utc};
+use crate::cli::screen::{Tone, after, cell, harmless, priority_tone, toned, utc};
 use crate::model::entry::EntryKind;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
 use crate::model::id::UnixMicros;
@@ -18,19 +19,7 @@ use crate::model::policy::Fact;
 use crate::model::receipt::{Action, Stage};
 use crate::wire::{convert, proto};
 
-pub(super) const DELIVERY_HEADER: &[&str] = &[
-    "Index",
-    "Accepted",
-    "From",
-    "For",
-    "Priority",
-    "Status",
-    "Received",
-    "Read",
-    "Acted",
-    "Refused there",
-    "Message",
-];
+pub(super) const DELIVERY_HEADER: &[&str] = &["For", "Received", "Read", "Acted", "Refused there"];
 pub(super) const RECEIPT_HEADER: &[&str] =
     &["Index", "Recorded", "Desk", "Stage", "Messages", "News", "Action", "Reason"];
 pub(super) const ENTRY_HEADER: &[&str] = &["Index", "Recorded", "Kind", "Identity", "What"];
@@ -133,10 +122,27 @@ pub(super) fn delivery_object(kind: &str, row: &proto::DeliveryRow) -> Value {
     object.into()
 }
 
-pub(super) fn delivery_cells(context: &Context, row: &proto::DeliveryRow) -> Vec<Cell> {
-    let message = row.message.clone().unwrap_or_default();
-    let accepted = UnixMicros(message.accepted_unix_us);
-    let priority = Priority::from_number(message.priority);
+/// What stands above all that is told of one message. Its id is whole: an auditor has no other place to take it from.
+pub(super) fn message_head(context: &Context, row: &proto::MessageRow) -> String {
+    let status = CapStatus::from_number(row.status).map(banner_of).unwrap_or_default();
+    let priority = Priority::from_number(row.priority);
+    let priority = toned(
+        priority.map_or(Tone::Plain, priority_tone),
+        &named(row.priority, Priority::from_number, Priority::name),
+    );
+    format!(
+        "{status}{priority} {} {}\nentry {}, accepted {}\nfrom {}, on {}",
+        named(row.msg_type, CapMsgType::from_number, CapMsgType::name),
+        id(&row.message_id),
+        row.index,
+        context.screen.time(UnixMicros(row.accepted_unix_us)),
+        harmless(&row.sender),
+        harmless(&row.stream)
+    )
+}
+
+pub(super) fn delivery_cells(row: &proto::DeliveryRow) -> Vec<Cell> {
+    let accepted = UnixMicros(row.message.as_ref().map_or(0, |message| message.accepted_unix_us));
     let stage = |stage: Stage| {
         let found = row.stages.iter().find(|row| row.stage == stage as i32);
         found.map_or_else(
@@ -145,31 +151,12 @@ pub(super) fn delivery_cells(context: &Context, row: &proto::DeliveryRow) -> Vec
         )
     };
     vec![
-        cell(Tone::Plain, &message.index.to_string()),
-        cell(Tone::Plain, &context.screen.time(accepted)),
-        cell(Tone::Plain, office_of(&message.sender)),
         cell(Tone::Plain, &row.office),
-        cell(
-            priority.map_or(Tone::Plain, priority_tone),
-            &named(message.priority, Priority::from_number, Priority::name),
-        ),
-        status_cell(message.status),
         stage(Stage::Received),
         stage(Stage::Read),
         stage(Stage::Acted),
         cell(Tone::Bad, &refused_there(row)),
-        cell(Tone::Plain, &id(&message.message_id)),
     ]
-}
-
-/// A status that nobody can take for a real one where it is not.
-pub(super) fn status_cell(status: i32) -> Cell {
-    let name = named(status, CapStatus::from_number, CapStatus::name);
-    if status == CapStatus::Actual as i32 {
-        cell(Tone::Plain, &name)
-    } else {
-        cell(Tone::Drill, &name.to_uppercase())
-    }
 }
 
 fn refused_there(row: &proto::DeliveryRow) -> String {
@@ -178,10 +165,6 @@ fn refused_there(row: &proto::DeliveryRow) -> String {
     let words =
         stages.map(|row| format!("{}: {}", named(row.stage, Stage::from_number, Stage::name), row.reason));
     words.collect::<Vec<_>>().join("; ")
-}
-
-fn office_of(desk: &str) -> &str {
-    desk.split(':').nth(3).unwrap_or(desk)
 }
 
 pub(super) fn receipt_object(row: &proto::ReceiptRow) -> Value {
