@@ -4,7 +4,6 @@
 //! own, as a person or a service would run it. Leaves nothing behind, unless it is asked to.
 
 use std::fs::{self, File};
-use std::io::IsTerminal as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -184,13 +183,15 @@ impl<'a> Stage<'a> {
     /// Prints what the auditor sees.
     fn audit(&mut self) -> anyhow::Result<()> {
         self.tell("The audit, as an auditor sees it, who never sees a payload")?;
+        self.context.screen.line("")?;
         let mut command = self.command(AUDITOR, &["audit", "deliveries"]);
-        if std::io::stdout().is_terminal() {
-            command.env("CLICOLOR_FORCE", "1");
+        if self.context.screen.is_json() {
+            command.arg("--json");
         }
-        let output = command.stderr(Stdio::inherit()).output()?;
-        ensure!(output.status.success(), "audit deliveries ended with {}", output.status);
-        Ok(self.context.screen.line(&format!("\n{}", String::from_utf8_lossy(&output.stdout)))?)
+        // It prints by itself: it sees how wide the terminal is.
+        let ended = command.status()?;
+        ensure!(ended.success(), "audit deliveries ended with {ended}");
+        Ok(())
     }
 
     /// Ends everything in order and checks what is left.
@@ -220,17 +221,18 @@ impl<'a> Stage<'a> {
     /// Leaves everything running and says how to go on.
     fn leave(&mut self, id: &str) -> anyhow::Result<()> {
         self.kept = true;
-        let (dir, program) = (self.dir.display(), self.program.display());
+        let (dir, program) = (&self.dir, quoted(&self.program));
+        let home = |name: &str| quoted(&dir.join(name));
         let pids: Vec<_> = self.hub.iter().chain(&self.offices).map(|child| child.id().to_string()).collect();
         let lines = [
-            "It is left running. To try:".to_owned(),
-            format!("  {program} inbox --home {dir}/{HEADQUARTERS}"),
-            format!("  {program} show {id} --home {dir}/{HEADQUARTERS}"),
-            format!("  {program} publish alert {dir}/alert.xml --allow-public --home {dir}/{LATE}"),
-            format!("  {program} audit message {id} --home {dir}/{AUDITOR}"),
-            format!("  {program} audit entries --home {dir}/{AUDITOR}"),
+            "\nIt is left running. To try:".to_owned(),
+            format!("  {program} inbox --home {}", home(HEADQUARTERS)),
+            format!("  {program} show {id} --home {}", home(HEADQUARTERS)),
+            format!("  {program} publish alert {} --allow-public --home {}", home("alert.xml"), home(LATE)),
+            format!("  {program} audit message {id} --home {}", home(AUDITOR)),
+            format!("  {program} audit entries --home {}", home(AUDITOR)),
             "To end it:".to_owned(),
-            format!("  kill {} && rm -r {dir}", pids.join(" ")),
+            format!("  kill {} && rm -r {}", pids.join(" "), quoted(dir)),
         ];
         Ok(self.context.screen.line(&lines.join("\n"))?)
     }
@@ -314,6 +316,13 @@ impl<'a> Stage<'a> {
     fn say(&self, what: &str) -> anyhow::Result<()> {
         Ok(self.context.screen.line(&format!("   {what}"))?)
     }
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 fn terminate(child: &Child) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod alerts;
+mod demo;
 mod exchange;
 mod exits;
 mod kills;
