@@ -2,10 +2,10 @@
 //!
 //! Owns what an operator is told. Never decides what is damage: the hub does.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::{Args, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -114,7 +114,8 @@ async fn serve(context: &Context, host: &Host, home: &Path) -> Result<(), Failur
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // A second hub in one process, as tests have, keeps the first one's log.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
+    let colours = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+    let _ = log.with_ansi(colours).try_init();
     let ready = |address| {
         // A closed standard output is no reason not to serve.
         let _ = context.screen.line(&format!("listening on {address}"));
