@@ -29,13 +29,10 @@ const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// Runs the program on the real machine.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // What cannot be printed cannot be told either.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
-        }
+        Err(error) => return ExitCode::from(not_understood(&arguments, &error) as u8),
     };
     let runtime = match Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -56,6 +53,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
+/// Prints the help that was asked for, or what is wrong with the arguments.
+fn not_understood(arguments: &[OsString], error: &clap::Error) -> Exit {
+    // What cannot be printed cannot be told either.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return Exit::Done;
+    }
+    if arguments.iter().any(|argument| argument == "--json") {
+        let failure = Failure::usage(error.to_string());
+        let _ = writeln!(io::stdout(), "{}", objects::error(&failure));
+    }
+    Exit::Usage
+}
+
 fn told(context: &Context, json: bool, failure: &Failure) -> Exit {
     if failure.exit != Exit::Done {
         if json {
@@ -69,6 +80,8 @@ fn told(context: &Context, json: bool, failure: &Failure) -> Exit {
 
 fn context(cli: &Cli, runtime: &Runtime) -> Context {
     let (out, err) = (AutoStream::auto(io::stdout()), AutoStream::auto(io::stderr()));
+    let out: Box<dyn Write + Send> =
+        if cli.command.only_tells() { Box::new(out) } else { Box::new(Heedless(out)) };
     Context {
         screen: Screen::new(out, err, cli.json, TimeZone::system()),
         disk: Arc::new(OsDisk),
@@ -85,8 +98,6 @@ fn context(cli: &Cli, runtime: &Runtime) -> Context {
 /// Who prefers the Spanish of Honduras takes any Spanish next.
 fn languages(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
-    let out: Box<dyn Write + Send> =
-        if cli.command.only_tells() { Box::new(out) } else { Box::new(Heedless(out)) };
     let locales = set("LANGUAGE").or_else(|| ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set));
     let tags = locales.unwrap_or_default();
     let tags = tags.split(':').filter_map(|locale| locale.split(['.', '@']).next());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::stage::{Stage, example};
+use super::stage::{Stage, example, objects};
 
 const DOCUMENT: &str = include_str!("../../docs/json.md");
 
@@ -80,4 +80,17 @@ fn each_command_has_an_example_and_the_program_its_exit_codes() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(stage.well("iachr", &["completions", shell]).contains("subscribe"));
     }
+}
+
+#[test]
+fn what_cannot_be_understood_is_an_object_too() {
+    let stage = Stage::without_hub();
+    for arguments in [&["--json", "dance"][..], &["ack", "--json", "abcdef", "--stage", "seen"]] {
+        let ran = stage.run("iachr", arguments);
+        let [error] = &objects(&ran.out)[..] else { panic!("{arguments:?}: {ran:?}") };
+        assert_eq!((&error["object"], &error["exit_code"]), (&"error".into(), &2.into()), "{ran:?}");
+        assert!(!ran.err.is_empty());
+    }
+    let ran = stage.run("iachr", &["--json", "--help"]);
+    assert!(ran.code == 0 && ran.out.contains("Usage:"), "{ran:?}");
 }
