@@ -136,7 +136,7 @@ impl Home {
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, HomeError> {
         let path = dir.join(SETTINGS_FILE);
         let text = match disk.read(&path, FILE_BYTES_MAX) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Err(HomeError::Missing { dir: dir.into() });
             }
             Err(source) => return Err(HomeError::Disk { path, source }),

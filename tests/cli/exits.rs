@@ -30,6 +30,7 @@ fn bad_input_ends_with_2_and_leaves_nothing() {
         ((office, "possible values"), &["ack", "abcdef", "--stage", "seen"]),
         ((office, "unrecognized subcommand"), &["dance"]),
         (("hub", "is not a desk's home"), &["inbox"]),
+        (("hub/hub.toml", "is not a desk's home"), &["inbox"]),
     ] {
         let ran = stage.run(home, arguments);
         assert!(ran.code == 2 && ran.err.contains(words), "{arguments:?}: {ran:?}");
@@ -193,9 +194,9 @@ fn signals_end_with_130_and_143_and_a_watch_with_0() {
         let mut publish = stage.start("ohchr-honduras", &arguments);
         publish.object("published");
         publish.signal(signal);
-        assert_eq!(publish.end().code(), Some(waiting));
         let error = publish.object("error");
         assert!(error["exit_code"] == waiting && error["message"].to_string().contains("stands"), "{error}");
+        assert_eq!(publish.end().code(), Some(waiting));
         for (arguments, code) in
             [(&["--json", "subscribe"][..], watching), (&["--json", "subscribe", "--count", "9"], waiting)]
         {
