@@ -178,7 +178,7 @@ impl From<Status> for CallError {
             }
             // A status that came from the hub has no source: this one was made here, of a lost connection.
             None if sources(&status).next().is_some() => {
-                Self::Unreachable { message: sources(&status).last().map_or(message, ToString::to_string) }
+                Self::Unreachable { message: lost(&status).unwrap_or(message) }
             }
             None => match status.code() {
                 Code::Unavailable | Code::DeadlineExceeded => Self::Unreachable { message },
@@ -186,6 +186,12 @@ impl From<Status> for CallError {
             },
         }
     }
+}
+
+/// Says how a connection was lost. For a line that was cut TLS has words, and a link, that help nobody at its end.
+fn lost(status: &Status) -> Option<String> {
+    let message = sources(status).last()?.to_string();
+    Some(if message.contains("close_notify") { "the line was cut".to_owned() } else { message })
 }
 
 fn sources(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {

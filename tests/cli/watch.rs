@@ -58,7 +58,8 @@ fn a_watch_outlives_its_hub_and_goes_on() {
     let mut watch = stage.start("iachr", &["--json", "subscribe"]);
     watch.object("started");
     stage.kill_hub();
-    watch.object("lost");
+    let lost = watch.object("lost")["message"].to_string();
+    assert!(lost.contains("the line was cut"), "{lost}");
     stage.start_hub();
     watch.object("started");
     let published = &stage.objects("ohchr-honduras", &["publish", "alert", &stage.alert("one")])[0];
