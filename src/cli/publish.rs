@@ -32,6 +32,8 @@ use crate::wire::status::CallError;
 const TRIES: u32 = 4;
 /// The first pause between two tries; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
+/// What is so before it comes to the outbox.
+const NOTHING: &str = "Nothing was published";
 /// What to do about what waits.
 const WAITS: &str = "It is kept in the outbox, and handed in by `resguardo publish pending` or a running `resguardo \
                      subscribe`: do not write it again";
@@ -83,8 +85,6 @@ impl Publish {
 
 impl PublishAlert {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let home = context.home()?;
-        let desk = home.desk()?;
         let published = context.unless_stopped(LEFT_IN_OUTBOX, self.publish(context)).await?;
         let (Some(stage), (outgoing, Some(channel))) = (self.wait, published) else { return Ok(Exit::Done) };
         let waiting = wait::until(context, channel, &outgoing.envelope, stage, self.timeout);
@@ -93,6 +93,8 @@ impl PublishAlert {
 
     /// Gives what the hub accepted, and the way to it.
     async fn publish(&self, context: &Context) -> Result<(Outgoing, Option<Channel>), Failure> {
+        let home = context.home()?;
+        let desk = home.desk()?;
         let alert = self.alert(context).await?;
         let outbox = Outbox::open(&home)?;
         let (channel, members) = reach(context, &home).await?;
@@ -171,12 +173,12 @@ async fn reach(context: &Context, home: &Home) -> Result<(Option<Channel>, Optio
         Ok(channel) => match Members::fetch(channel.clone(), home, context.clock.now()).await {
             Ok(members) => return Ok((Some(channel), Some(members))),
             Err(MembersError::Call(error)) => Failure::from(error),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Failure::from(error).and(NOTHING)),
         },
         Err(failure) => failure,
     };
     if failure.exit != Exit::Unreachable {
-        return Err(failure.and("Nothing was published"));
+        return Err(failure.and(NOTHING));
     }
     let copied = Members::copied(home)?;
     let failure = match &copied {

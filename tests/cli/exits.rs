@@ -243,3 +243,13 @@ fn an_alert_comes_through_a_pipe_as_well_as_from_a_file() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(cat.wait().unwrap().success());
 }
+
+#[test]
+fn a_disk_that_fails_before_the_alert_is_kept_is_told_as_what_it_is() {
+    let stage = Stage::set();
+    // A folder in the way of the directory's new copy stands for a disk that does not take it.
+    fs::create_dir(stage.path("ohchr-honduras/directory.new")).unwrap();
+    let ran = stage.run("ohchr-honduras", &["publish", "alert", &example()]);
+    assert!(ran.code == 1 && ran.err.contains("Nothing was published"), "{ran:?}");
+    assert!(stage.names("ohchr-honduras/outbox", ".message.pending").is_empty());
+}

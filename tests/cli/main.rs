@@ -9,5 +9,5 @@ mod exits;
 mod kills;
 mod objects;
 mod stage;
-mod watch;
 mod unread;
+mod watch;
