@@ -44,6 +44,12 @@ impl Export {
         match &self.output {
             None => context.screen.raw(xml.as_bytes())?,
             Some(file) => {
+                if std::fs::symlink_metadata(file).is_ok_and(|there| !there.is_file()) {
+                    return Err(Failure::usage(format!(
+                        "{} is there and is no plain file: it would be replaced. Name another, or take standard output",
+                        file.display()
+                    )));
+                }
                 let written = context.disk.write_atomically(file, xml.as_bytes());
                 written
                     .map_err(|error| Failure::usage(format!("cannot write {}: {error}", file.display())))?;

@@ -70,6 +70,22 @@ fn what_is_exported_is_what_was_published() {
 }
 
 #[test]
+fn an_export_replaces_nothing_but_a_plain_file() {
+    let stage = Stage::set();
+    let published = &stage.objects("ohchr-honduras", &["publish", "alert", &example()])[0];
+    let id = published["message_id"].as_str().unwrap();
+    let (file, link) = (stage.file("exported", "old"), stage.path("link"));
+    std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+    for (output, code) in
+        [(file.as_str(), 0), (link.to_str().unwrap(), 2), (stage.path("hub").to_str().unwrap(), 2)]
+    {
+        let ran = stage.run("ohchr-honduras", &["export", id, "--output", output]);
+        assert_eq!(ran.code, code, "{output}: {ran:?}");
+    }
+    assert!(link.is_symlink());
+}
+
+#[test]
 fn an_update_belongs_to_its_alert_and_unknown_references_are_left_out_aloud() {
     let stage = Stage::set();
     let first =
