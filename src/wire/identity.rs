@@ -9,7 +9,8 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, SubjectAlternativeName};
+use x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME;
 use x509_parser::prelude::FromDer as _;
 
 use crate::model::id::UnixMicros;
@@ -75,10 +76,11 @@ impl fmt::Debug for Fingerprint {
 }
 
 fn identity(certificate: &X509Certificate<'_>) -> Result<Identity, Refusal> {
-    let names = certificate
-        .subject_alternative_name()
-        .map_err(|_| malformed("its subject alternative name cannot be read or stands there twice"))?;
-    let mut uris = names.iter().flat_map(|names| &names.value.general_names).filter_map(uri);
+    let unreadable = || malformed("its subject alternative name cannot be read or stands there twice");
+    let extension =
+        certificate.get_extension_unique(&OID_X509_EXT_SUBJECT_ALT_NAME).map_err(|_| unreadable())?;
+    let names = extension.map_or(Ok(Vec::new()), |it| general_names(it.value).ok_or_else(unreadable))?;
+    let mut uris = names.iter().filter_map(uri);
     let Some(found) = uris.next() else {
         let message =
             "the certificate holds no URI, so it names nobody: ask for one with your identity in it";
@@ -91,6 +93,14 @@ fn identity(certificate: &X509Certificate<'_>) -> Result<Identity, Refusal> {
             Err(Refusal::new(Reason::IdentityAmbiguous, message))
         }
     }
+}
+
+/// Reads the names of an extension to its last byte; `None` where one of them, or what follows them, cannot be read: it
+/// could be a second URI.
+fn general_names(value: &[u8]) -> Option<Vec<GeneralName<'_>>> {
+    let (rest, names) = SubjectAlternativeName::from_der(value).ok()?;
+    let invalid = |name: &GeneralName<'_>| matches!(name, GeneralName::Invalid(..));
+    (rest.is_empty() && !names.general_names.iter().any(invalid)).then_some(names.general_names)
 }
 
 fn uri<'a>(name: &'a GeneralName<'_>) -> Option<&'a str> {
@@ -167,6 +177,40 @@ mod tests {
         }
         let garbage = Certificate::read(&CertificateDer::from(vec![1, 2, 3]));
         assert_eq!(garbage.identity.unwrap_err().reason, Reason::IdentityMalformed);
+    }
+
+    /// A certificate whose subjectAltName holds these bytes.
+    fn certificate_with(value: Vec<u8>) -> CertificateDer<'static> {
+        let mut params = CertificateParams::default();
+        params.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], value)];
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    /// A tag, a length below 128, and bytes (X.690, section 8.1).
+    fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
+        [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+    }
+
+    #[test]
+    fn second_uri_that_cannot_be_read_is_not_overlooked() {
+        let one = tagged(0x86, DESK.as_bytes());
+        let names = tagged(0x30, &one);
+        assert!(Certificate::read(&certificate_with(names.clone())).identity.is_ok());
+        let not_ascii = tagged(0x86, "urn:resguardo:auditor:\u{f1}".as_bytes());
+        let other = tagged(0x30, &tagged(0x86, b"urn:resguardo:auditor:a"));
+        for value in [
+            tagged(0x30, &[one.clone(), not_ascii.clone()].concat()),
+            tagged(0x30, &[not_ascii, one.clone()].concat()),
+            tagged(0x30, &[one.clone(), tagged(0xa6, b"urn:resguardo:auditor:a")].concat()),
+            tagged(0x30, &[one.clone(), vec![0x86, 0x20, b'u']].concat()),
+            [names.clone(), other].concat(),
+            [names, vec![0]].concat(),
+            one,
+        ] {
+            let found = Certificate::read(&certificate_with(value.clone())).identity;
+            let expected = [Reason::IdentityMalformed, Reason::IdentityAmbiguous];
+            assert!(found.as_ref().is_err_and(|it| expected.contains(&it.reason)), "{value:02x?}: {found:?}");
+        }
     }
 
     #[test]
