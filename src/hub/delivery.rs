@@ -12,6 +12,7 @@ use super::{Hub, stopping_status};
 use crate::ledger::LedgerError;
 use crate::ledger::rows::MessageRow;
 use crate::ledger::view::{Lane, Owed, View};
+use crate::model::envelope::Priority;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
 use crate::model::policy::OfficeNumber;
@@ -135,6 +136,12 @@ impl Cursor {
 
     fn wants(&self, chosen: &Chosen) -> bool {
         match &chosen.owed {
+            // What is urgent and owed has come already, before the replay.
+            Owed::Message(row)
+                if row.priority == Priority::Urgent && chosen.why == Why::Replay { again: false } =>
+            {
+                false
+            }
             Owed::Message(row) => self.streams.is_empty() || self.streams.contains(&row.stream),
             Owed::Notice(_) => true,
         }

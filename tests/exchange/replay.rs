@@ -126,3 +126,34 @@ async fn live_messages_come_during_and_after_a_replay() {
     assert_eq!(id(&last), late.id());
     assert_eq!(marks(&came).len(), 10);
 }
+
+#[tokio::test]
+async fn urgent_message_that_is_owed_comes_once_also_when_the_replay_passes_over_it() {
+    let stage = Stage::open().await;
+    let sender = stage.desk(HONDURAS).await;
+    let drafts = [0, 1, 2, 3, 4].map(|at| {
+        let draft = sender.draft(&[IACHR]);
+        if at % 2 == 1 { draft.urgent() } else { draft }
+    });
+    let mut indexes = Vec::new();
+    for draft in &drafts {
+        indexes.push(sender.send(draft).await.index);
+    }
+    let desk = stage.desk(IACHR).await;
+    let mut subscription = desk.subscribe().await;
+    let came = subscription.next(5).await;
+    let known: Vec<_> =
+        came.iter().filter(|it| [indexes[1], indexes[2]].contains(&it.index)).cloned().collect();
+    subscription.acknowledge(&known).await;
+    let mut subscription = stage.desk(IACHR).await.subscribe_with(replay(0)).await;
+    let came = subscription.next(5).await;
+    let seen: Vec<_> = came.iter().map(|it| (it.index, message(it).replayed)).collect();
+    let expected = [(3, false), (0, false), (1, true), (2, true), (4, false)];
+    assert_eq!(seen, expected.map(|(at, replayed): (usize, bool)| (indexes[at], replayed)));
+    subscription.nothing_comes().await;
+    // Also where nothing but such messages stands in the range.
+    let mut subscription = stage.desk(IACHR).await.subscribe_with(replay(indexes[3])).await;
+    let came = subscription.next(3).await;
+    assert_eq!(came.iter().map(|it| it.index).collect::<Vec<_>>(), [indexes[3], indexes[4], indexes[0]]);
+    subscription.nothing_comes().await;
+}
