@@ -104,7 +104,7 @@ pub(super) fn history(
                 index: row.index,
                 message_id: row.message_id,
             })],
-            news: one.news.min(1),
+            news: one.news,
         }));
         next = page.next;
     }

@@ -232,7 +232,8 @@ impl View {
         Ok((!deliveries.is_empty()).then_some(History { message, deliveries }))
     }
 
-    /// Lists every receipt about one message, repetitions too, by ascending index, as far as the caller may see them.
+    /// Lists every receipt about one message, repetitions too, by ascending index, as far as the caller may see them: of
+    /// each what it says of this message.
     ///
     /// # Errors
     /// [`LedgerError`], each.
@@ -262,7 +263,7 @@ impl View {
             }
             let receipt = tracer.receipt(index)?;
             if receipt.messages.contains(&message.index) {
-                rows.extend(tracer.visible(permit, receipt)?);
+                rows.push(tracer.part(&receipt, vec![message.index])?);
             }
         }
         Ok(Page { rows, next: end })
@@ -430,8 +431,18 @@ impl<'a> Tracer<'a> {
                 messages.push(*index);
             }
         }
-        let visible = ReceiptRow { messages, notices: Vec::new(), ..ReceiptRow::clone(&receipt) };
-        Ok((!visible.messages.is_empty()).then(|| Arc::new(visible)))
+        if messages.is_empty() { Ok(None) } else { self.part(&receipt, messages).map(Some) }
+    }
+
+    /// Gives what a receipt says of some of its messages, also of how many of them it was the first to say it.
+    fn part(&mut self, receipt: &ReceiptRow, messages: Vec<Index>) -> Result<Arc<ReceiptRow>, LedgerError> {
+        let mut news = 0;
+        for index in &messages {
+            let (number, place) = Places::of(*index);
+            let span = self.span(receipt.office, number)?;
+            news += u32::from(span.of_place(place).any(|it| it.receipt == receipt.index));
+        }
+        Ok(Arc::new(ReceiptRow { messages, notices: Vec::new(), news, ..receipt.clone() }))
     }
 }
 

@@ -183,3 +183,36 @@ async fn listings_select_by_index_office_and_number() {
     selection.from_index = u64::MAX;
     assert!(auditor.deliveries(selection).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn news_of_a_receipt_counts_only_what_the_caller_may_see() {
+    let stage = Stage::open().await;
+    let (honduras, colombia): (Desk, Desk) = (stage.desk(HONDURAS).await, stage.desk(COLOMBIA).await);
+    let (ours, second) = (honduras.draft(&[IACHR]), honduras.draft(&[IACHR]));
+    honduras.send(&ours).await;
+    honduras.send(&second).await;
+    for _ in 0..3 {
+        colombia.send(&colombia.draft(&[IACHR])).await;
+    }
+    let mut subscription = stage.desk(IACHR).await.subscribe().await;
+    let deliveries = subscription.next(5).await;
+    let first = subscription.acknowledge(&deliveries[..1]).await;
+    let rest = subscription.acknowledge(&deliveries).await;
+    assert_eq!((first.news, rest.news), (1, 4));
+    let news = async |auditor: &Auditor| {
+        let rows = auditor.receipts(all()).await.unwrap();
+        rows.iter().map(|row| (row.messages.len(), row.news)).collect::<Vec<_>>()
+    };
+    assert_eq!(news(&stage.auditor("iachr").await).await, [(1, 1), (5, 4)]);
+    assert_eq!(news(&office(&stage, IACHR).await).await, [(1, 1), (5, 4)]);
+    assert_eq!(news(&honduras.auditor()).await, [(1, 1), (2, 1)], "one of its two messages was known");
+    assert_eq!(news(&colombia.auditor()).await, [(3, 3)]);
+    // In one message's history a receipt is news of that message, or it is not.
+    for (draft, expected) in [(&ours, vec![1, 0]), (&second, vec![1])] {
+        for seen in [honduras.auditor(), stage.auditor("ohchr").await, office(&stage, IACHR).await] {
+            let history = seen.describe(&draft.id(), HONDURAS).await.unwrap();
+            let news: Vec<_> = history.receipts.iter().map(|row| row.news).collect();
+            assert_eq!(news, expected, "{}", seen.identity);
+        }
+    }
+}
