@@ -20,10 +20,8 @@ use crate::ledger::entry::Statement;
 use crate::ledger::view::{Known, View};
 use crate::model::entry::{EntryKind, Proposal};
 use crate::model::envelope::Envelope;
-use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::model::policy::OfficeNumber;
-use crate::model::receipt::Receipt;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::connection::Caller;
 use crate::wire::convert;
@@ -164,8 +162,8 @@ impl Door {
     /// Checks a publish.
     ///
     /// # Errors
-    /// Any refusal of form, bounds or policy, [`Reason::IdReused`], [`Reason::RateExceeded`],
-    /// [`Reason::DiskReserve`], [`Reason::Stopping`].
+    /// Any refusal of form, bounds or policy, [`Reason::IdReused`], [`Reason::ReferenceForeign`],
+    /// [`Reason::RateExceeded`], [`Reason::DiskReserve`], [`Reason::Stopping`].
     pub(super) fn publish(&self, caller: &Identity, request: PublishRequest) -> Result<Publish, Refusal> {
         let envelope = convert::envelope(&request.envelope)?;
         let digest = sha256(&request.envelope);
@@ -181,6 +179,7 @@ impl Door {
         self.bounds(&envelope, request.payload.len())?;
         envelope.check_payload(request.payload.len(), &payload_digest)?;
         let permit = self.view.policy().permit_publish(caller, &envelope)?;
+        self.view.check_references(permit.sender, &envelope).unwrap_or(Ok(()))?;
         self.may_write(permit.sender)?;
         let proposal = Proposal {
             kind: EntryKind::Publish,
@@ -236,33 +235,10 @@ impl Door {
         })
     }
 
-    /// Turns away a receipt about what the office was never owed, before it takes a place on the disk. Who was owed what
-    /// never changes, so the ledger would say the same; a ledger that cannot tell says nothing here.
-    fn owed(&self, office: OfficeNumber, receipt: &Receipt) -> Result<(), Refusal> {
-        for message in &receipt.messages {
-            if let Ok(row) = self.view.message(message.index)
-                && !row.is_some_and(|row| {
-                    row.message_id == message.message_id && row.recipients.contains(&office)
-                })
-            {
-                return Err(not_owed(message.index));
-            }
-        }
-        for index in &receipt.notices {
-            let Ok(notice) = self.view.receipt(*index) else { continue };
-            let about = notice.as_ref().and_then(|notice| notice.messages.first());
-            let sender = about.map(|index| self.view.message(*index));
-            if !matches!(sender, Some(Ok(Some(row))) if row.sender_office == office) {
-                return Err(not_owed(*index));
-            }
-        }
-        Ok(())
-    }
-
     /// Checks a receipt.
     ///
     /// # Errors
-    /// Any refusal of form or policy, [`Reason::RateExceeded`].
+    /// Any refusal of form or policy, [`Reason::RateExceeded`], [`Reason::NotOwed`].
     pub(super) fn receipt(&self, caller: &Identity, bytes: Bytes) -> Result<Submitted, Refusal> {
         let receipt = convert::receipt(&bytes)?;
         let office = self.view.policy().permit_receipt(caller, &receipt.desk)?;
@@ -271,7 +247,9 @@ impl Door {
                 format!("the office states more than {} receipts a second", self.limits.receipts_per_s);
             Refusal::new(Reason::RateExceeded, message).retry_after_ms(retry_after_ms)
         })?;
-        self.owed(office, &receipt)?;
+        // Before it takes a place on the disk. Who was owed what never changes, so the ledger would say the same; a ledger
+        // that cannot tell says nothing here.
+        self.view.check_receipt(office, &receipt).unwrap_or(Ok(()))?;
         let proposal = Proposal {
             kind: EntryKind::Receipt,
             identity: caller.to_string(),
@@ -280,12 +258,6 @@ impl Door {
         };
         Ok(Submitted { proposal, statement: Statement::Receipt(Box::new(receipt)) })
     }
-}
-
-/// Refuses a receipt about something that its office was never owed.
-fn not_owed(index: Index) -> Refusal {
-    let message = format!("the office was never owed what stands at index {index} under that id");
-    Refusal::new(Reason::NotOwed, message).of_field("messages")
 }
 
 /// Under which all desks of an office are counted as one.

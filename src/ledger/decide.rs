@@ -186,7 +186,7 @@ impl Deciding<'_> {
             Ok(row) => row,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
-        if let Some(refusal) = self.foreign_reference(envelope, row.sender_office) {
+        if let Err(refusal) = own_references(envelope, row.sender_office, |id| self.users_of(id)) {
             return Ok(Outcome::Refused(refusal));
         }
         self.state.deliver(&row);
@@ -194,22 +194,6 @@ impl Deciding<'_> {
         let outcome = Outcome::Accepted { index: row.index, time: row.accepted, duplicate: false };
         self.additions.messages.push(row);
         Ok(outcome)
-    }
-
-    /// An Update or Cancel counts only from the office that sent what it names.
-    fn foreign_reference(&self, envelope: &Envelope, sender: OfficeNumber) -> Option<Refusal> {
-        if !matches!(envelope.msg_type, CapMsgType::Update | CapMsgType::Cancel) {
-            return None;
-        }
-        let foreign = envelope.references.iter().find(|id| {
-            let users = self.users_of(**id);
-            !users.is_empty() && !users.contains(&sender)
-        })?;
-        let message = format!(
-            "{} names message {foreign}, which another office sent: only its sender may update or cancel it",
-            envelope.msg_type
-        );
-        Some(Refusal::new(Reason::ReferenceForeign, message).of_field("references"))
     }
 
     fn receipt(
@@ -297,6 +281,35 @@ impl Deciding<'_> {
         };
         self.state.recent(index).or_else(added).or_else(|| self.gathered.messages.get(&index))
     }
+}
+
+/// The messages that only their sender may name: an Update or Cancel counts from nobody else.
+pub(super) fn own_only(envelope: &Envelope) -> &[MessageId] {
+    match envelope.msg_type {
+        CapMsgType::Update | CapMsgType::Cancel => &envelope.references,
+        CapMsgType::Alert | CapMsgType::Ack | CapMsgType::Error => &[],
+    }
+}
+
+/// Checks that an Update or Cancel names no message that others sent, by the offices that used each id.
+///
+/// # Errors
+/// [`Reason::ReferenceForeign`].
+pub(super) fn own_references(
+    envelope: &Envelope,
+    sender: OfficeNumber,
+    users_of: impl Fn(MessageId) -> BTreeSet<OfficeNumber>,
+) -> Result<(), Refusal> {
+    let foreign = own_only(envelope).iter().find(|id| {
+        let users = users_of(**id);
+        !users.is_empty() && !users.contains(&sender)
+    });
+    let Some(foreign) = foreign else { return Ok(()) };
+    let message = format!(
+        "{} names message {foreign}, which another office sent: only its sender may update or cancel it",
+        envelope.msg_type
+    );
+    Err(Refusal::new(Reason::ReferenceForeign, message).of_field("references"))
 }
 
 /// Checks that all that a receipt names was owed, by the spans of the office that states it.

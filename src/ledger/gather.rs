@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::LedgerError;
-use super::decide::{Additions, Prepared};
+use super::decide::{Additions, Prepared, own_only};
 use super::ids;
 use super::keys;
 use super::log::Reader;
@@ -13,7 +13,7 @@ use super::rows::MessageRow;
 use super::span::{Places, Span};
 use super::state::{Gathered, SpanKey, State};
 use super::table::Table;
-use crate::model::envelope::{CapMsgType, Envelope, MessageId};
+use crate::model::envelope::{Envelope, MessageId};
 use crate::model::id::Index;
 use crate::model::policy::OfficeNumber;
 use crate::model::receipt::Receipt;
@@ -63,10 +63,8 @@ struct Gathering<'a> {
 impl Gathering<'_> {
     fn for_publish(&mut self, office: Option<OfficeNumber>, envelope: &Envelope) -> Result<(), LedgerError> {
         self.id(envelope.message_id)?;
-        if matches!(envelope.msg_type, CapMsgType::Update | CapMsgType::Cancel) {
-            for reference in &envelope.references {
-                self.id(*reference)?;
-            }
+        for reference in own_only(envelope) {
+            self.id(*reference)?;
         }
         let Some(office) = office else { return Ok(()) };
         let stored = self.gathered.ids.get(&envelope.message_id).into_iter().flatten();

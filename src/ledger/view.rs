@@ -14,7 +14,7 @@ use super::span::{Places, Span};
 use super::table::Table;
 use super::{LedgerError, Shared, decide as rules, ids, keys};
 use crate::model::entry::Mark;
-use crate::model::envelope::MessageId;
+use crate::model::envelope::{Envelope, MessageId};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::Receipt;
@@ -190,6 +190,24 @@ impl View {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Checks, before an envelope is put in order, that an Update or Cancel names no message that others sent. Deciding
+    /// checks it again.
+    ///
+    /// # Errors
+    /// [`LedgerError`], each. The refusal, [`Reason::ReferenceForeign`](crate::model::refusal::Reason::ReferenceForeign),
+    /// is in the answer.
+    pub fn check_references(
+        &self,
+        sender: OfficeNumber,
+        envelope: &Envelope,
+    ) -> Result<Result<(), Refusal>, LedgerError> {
+        let mut users = BTreeMap::new();
+        for id in rules::own_only(envelope) {
+            users.insert(*id, self.users_of(*id)?.into_iter().map(|(office, _)| office).collect());
+        }
+        Ok(rules::own_references(envelope, sender, |id| users.get(&id).cloned().unwrap_or_default()))
     }
 
     /// Tells whether a message or notice is outstanding for an office.

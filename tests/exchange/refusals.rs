@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use resguardo::wire::proto::{EntryKind, MessageRef, PublishRequest};
+use resguardo::wire::proto::{CapMsgType, EntryKind, MessageRef, PublishRequest};
 use tokio::net::TcpStream;
 
 use crate::stage::Stage;
@@ -177,4 +177,52 @@ async fn refusal_changes_nothing_that_was_accepted() {
     statement::refused(&subscription.state(&receipt).await);
     assert_eq!(auditor.deliveries(all()).await.unwrap(), deliveries);
     assert!(auditor.receipts(all()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn notices_that_are_none_do_not_fill_the_journal() {
+    let stage = Stage::open().await;
+    let sender = stage.desk(HONDURAS).await;
+    sender.send(&sender.draft(&[IACHR])).await;
+    let mut headquarters = stage.desk(IACHR).await.subscribe().await;
+    let came = headquarters.next(1).await;
+    let received = headquarters.acknowledge(&came).await;
+    // A receipt about one's own message, but no notice: nobody was turned down.
+    let mut subscription = sender.subscribe().await;
+    for index in [received.index, came[0].index, 0] {
+        let mut receipt = statement::received_of(&sender.identity, vec![]);
+        receipt.notices = vec![index];
+        let refusal = statement::refused(&subscription.state(&receipt).await);
+        expect_item(&refusal, "NOT_OWED");
+        assert_eq!(refusal.field, "notices", "{refusal:?}");
+    }
+    let kept = stage.auditor("iachr").await.entries_of(EntryKind::Receipt).await;
+    assert_eq!(kept.len(), 1, "a refused receipt stands among the receipts");
+}
+
+#[tokio::test]
+async fn update_that_is_refused_stands_as_a_refusal_and_not_among_the_messages() {
+    let stage = Stage::open().await;
+    let (honduras, mexico) = (stage.desk(HONDURAS).await, stage.desk(MEXICO).await);
+    let alert = honduras.draft(&[IACHR]);
+    honduras.send(&alert).await;
+    let foreign = mexico.draft(&[IACHR]).edit(|envelope| {
+        (envelope.msg_type, envelope.references) = (CapMsgType::Cancel.into(), vec![alert.id()]);
+    });
+    told(mexico.publish(&foreign).await).expect_reason("REFERENCE_FOREIGN").expect_field("references");
+    let results = mexico.publish_frames(vec![vec![foreign.request()]]).await.unwrap();
+    expect_item(&refused(&results[0]), "REFERENCE_FOREIGN");
+    let auditor = stage.auditor("iachr").await;
+    until("both refusals are entries", async || {
+        let refusals = auditor.refusals().await;
+        let calls: Vec<_> = refusals
+            .iter()
+            .filter(|(who, it)| *who == mexico.identity && it.reason == "REFERENCE_FOREIGN")
+            .map(|(_, it)| it.call.as_str())
+            .collect();
+        (calls == ["Publish", "PublishStream"]).then_some(())
+    })
+    .await;
+    let kept = auditor.entries_of(EntryKind::Publish).await;
+    assert_eq!(kept.len(), 1, "a refused message stands among the messages");
 }
