@@ -18,6 +18,7 @@ use crate::model::id::UnixMicros;
 use crate::model::identity::Identity;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::proto::{RefusalCount, RefusalRecord, RefusalSummary};
+use crate::wire::status;
 
 /// Refusals of one office or auditor that are entries of their own, a second: a person's mistakes, not a program's loop.
 const ENTRIES_PER_S: u32 = 1;
@@ -62,7 +63,7 @@ impl Refusals {
             self.count(format!("BEYOND_RATE_{}", refusal.reason));
             return;
         }
-        tracing::warn!(%identity, call, reason = %refusal.reason, "refused: {}", refusal.message);
+        tracing::warn!(%identity, call, reason = %refusal.reason, "refused: {}", status::said(refusal));
     }
 
     /// Takes a refusal for a bound of the hub's: counted and summed up.
@@ -110,7 +111,7 @@ impl Refusals {
         let record = RefusalRecord {
             call: call.into(),
             reason: refusal.reason.to_string(),
-            message: refusal.message.clone(),
+            message: status::said(refusal).to_owned(),
         };
         let proposal = proposal(EntryKind::Refusal, identity, &record);
         self.submitter.submit_now(vec![Submitted { proposal, statement: Statement::Refusal }]).is_ok()

@@ -212,13 +212,13 @@ fn decode<M: prost::Message + Default>(what: &str, bytes: &Bytes, bytes_max: usi
 }
 
 fn desk(field: &'static str, uri: &str) -> Result<Desk, Refusal> {
-    match Identity::from_str(uri) {
-        Ok(Identity::Desk(desk)) => Ok(desk),
-        _ => Err(Refusal::field(
-            field,
-            format!("{field} is a desk, urn:resguardo:office:<office>:<desk>; {uri:.255?} came"),
-        )),
+    if let Ok(Identity::Desk(desk)) = Identity::from_str(uri) {
+        return Ok(desk);
     }
+    // The longest identity, and so the start of what is none.
+    let came: String = uri.chars().take(255).collect();
+    let message = format!("{field} is a desk, urn:resguardo:office:<office>:<desk>; {came:?} came");
+    Err(Refusal::field(field, message))
 }
 
 fn number<T>(field: &'static str, found: i32, from: fn(i32) -> Option<T>) -> Result<T, Refusal> {

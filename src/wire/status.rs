@@ -28,7 +28,7 @@ const FAULT_RETRY: Duration = Duration::from_secs(2);
 /// Answers a call with a refusal.
 pub fn refused(refusal: &Refusal) -> Status {
     let mut details = ErrorDetails::with_error_info(refusal.reason.name(), DOMAIN, []);
-    let message = cut(&refusal.message);
+    let message = said(refusal);
     if !refusal.field.is_empty() {
         details.add_bad_request_violation(refusal.field, message);
     }
@@ -89,7 +89,7 @@ impl From<&Refusal> for proto::Refusal {
     fn from(refusal: &Refusal) -> Self {
         Self {
             reason: refusal.reason.name().to_owned(),
-            message: cut(&refusal.message).to_owned(),
+            message: said(refusal).to_owned(),
             field: refusal.field.to_owned(),
             // 0 says that coming again does not help.
             retry_after_ms: refusal.retry_after_ms.map_or(0, |ms| ms.max(1)),
@@ -198,7 +198,9 @@ fn sources(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
     status.source().into_iter().flat_map(chain)
 }
 
-fn cut(message: &str) -> &str {
+/// What a caller is told of a refusal, in words: the message, as far as it fits. It can hold what the caller chose.
+pub fn said(refusal: &Refusal) -> &str {
+    let message = &refusal.message;
     &message[..message.floor_char_boundary(MESSAGE_BYTES_MAX)]
 }
 

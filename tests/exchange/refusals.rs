@@ -226,3 +226,25 @@ async fn update_that_is_refused_stands_as_a_refusal_and_not_among_the_messages()
     let kept = auditor.entries_of(EntryKind::Publish).await;
     assert_eq!(kept.len(), 1, "a refused message stands among the messages");
 }
+
+#[tokio::test]
+async fn record_of_a_refusal_is_short_whatever_was_handed_in() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(HONDURAS).await;
+    let long = "\u{1f525}".repeat(3_500);
+    let envelope = desk.draft(&[IACHR]).edit(|envelope| envelope.sender = long.clone());
+    told(desk.publish(&envelope).await).expect_reason("FIELD_INVALID").expect_field("sender");
+    let receipt = statement::received(&long.repeat(2), &[]);
+    let mut subscription = desk.subscribe().await;
+    expect_item(&statement::refused(&subscription.state(&receipt).await), "FIELD_INVALID");
+    let auditor = stage.auditor("iachr").await;
+    let records = until("both refusals are entries", async || {
+        let refusals = auditor.refusals().await;
+        (refusals.len() == 2).then_some(refusals)
+    })
+    .await;
+    for (_, record) in records {
+        assert!(record.message.len() <= 1_024, "{} bytes of {}", record.message.len(), record.reason);
+    }
+    assert!(stage.hub().log().len() < 64 << 10, "the log has {} bytes", stage.hub().log().len());
+}
