@@ -250,9 +250,10 @@ impl Policy {
         let desk = Self::desk(caller)?;
         let office = self.enrolled(desk)?;
         for stream in streams {
-            if !self.stream(stream)?.subscribers.contains(&desk.office) {
+            let rights = self.stream(stream).map_err(|refusal| refusal.of_field("start.streams"))?;
+            if !rights.subscribers.contains(&desk.office) {
                 let message = format!("policy does not give stream {stream} to {}", desk.office);
-                return Err(Refusal::new(Reason::StreamNotAllowed, message).of_field("streams"));
+                return Err(Refusal::new(Reason::StreamNotAllowed, message).of_field("start.streams"));
             }
         }
         Ok(office)
