@@ -173,3 +173,34 @@ async fn id_belongs_to_its_office() {
     assert!(whose.is_err(), "two messages have this id; one was told: {whose:?}");
     assert_eq!(stage.desk(IACHR).await.subscribe().await.next(2).await.len(), 2);
 }
+
+#[tokio::test]
+async fn call_that_its_caller_cancels_leaves_one_message_or_none() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(HONDURAS).await;
+    let drafts: Vec<Draft> = (0..60).map(|_| desk.draft(&[IACHR]).payload(vec![5; 20_000])).collect();
+    let mut calls = JoinSet::new();
+    for (at, draft) in (0_u64..).zip(&drafts) {
+        let (desk, draft) = (desk.clone(), draft.clone());
+        calls.spawn(async move {
+            // Some are cut before they are under way, some in their middle, some after their end.
+            let patience = std::time::Duration::from_micros(at * 400);
+            tokio::time::timeout(patience, desk.publish(&draft)).await.ok().map(Result::unwrap)
+        });
+    }
+    let answered: Vec<Accepted> = calls.join_all().await.into_iter().flatten().collect();
+    assert!(answered.len() < drafts.len(), "none was cut");
+    let mut indexes = std::collections::BTreeSet::new();
+    for draft in &drafts {
+        let first = desk.publish(draft).await.unwrap();
+        assert_eq!(desk.publish(draft).await.unwrap(), same(first));
+        indexes.insert(first.index);
+    }
+    assert_eq!(indexes.len(), drafts.len());
+    assert!(answered.iter().all(|accepted| indexes.contains(&accepted.index)));
+    let rows = stage.auditor("iachr").await.deliveries(all()).await.unwrap();
+    assert_eq!(rows.len(), drafts.len(), "each once");
+    let mut subscription = stage.desk(IACHR).await.subscribe().await;
+    assert_eq!(subscription.next(60).await.len(), 60);
+    subscription.nothing_comes().await;
+}

@@ -109,4 +109,13 @@ async fn reflection_tells_of_the_services() {
     let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     let answer = request(&desk.channel, "POST", path, "application/grpc", body).await.unwrap();
     assert_eq!(answer.grpc(), Some(0), "{:?}", answer.headers);
+    let told = String::from_utf8_lossy(&answer.body);
+    for service in [
+        "resguardo.v1.ExchangeService",
+        "resguardo.v1.AuditService",
+        "resguardo.v1.DirectoryService",
+        "grpc.health.v1.Health",
+    ] {
+        assert!(told.contains(service), "{service} is not told: {told:?}");
+    }
 }

@@ -95,6 +95,8 @@ pub(crate) struct Answer {
     pub(crate) http: StatusCode,
     /// Headers and trailers together.
     pub(crate) headers: HeaderMap,
+    /// The body's bytes.
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
@@ -123,11 +125,14 @@ pub(crate) async fn request(
         let mut channel = channel.clone();
         let response = channel.ready().await.ok()?.call(request).await.ok()?;
         let (parts, mut body) = response.into_parts();
-        let mut headers = parts.headers;
+        let (mut headers, mut bytes) = (parts.headers, Vec::new());
         while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-            headers.extend(frame.ok()?.into_trailers().unwrap_or_default());
+            match frame.ok()?.into_data() {
+                Ok(data) => bytes.extend(data),
+                Err(frame) => headers.extend(frame.into_trailers().unwrap_or_default()),
+            }
         }
-        Some(Answer { http: parts.status, headers })
+        Some(Answer { http: parts.status, headers, body: bytes })
     })
     .await
 }
