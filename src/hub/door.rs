@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::{Request, Status};
+use tonic::{Request, Status, Streaming};
 
 use super::config::Limits;
 use super::rates::Rates;
@@ -108,6 +108,26 @@ impl Door {
     pub(super) fn refuse(&self, caller: &Identity, call: &str, refusal: &Refusal) -> Status {
         self.refusals.known(caller, call, refusal);
         status::refused(refusal)
+    }
+
+    /// Records what could not be read of a call of an admitted caller, and makes it a status; `None` for a status that
+    /// says something else.
+    pub(super) fn read_failed(&self, caller: &Identity, call: &str, status: &Status) -> Option<Status> {
+        status::of_reader(status).map(|refusal| self.refuse(caller, call, &refusal))
+    }
+
+    /// Takes the next frame of an admitted caller's stream; `None`: there are no more.
+    ///
+    /// # Errors
+    /// A status for a frame that cannot be read, and for a line that was cut.
+    pub(super) async fn frame<T>(
+        &self,
+        caller: &Identity,
+        call: &str,
+        up: &mut Streaming<T>,
+    ) -> Result<Option<T>, Status> {
+        let told = |status| self.read_failed(caller, call, &status).unwrap_or(status);
+        up.message().await.map_err(told)
     }
 
     /// Gives a place for a caller's stream, held until it is dropped; `line` has the places of its connection.

@@ -133,7 +133,7 @@ async fn take_frames(
     answers: mpsc::Sender<Answers<PublishResult>>,
 ) -> Result<(), Status> {
     loop {
-        let Some(frame) = up.message().await? else { return Ok(()) };
+        let Some(frame) = hub.door.frame(caller, "PublishStream", &mut up).await? else { return Ok(()) };
         let count = frame.messages.len();
         if !(1..=FRAME_MESSAGES_MAX).contains(&count) {
             let message = format!("a frame holds 1 to {FRAME_MESSAGES_MAX} messages; this holds {count}");

@@ -17,6 +17,7 @@ mod lane;
 mod live;
 pub mod open;
 mod rates;
+mod reader;
 mod refusals;
 mod rows;
 pub mod run;

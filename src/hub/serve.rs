@@ -15,12 +15,14 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::{Request, Status};
 use tonic_health::server::HealthReporter;
+use tower::layer::layer_fn;
 
 use super::Hub;
 use super::audit::Audit;
 use super::config::Limits;
 use super::directory::Directory;
 use super::exchange::Exchange;
+use super::reader::Readers;
 use crate::host::tasks::Task;
 use crate::wire::listener::{self, ListenerLimits};
 use crate::wire::proto::DESCRIPTORS;
@@ -88,6 +90,7 @@ pub(super) fn serve(
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 .build_v1()
                 .expect("the descriptors were compiled with this program");
+            let behind = Arc::clone(&serving);
             let served = Server::builder()
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -96,6 +99,7 @@ pub(super) fn serve(
                 .http2_keepalive_timeout(Some(PING_TIMEOUT))
                 .http2_max_header_list_size(HEADER_BYTES_MAX)
                 .timeout(CALL_MAX)
+                .layer(layer_fn(move |services| Readers::before(Arc::clone(&behind), services)))
                 // Who is not let in is told so before a byte of the request is taken.
                 .add_service(InterceptedService::new(exchange, admit.clone()))
                 .add_service(InterceptedService::new(

@@ -83,8 +83,8 @@ async fn begin(
     up: &mut Streaming<SubscribeRequest>,
 ) -> Result<(Cursor, Started), Status> {
     let refuse = |refusal: Refusal| hub.door.refuse(caller, "Subscribe", &refusal);
-    let Some(SubscribeRequest { frame: Some(subscribe_request::Frame::Start(start)) }) = up.message().await?
-    else {
+    let first = hub.door.frame(caller, "Subscribe", up).await?;
+    let Some(SubscribeRequest { frame: Some(subscribe_request::Frame::Start(start)) }) = first else {
         return Err(refuse(Refusal::new(Reason::FrameUnexpected, "a subscription begins with `start`")));
     };
     permit(hub, caller, &start).map_err(refuse)
@@ -111,7 +111,7 @@ async fn take_frames(
     answers: mpsc::Sender<Answers<ReceiptResult>>,
     credit: &Credit,
 ) -> Result<(), Status> {
-    while let Some(request) = up.message().await? {
+    while let Some(request) = hub.door.frame(caller, "Subscribe", &mut up).await? {
         match request.frame {
             Some(subscribe_request::Frame::Receipts(receipts)) => {
                 let waiting = take_receipts(hub, caller, receipts).await?;

@@ -60,6 +60,25 @@ fn fault_status(code: Code, message: &str) -> Status {
     Status::with_error_details(code, message, details)
 }
 
+/// Reads the library's own status for a request that it could not take apart; `None` for every other, such as one of a
+/// line that was cut.
+pub fn of_reader(status: &Status) -> Option<Refusal> {
+    if !status.details().is_empty() || status.source().is_some() {
+        return None;
+    }
+    match status.code() {
+        Code::OutOfRange => {
+            let message = "the request is larger than what the hub reads at once: hand in less at once";
+            Some(Refusal::new(Reason::TooLarge, message))
+        }
+        Code::Internal => {
+            let message = format!("the bytes are not those of a request: {}", status.message());
+            Some(Refusal::new(Reason::Malformed, message))
+        }
+        _ => None,
+    }
+}
+
 fn code(reason: Reason) -> Code {
     use Reason as R;
     match reason {
@@ -249,6 +268,20 @@ mod tests {
             let read = CallError::from(status);
             assert!(matches!(read, CallError::Fault { retry_after_ms: Some(2_000), .. }), "{read:?}");
         }
+    }
+
+    #[test]
+    fn status_of_the_reader_is_told_apart_from_the_hubs_own() {
+        let read = |status| of_reader(&status).map(|refusal| refusal.reason);
+        assert_eq!(read(Status::out_of_range("too large")), Some(R::TooLarge));
+        assert_eq!(read(Status::internal("no message")), Some(R::Malformed));
+        for own in [fault(), unavailable(), refused(&Refusal::new(R::TooLarge, "m")), Status::cancelled("m")]
+        {
+            assert_eq!(read(own), None);
+        }
+        let mut cut = Status::internal("reset");
+        cut.set_source(std::sync::Arc::new(std::io::Error::other("reset")));
+        assert_eq!(read(cut), None);
     }
 
     #[test]

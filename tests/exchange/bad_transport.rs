@@ -5,13 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use resguardo::wire::proto::PublishRequest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::stage::Stage;
 use crate::stage::audit::all;
 use crate::stage::chance::{Chance, random_u64};
 use crate::stage::raw::{request, send_plain, shake_hands, tls};
-use crate::stage::wait::within;
+use crate::stage::told::{Told, told};
+use crate::stage::wait::{until, within};
 use crate::{HONDURAS, IACHR};
 
 const GRPC: &str = "application/grpc";
@@ -177,4 +178,31 @@ async fn connection_cut_in_the_middle_of_a_call_leaves_no_trace() {
     }
     assert!(stage.auditor("iachr").await.deliveries(all()).await.unwrap().is_empty());
     assert_serves(&stage).await;
+}
+
+#[tokio::test]
+async fn what_the_protocol_itself_refuses_is_told_with_a_reason_too_and_counted() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(HONDURAS).await;
+    let huge = desk.draft(&[IACHR]).payload(vec![7; 5 << 20]);
+    let alone = told(desk.publish(&huge).await);
+    assert_eq!(alone.expect_reason("TOO_LARGE").code, Code::InvalidArgument);
+    let in_a_frame = told(desk.publish_frames(vec![vec![huge.request()]]).await);
+    assert_eq!(in_a_frame.expect_reason("TOO_LARGE").code, Code::InvalidArgument);
+    let auditor = stage.auditor("iachr").await;
+    until("each is an entry", async || {
+        let refusals = auditor.refusals().await;
+        let calls: Vec<_> = refusals
+            .iter()
+            .filter(|(who, it)| *who == desk.identity && it.reason == "TOO_LARGE")
+            .map(|(_, it)| it.call.as_str())
+            .collect();
+        (calls == ["Publish", "PublishStream"]).then_some(())
+    })
+    .await;
+    for path in [PUBLISH, PUBLISH_STREAM, SUBSCRIBE, ENTRIES] {
+        let answer = request(&desk.channel, "POST", path, GRPC, whole("\x7f\x7f\x7f")).await.unwrap();
+        let told = Told::of(&Status::from_header_map(&answer.headers).unwrap());
+        assert_eq!(told.expect_reason("MALFORMED").code, Code::InvalidArgument, "{path}");
+    }
 }
