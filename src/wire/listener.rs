@@ -158,10 +158,17 @@ struct Handshakes {
     begun: VecDeque<CancellationToken>,
 }
 
-/// One handshake's place. `over` cancelled: it must end; when it ended it cancels it itself.
+/// One handshake's place. `over` cancelled: it must end. Dropped, it cancels that first and gives back the place then: a
+/// handshake that is not over has its place, and ending it frees one.
 struct UnderWay {
     over: CancellationToken,
-    place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.over.cancel();
+    }
 }
 
 impl Handshakes {
@@ -180,7 +187,7 @@ impl Handshakes {
         let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
         let over = stop.child_token();
         self.begun.push_back(over.clone());
-        UnderWay { over, place }
+        UnderWay { over, _place: place }
     }
 }
 
@@ -195,11 +202,9 @@ struct Hall {
 
 /// Brings one socket in or turns it away.
 async fn greet(hall: Arc<Hall>, socket: TcpStream, peer: SocketAddr, under_way: UnderWay) {
-    let UnderWay { over, place } = under_way;
-    let _over_at_the_end = over.clone().drop_guard();
     let tls = select! {
         biased;
-        () = over.cancelled() => {
+        () = under_way.over.cancelled() => {
             if !hall.door.stop.is_cancelled() {
                 hall.turn_away(peer, StrangerReason::TooManyHandshakes, "");
             }
@@ -207,7 +212,7 @@ async fn greet(hall: Arc<Hall>, socket: TcpStream, peer: SocketAddr, under_way: 
         }
         tls = hall.shake_hands(socket, peer) => tls,
     };
-    drop(place);
+    drop(under_way);
     let Some(connection) = tls.and_then(|tls| hall.enter(tls, peer)) else { return };
     // Fails only when nobody takes connections any more; dropping it closes it.
     let _ = hall.ready.send(Ok(connection)).await;
@@ -377,6 +382,18 @@ mod tests {
                 Seen::Stranger => assert_eq!(None, expected),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn handshake_that_gave_back_its_place_is_not_the_one_to_give_way() {
+        let stop = CancellationToken::new();
+        let mut handshakes = Handshakes::new(2);
+        let (over, silent) = (handshakes.begin(&stop).await, handshakes.begin(&stop).await);
+        drop(over);
+        let _next = handshakes.begin(&stop).await;
+        let gives_way = async move { silent.over.cancelled().await };
+        let both = async { tokio::join!(handshakes.begin(&stop), gives_way) };
+        timeout(PATIENCE, both).await.expect("the silent one gives way");
     }
 
     #[tokio::test]
