@@ -161,8 +161,11 @@ impl Reading {
             infos: each(&children.many("info"), |info| self.info(info, &sent))?,
             sent,
         };
+        // One remark for all, under the first one's name: thousands of names would be as many remarks.
+        let mut first = None;
         while let Some(signature) = children.of_namespace(SIGNATURE_NAMESPACE) {
-            self.remark(signature.at, signature.name, Notice::SignatureDropped);
+            let name = *first.get_or_insert(signature.name);
+            self.remark(signature.at, name, Notice::SignatureDropped);
         }
         children.end()?;
         Ok(parts)

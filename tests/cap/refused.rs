@@ -331,3 +331,14 @@ fn same_remark_many_times_is_one_warning() {
     assert_eq!((warning.line, warning.element.as_str(), warning.times), (13, "category", 50_000));
     assert_eq!(imported.alert.infos[0].categories.len(), 50_000);
 }
+
+#[test]
+fn signatures_of_thousands_of_names_are_one_warning() {
+    let names: Vec<String> = (0..50_000).map(|n| format!("<s:a{n}/>")).collect();
+    let document = GOOD.replace("<alert ", "<alert xmlns:s='http://www.w3.org/2000/09/xmldsig#' ");
+    let document = document.replace("</alert>", &format!("<s:Signature/>{}</alert>", names.concat()));
+    let imported = import(document.as_bytes()).unwrap();
+    let [warning] = &imported.warnings[..] else { panic!("{} warnings", imported.warnings.len()) };
+    assert_eq!((warning.element.as_str(), warning.times), ("Signature", 50_001));
+    assert_eq!(warning.notice, Notice::SignatureDropped);
+}
