@@ -145,16 +145,7 @@ fn follow_up(context: &Context, inbox: &Inbox, kept: &Kept, alert: &Alert) -> Re
     if !matches!(facts.msg_type, cap::MsgType::Update | cap::MsgType::Cancel) {
         return Ok(());
     }
-    let mut known: Vec<(InboxEntry, Reference)> = Vec::new();
-    for entry in inbox.entries()? {
-        let referred = kept.envelope.references.contains(&entry.message_id);
-        if referred && entry.sender == kept.entry.sender {
-            // One that is damaged is told when it is itself shown.
-            let Ok(earlier) = inbox.read(&entry) else { continue };
-            let Ok(imported) = cap::import(&earlier.payload) else { continue };
-            known.push((entry, imported.alert.reference()));
-        }
-    }
+    let known = earlier(inbox, kept, &facts.references)?;
     for reference in &facts.references {
         let named = known.iter().find(|(_, earlier)| earlier.names_the_same(reference));
         match named {
@@ -177,4 +168,32 @@ fn follow_up(context: &Context, inbox: &Inbox, kept: &Kept, alert: &Alert) -> Re
         }
     }
     Ok(())
+}
+
+/// Finds the alerts of the same office that are named. Those of the envelope come first, and are enough as a rule: it
+/// leaves out what another home of the office sent.
+fn earlier(
+    inbox: &Inbox,
+    kept: &Kept,
+    wanted: &[Reference],
+) -> Result<Vec<(InboxEntry, Reference)>, Failure> {
+    let mut entries = inbox.entries()?;
+    entries.retain(|entry| entry.sender == kept.entry.sender && *entry != kept.entry);
+    entries.sort_by_key(|entry| !kept.envelope.references.contains(&entry.message_id));
+    let mut missing: Vec<&Reference> = wanted.iter().collect();
+    let mut known = Vec::new();
+    for entry in entries {
+        if missing.is_empty() {
+            break;
+        }
+        // One that is damaged is told when it is itself shown.
+        let Ok(kept) = inbox.read(&entry) else { continue };
+        let Ok(imported) = cap::import(&kept.payload) else { continue };
+        let name = imported.alert.reference();
+        if missing.iter().any(|reference| name.names_the_same(reference)) {
+            missing.retain(|reference| !name.names_the_same(reference));
+            known.push((entry, name));
+        }
+    }
+    Ok(known)
 }

@@ -120,6 +120,22 @@ fn anothers_update_is_shown_and_said_to_change_nothing() {
 }
 
 #[test]
+fn an_update_counts_from_another_home_of_its_office() {
+    let stage = Stage::set();
+    stage.well("ohchr-honduras", &["publish", "alert", &stage.alert("one"), "--to", "iachr"]);
+    // A home that did not send the alert knows no id of it for the envelope.
+    std::fs::rename(stage.path("ohchr-honduras/outbox"), stage.path("outbox-of-another-home")).unwrap();
+    let update = stage.file("two", &alert("two", &reference("one")));
+    stage.well("ohchr-honduras", &["publish", "alert", &update, "--to", "iachr"]);
+    stage.well("iachr", &["subscribe", "--count", "2"]);
+    let inbox = stage.objects("iachr", &["inbox"]);
+    assert!(inbox[1]["references"].as_array().unwrap().is_empty());
+    let shown = stage.run("iachr", &["show", inbox[1]["message_id"].as_str().unwrap()]);
+    let updates = format!("Updates     | {}", inbox[0]["message_id"].as_str().unwrap());
+    assert!(shown.out.contains(&updates) && !shown.err.contains("changes no"), "{shown:?}");
+}
+
+#[test]
 fn a_sender_is_told_of_a_refusal_there_and_hostile_words_cannot_act_on_its_terminal() {
     let stage = Stage::set();
     let published =
