@@ -8,6 +8,7 @@ mod exchange;
 mod exits;
 mod kills;
 mod objects;
+mod real;
 mod stage;
 mod unread;
 mod watch;
