@@ -13,6 +13,7 @@ use super::plain::excerpt;
 use super::reference::References;
 use super::sequence::{Sequence, leaf};
 use super::shape::{Circle, Polygon};
+use super::tag;
 use super::time::Time;
 use super::value::{Decimal, Identifier, Language, Sender, Text, Uri, size_bytes, trimmed};
 use super::xml::{self, Element};
@@ -164,7 +165,7 @@ impl Reading {
         // One remark for all, under the first one's name: thousands of names would be as many remarks.
         let mut first = None;
         while let Some(signature) = children.of_namespace(SIGNATURE_NAMESPACE) {
-            let name = *first.get_or_insert(signature.name);
+            let name = first.get_or_insert_with(|| tag::shown(signature.name));
             self.remark(signature.at, name, Notice::SignatureDropped);
         }
         children.end()?;

@@ -117,7 +117,7 @@ impl<'t, 'a> Sequence<'t, 'a> {
             Some(place) => {
                 let read = &self.parent.children[..self.next];
                 let later = read.iter().find(|child| self.place(child).is_some_and(|other| other > place));
-                let after = read.last().map(|child| format!("after `{}`", child.name));
+                let after = read.last().map(|child| format!("after `{}`", tag::shown(child.name)));
                 Fault::Misplaced {
                     found: after.unwrap_or_else(|| "at the beginning".to_owned()),
                     expected: later.map_or(expected, |child| format!("it before `{}`", child.name)),

@@ -41,7 +41,7 @@ pub(super) struct Element<'a> {
 impl Element<'_> {
     /// Says a fault of this element.
     pub(super) fn flaw(&self, fault: Fault) -> Flaw {
-        Flaw { at: self.at, element: self.name.to_owned(), fault }
+        Flaw { at: self.at, element: tag::shown(self.name), fault }
     }
 }
 

@@ -276,8 +276,21 @@ fn errors_cannot_forge_a_terminal() {
     let error =
         import(GOOD.replace("Actual", "x&#x9b;31m\u{202e}&#xA;line 1: all is well").as_bytes()).unwrap_err();
     assert!(error.to_string().contains("`x\\u{9b}31m\\u{202e}\\nline 1: all is well`"), "{error}");
-    let long = import(GOOD.replace("Actual", &"x".repeat(100_000)).as_bytes()).unwrap_err();
-    assert!(long.to_string().len() < 300);
+    let name = "x".repeat(100_000);
+    let signature = format!("<{name} xmlns='http://www.w3.org/2000/09/xmldsig#'/>");
+    let root = "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\">";
+    for (from, to) in [
+        ("Actual", name.clone()),
+        ("<note>n</note>", format!("<{name}/>")),
+        ("</alert>", format!("{signature}<note/></alert>")),
+        (root, format!("<{name}/>")),
+        (root, format!("<{name} xmlns='urn:oasis:names:tc:emergency:cap:1.1'/>")),
+    ] {
+        let long = import(GOOD.replace(from, &to).as_bytes()).unwrap_err().to_string();
+        assert!(long.len() < 300, "{}", &long[..300]);
+    }
+    let signed = import(GOOD.replace("</alert>", &format!("{signature}</alert>")).as_bytes()).unwrap();
+    assert!(signed.warnings[0].to_string().len() < 300);
 }
 
 #[test]
