@@ -199,6 +199,15 @@ impl Alert {
     }
 }
 
+impl Info {
+    /// Says whether its language is `range` or a part of it ([`Language::is_within`]); without one it is in
+    /// [`Language::DEFAULT`].
+    pub fn is_within(&self, range: &str) -> bool {
+        let unsaid = || Language::new(Language::DEFAULT).ok();
+        self.language.clone().or_else(unsaid).is_some_and(|tag| tag.is_within(range))
+    }
+}
+
 impl Deref for Alert {
     type Target = AlertParts;
 

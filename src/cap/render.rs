@@ -58,10 +58,7 @@ pub fn text(alert: &Alert, languages: &[&str]) -> String {
 
 /// Parts blocks into those to show, in order of preference, and the others.
 fn by_language<'a>(infos: &'a [Info], languages: &[&str]) -> (Vec<&'a Info>, Vec<&'a Info>) {
-    let rank = |info: &Info| {
-        let tag = info.language.clone().or_else(|| Language::new(Language::DEFAULT).ok());
-        languages.iter().position(|range| tag.as_ref().is_some_and(|tag| tag.is_within(range)))
-    };
+    let rank = |info: &Info| languages.iter().position(|range| info.is_within(range));
     let (mut shown, others): (Vec<_>, Vec<_>) = infos.iter().partition(|info| rank(info).is_some());
     if shown.is_empty() {
         return (others, shown);

@@ -157,9 +157,7 @@ pub(super) fn headline(payload: &[u8], languages: &[String]) -> Result<String, c
 
 /// The same, of an alert.
 pub(super) fn headline_of(alert: &Alert, languages: &[String]) -> String {
-    let in_language = |range: &String| {
-        alert.infos.iter().find(|info| info.language.as_ref().is_some_and(|tag| tag.is_within(range)))
-    };
+    let in_language = |range: &String| alert.infos.iter().find(|info| info.is_within(range));
     let info = languages.iter().find_map(in_language).or(alert.infos.first());
     let words =
         info.map(|info| info.headline.as_ref().filter(|line| !line.is_blank()).unwrap_or(&info.event));

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::stage::{Stage, example, objects};
+use super::alerts::alert;
+use super::stage::{Stage, example, objects, run};
 
 const DOCUMENT: &str = include_str!("../../docs/json.md");
 
@@ -93,4 +94,20 @@ fn what_cannot_be_understood_is_an_object_too() {
     }
     let ran = stage.run("iachr", &["--json", "--help"]);
     assert!(ran.code == 0 && ran.out.contains("Usage:"), "{ran:?}");
+}
+
+#[test]
+fn headline_is_in_the_readers_language_also_where_the_alert_leaves_english_unsaid() {
+    let stage = Stage::set();
+    let text = alert("one", "");
+    let (from, to) = (text.find("<info>").unwrap(), text.find("</alert>").unwrap());
+    let block = &text[from..to];
+    let english = block.replace("<language>es</language>", "").replace("Titular", "Headline");
+    let file = stage.file("two", &text.replace("</alert>", &format!("{english}</alert>")));
+    stage.well("ohchr-honduras", &["publish", "alert", &file, "--to", "iachr"]);
+    stage.well("iachr", &["subscribe", "--count", "1"]);
+    for (language, headline) in [("en_US.UTF-8", "Headline one"), ("es_HN.UTF-8", "Titular one")] {
+        let ran = run(stage.command("iachr", &["--json", "inbox"]).env("LANG", language));
+        assert_eq!(objects(&ran.out)[0]["headline"], headline, "{language}");
+    }
 }
