@@ -23,7 +23,7 @@ use crate::desk::hand_in::{self, HandInError};
 use crate::desk::home::Home;
 use crate::desk::members::{Members, MembersError};
 use crate::desk::outbox::{Outbox, Outcome, Outgoing, StatementEntry};
-use crate::model::envelope::{Envelope, MessageId};
+use crate::model::envelope::{Envelope, MessageId, REFERENCES_MAX};
 use crate::model::id::Index;
 use crate::model::identity::Name;
 use crate::wire::status::CallError;
@@ -229,6 +229,12 @@ fn tell_left_out(context: &Context, composed: &Composed) -> Result<(), Failure> 
         warn(
             context,
             &format!("it refers to {reference}, which this desk did not send: the envelope leaves it out"),
+        )?;
+    }
+    for reference in &composed.beyond {
+        warn(
+            context,
+            &format!("it refers to more than {REFERENCES_MAX} messages: the envelope leaves out {reference}"),
         )?;
     }
     for damaged in &composed.damaged {

@@ -39,6 +39,8 @@ pub struct Composed {
     pub outgoing: Outgoing,
     /// References that no message of this desk bears: the envelope leaves them out.
     pub unknown: Vec<Reference>,
+    /// References to this desk's messages beyond the most that an envelope may have: it leaves these out too.
+    pub beyond: Vec<Reference>,
     /// Files of the outbox that could not be looked at for references.
     pub damaged: Vec<StoreError>,
 }
@@ -58,16 +60,20 @@ pub fn compose(
     let found = outbox.by_references(&facts.references)?;
     let mut references: Vec<MessageId> = Vec::new();
     let mut thread_id = None;
-    let mut unknown = Vec::new();
+    let (mut unknown, mut beyond) = (Vec::new(), Vec::new());
     for (reference, message) in facts.references.iter().zip(found.messages) {
-        match message {
-            Some(envelope) if references.len() < REFERENCES_MAX => {
-                thread_id.get_or_insert(envelope.thread_id);
-                if !references.contains(&envelope.message_id) {
-                    references.push(envelope.message_id);
-                }
-            }
-            _ => unknown.push(reference.clone()),
+        let Some(envelope) = message else {
+            unknown.push(reference.clone());
+            continue;
+        };
+        thread_id.get_or_insert(envelope.thread_id);
+        if references.contains(&envelope.message_id) {
+            continue;
+        }
+        if references.len() < REFERENCES_MAX {
+            references.push(envelope.message_id);
+        } else {
+            beyond.push(reference.clone());
         }
     }
     let mut recipients = draft.recipients;
@@ -94,7 +100,7 @@ pub fn compose(
     let envelope_bytes = convert::envelope_bytes(&envelope);
     let reference = Some(draft.alert.reference());
     let outgoing = Outgoing { envelope, envelope_bytes, payload, reference, outcome: None };
-    Ok(Composed { outgoing, unknown, damaged: found.damaged })
+    Ok(Composed { outgoing, unknown, beyond, damaged: found.damaged })
 }
 
 /// Makes an id for a message, or for a receipt in the outbox.
@@ -129,4 +135,51 @@ fn same_word<T: Copy + fmt::Display>(all: &[T], word: impl fmt::Display) -> T {
     let word = word.to_string();
     let found = all.iter().copied().find(|value| value.to_string() == word);
     found.expect("the envelope has every word of CAP 1.2")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::home::tests::home_on;
+    use crate::desk::sample::{NOW, envelope, id};
+    use crate::host::clock::ManualClock;
+    use crate::host::disk::MemoryDisk;
+    use crate::host::random::SeededRandom;
+
+    #[tokio::test]
+    async fn references_beyond_the_most_are_told_from_unknown_ones() {
+        let home = home_on(&MemoryDisk::new());
+        let (outbox, held) = (Outbox::open(&home).unwrap(), home.lock().await.unwrap());
+        let name = |seed: u64| Reference::parse(&format!("a@b,{seed},2026-03-02T09:14:00-06:00")).unwrap();
+        let known = REFERENCES_MAX as u64 + 2;
+        for seed in 1..=known {
+            let envelope = envelope(seed, "ohchr-honduras", "iachr", b"x");
+            let envelope_bytes = convert::envelope_bytes(&envelope);
+            let payload = Bytes::from_static(b"x");
+            let outgoing =
+                Outgoing { envelope, envelope_bytes, payload, reference: Some(name(seed)), outcome: None };
+            outbox.add_message(&held, &outgoing, NOW).unwrap();
+        }
+        let names: Vec<String> = (1..=known + 1).chain([1]).map(|seed| name(seed).to_string()).collect();
+        let document = format!(
+            "<alert xmlns='urn:oasis:names:tc:emergency:cap:1.2'><identifier>u</identifier><sender>a@b</sender>\
+             <sent>2026-03-02T10:00:00-06:00</sent><status>Test</status><msgType>Update</msgType><scope>Public</scope>\
+             <references>{}</references></alert>",
+            names.join(" ")
+        );
+        let alert = cap::import(document.as_bytes()).unwrap().alert;
+        let draft = Draft {
+            alert: &alert,
+            stream: "monitoring-protection".parse().unwrap(),
+            recipients: vec!["iachr".parse().unwrap()],
+            directory_version: Index(0),
+        };
+        let sender = crate::desk::sample::desk("ohchr-honduras");
+        let composed =
+            compose(&sender, draft, &outbox, &ManualClock::at(NOW), &SeededRandom::new(1)).unwrap();
+        let kept: Vec<MessageId> = (1..=REFERENCES_MAX as u64).map(id).collect();
+        assert_eq!(composed.outgoing.envelope.references, kept);
+        assert_eq!(composed.beyond, [name(known - 1), name(known)]);
+        assert_eq!(composed.unknown, [name(known + 1)]);
+    }
 }
