@@ -7,6 +7,7 @@ use std::fmt::{Display, Write};
 
 use super::NAMESPACE;
 use super::alert::{Alert, Area, Info, NamedValue, Resource};
+use super::plain::acts_or_hides;
 use super::reference::References;
 
 /// Writes an alert as a CAP 1.2 document; importing it gives the same alert.
@@ -132,7 +133,8 @@ impl Document {
     }
 }
 
-/// Writes text as character data. A carriage return would be read as the end of a line, so it goes as a number.
+/// Writes text as character data. A carriage return would be read as the end of a line, so it goes as a number; so do
+/// characters that could act on a terminal to which a document is printed.
 struct Escaped<'a>(&'a mut String);
 
 impl Write for Escaped<'_> {
@@ -142,7 +144,8 @@ impl Write for Escaped<'_> {
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),
                 '>' => self.0.push_str("&gt;"),
-                '\r' => self.0.push_str("&#13;"),
+                '\n' | '\t' => self.0.push(character),
+                hidden if acts_or_hides(hidden) => write!(self.0, "&#{};", u32::from(hidden))?,
                 other => self.0.push(other),
             }
         }

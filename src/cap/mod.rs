@@ -32,7 +32,7 @@ pub use error::{CapError, Contradiction, Fault, Notice, Warning};
 pub use export::export;
 pub use facts::{Facts, Priority, priority};
 pub use import::{Imported, import};
-pub use plain::visible;
+pub use plain::{acts_or_hides, visible};
 pub use reference::{Reference, References};
 pub use shape::{Circle, Polygon};
 pub use time::Time;

@@ -1,8 +1,8 @@
 //! Text that cannot act on a terminal.
 //!
 //! Owns the one place where words of an alert are made safe to print: control characters (ANSI escapes among
-//! them), bidirectional overrides and invisible characters are shown as `\u{…}`. It never changes what is kept or
-//! sent, only what is shown. Source: Unicode Technical Report 36, section 2 (visual spoofing), and UAX 9.
+//! them), bidirectional overrides and invisible characters are shown as `\u{…}`. It never changes what an alert says,
+//! only how it is shown. Source: Unicode Technical Report 36, section 2 (visual spoofing), and UAX 9.
 
 /// Characters of a document that an error or a warning quotes at most: enough to find the place.
 const EXCERPT_CHARS_MAX: usize = 60;
@@ -30,8 +30,8 @@ pub(super) fn excerpt(text: &str) -> String {
     format!("`{}{more}`", visible(&head).replace('\n', "\\n"))
 }
 
-/// Says whether a character controls the terminal, reorders its neighbours, or cannot be seen.
-fn acts_or_hides(character: char) -> bool {
+/// Says whether a character controls the terminal, reorders its neighbours, or cannot be seen; `\n` and `\t` too.
+pub fn acts_or_hides(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

@@ -2,6 +2,7 @@
 //!
 //! Owns the two outputs. Never prints others' text as it is: what could act on a terminal is made visible.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::cap::visible;
+use crate::cap::{acts_or_hides, visible};
 use crate::model::envelope::{CapStatus, Priority};
 use crate::model::id::UnixMicros;
 
@@ -94,7 +95,7 @@ impl Screen {
             return Ok(());
         }
         let mut out = self.out();
-        writeln!(out, "{object}")?;
+        writeln!(out, "{}", object_line(object))?;
         out.flush()
     }
 
@@ -183,6 +184,21 @@ pub(super) fn harmless(text: &str) -> String {
     visible(text).replace('\n', "\\n")
 }
 
+/// An object as one line. What could act on a terminal stands only in its strings, where JSON can write it as a number.
+fn object_line(object: &Value) -> String {
+    let mut line = String::new();
+    for character in object.to_string().chars() {
+        if acts_or_hides(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(line, "\\u{unit:04x}");
+            }
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
 /// Words in their tone.
 pub(super) fn toned(tone: Tone, words: &str) -> String {
     let style = match tone {
@@ -239,6 +255,16 @@ pub(super) fn cell(tone: Tone, words: &str) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn object_has_nothing_that_acts_on_a_terminal_and_means_the_same() {
+        let hostile = "a\u{9b}2J\u{202e}b\u{7f}\u{e0041}\u{1b}\n\"é日\u{1f56f}";
+        let object = serde_json::json!({ "headline": hostile });
+        let line = object_line(&object);
+        assert!(line.chars().all(|c| !c.is_control() && c != '\u{202e}' && c != '\u{e0041}'), "{line:?}");
+        assert!(line.contains("é日\u{1f56f}"), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), object);
+    }
 
     #[test]
     fn times_are_local_with_their_offset_for_people_and_utc_for_programs() {

@@ -1,6 +1,6 @@
 //! Bad documents: each is refused at its line and element, in words that say what to do.
 
-use resguardo::cap::{DOCUMENT_BYTES_MAX, Fault, Notice, import};
+use resguardo::cap::{DOCUMENT_BYTES_MAX, Fault, Notice, export, import};
 
 /// A small valid alert; the tests below break it in one place each.
 const GOOD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -354,4 +354,14 @@ fn signatures_of_thousands_of_names_are_one_warning() {
     let [warning] = &imported.warnings[..] else { panic!("{} warnings", imported.warnings.len()) };
     assert_eq!((warning.element.as_str(), warning.times), ("Signature", 50_001));
     assert_eq!(warning.notice, Notice::SignatureDropped);
+}
+
+#[test]
+fn exported_document_has_nothing_that_acts_on_a_terminal() {
+    let hostile = "<note>a\u{9b}2J\u{202e}b\u{7f}\u{85}\u{e0041}\tc\n</note>";
+    let alert = import(GOOD.replace("<note>n</note>", hostile).as_bytes()).unwrap().alert;
+    assert_eq!(alert.note.as_deref(), Some("a\u{9b}2J\u{202e}b\u{7f}\u{85}\u{e0041}\tc\n"));
+    let exported = export(&alert);
+    assert!(exported.contains("<note>a&#155;2J&#8238;b&#127;&#133;&#917569;\tc\n</note>"), "{exported}");
+    assert_eq!(import(exported.as_bytes()).unwrap().alert, alert);
 }
