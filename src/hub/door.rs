@@ -232,7 +232,7 @@ impl Door {
         if envelope.recipients.len() > self.limits.recipients_max {
             let (found, most) = (envelope.recipients.len(), self.limits.recipients_max);
             let message = format!("the envelope names {found} recipients; this hub takes at most {most}");
-            return Err(Refusal::field("recipients", message));
+            return Err(Refusal::new(Reason::TooLarge, message).of_field("recipients"));
         }
         Ok(())
     }

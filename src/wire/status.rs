@@ -92,13 +92,13 @@ fn code(reason: Reason) -> Code {
         | R::ReferenceForeign
         | R::AuditNotAllowed => Code::PermissionDenied,
         R::StreamUnknown | R::OfficeUnknown | R::MessageUnknown => Code::NotFound,
-        // Too large is no matter of room: the same bytes never fit, so nobody is to come again with them.
-        R::Malformed | R::FieldInvalid | R::PayloadMismatch | R::TooLarge | R::FrameUnexpected => {
-            Code::InvalidArgument
-        }
+        R::Malformed | R::FieldInvalid | R::PayloadMismatch | R::FrameUnexpected => Code::InvalidArgument,
         R::IdReused => Code::AlreadyExists,
         R::NotOwed => Code::FailedPrecondition,
-        R::RateExceeded | R::ConnectionsExceeded | R::Busy | R::DiskReserve => Code::ResourceExhausted,
+        // Too large comes without a time to come again: the same bytes fit only once an operator has raised the bound.
+        R::TooLarge | R::RateExceeded | R::ConnectionsExceeded | R::Busy | R::DiskReserve => {
+            Code::ResourceExhausted
+        }
         R::Stopping => Code::Unavailable,
     }
 }
@@ -254,10 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_pass_by_waiting_has_a_code_that_says_so() {
-        let waits = |code| matches!(code, Code::ResourceExhausted | Code::Unavailable);
-        let found: Vec<_> = Reason::ALL.iter().copied().filter(|reason| waits(code(*reason))).collect();
-        assert_eq!(found, [R::RateExceeded, R::ConnectionsExceeded, R::Busy, R::DiskReserve, R::Stopping]);
+    fn every_bound_has_the_code_of_bounds_and_nothing_else_has() {
+        let of = |code_of_bounds| Reason::ALL.iter().copied().filter(move |it| code(*it) == code_of_bounds);
+        let bounds = [R::TooLarge, R::RateExceeded, R::ConnectionsExceeded, R::Busy, R::DiskReserve];
+        assert_eq!(of(Code::ResourceExhausted).collect::<Vec<_>>(), bounds);
+        assert_eq!(of(Code::Unavailable).collect::<Vec<_>>(), [R::Stopping]);
     }
 
     #[test]

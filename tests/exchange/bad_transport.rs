@@ -186,9 +186,9 @@ async fn what_the_protocol_itself_refuses_is_told_with_a_reason_too_and_counted(
     let desk = stage.desk(HONDURAS).await;
     let huge = desk.draft(&[IACHR]).payload(vec![7; 5 << 20]);
     let alone = told(desk.publish(&huge).await);
-    assert_eq!(alone.expect_reason("TOO_LARGE").code, Code::InvalidArgument);
+    assert_eq!(alone.expect_reason("TOO_LARGE").code, Code::ResourceExhausted);
     let in_a_frame = told(desk.publish_frames(vec![vec![huge.request()]]).await);
-    assert_eq!(in_a_frame.expect_reason("TOO_LARGE").code, Code::InvalidArgument);
+    assert_eq!(in_a_frame.expect_reason("TOO_LARGE").code, Code::ResourceExhausted);
     let auditor = stage.auditor("iachr").await;
     until("each is an entry", async || {
         let refusals = auditor.refusals().await;
