@@ -238,3 +238,6 @@ fn answer(replies: Replies, outcomes: Vec<Outcome>) {
         let _ = reply.send(outcomes.by_ref().take(count).collect());
     }
 }
+
+#[cfg(test)]
+mod tests;
