@@ -148,4 +148,12 @@ mod tests {
         drop(lock);
         assert!(other().success());
     }
+
+    #[test]
+    fn sync_is_asked_of_the_system_and_its_refusal_is_told() {
+        // A device that keeps nothing can be written and not synced: a sync that were left out would go well.
+        let device = OsDisk.open(Path::new("/dev/null"), OpenMode::Write).unwrap();
+        device.write_all_at(b"lost", 0).unwrap();
+        assert!(device.sync_data().is_err());
+    }
 }
