@@ -152,3 +152,22 @@ fn any_row_that_is_not_as_it_was_written_is_found_at_a_start() {
     put(b"z", None);
     assert!(Ledger::open(Arc::clone(&store), JOURNAL).is_ok());
 }
+
+#[test]
+fn close_that_could_not_sync_a_file_is_told_and_counts_as_none() {
+    let dir = TempDir::new().unwrap();
+    let options = |boot_id: &str| SledOptions {
+        dir: dir.path().to_owned(),
+        boot_id: boot_id.into(),
+        cache_bytes: 8 << 20,
+    };
+    let store = SledStore::open(&options("boot-1")).unwrap().store;
+    // A device that keeps nothing: all goes well with it but a sync.
+    let device = dir.path().join("rows/device");
+    std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+    assert!(matches!(store.close(), Err(StoreError::Io(_))));
+    fs::remove_file(device).unwrap();
+    drop(store);
+    let OpenedSled { set_aside, .. } = SledStore::open(&options("boot-2")).unwrap();
+    assert!(set_aside.is_some(), "rows that may not be on the disk were trusted on another boot");
+}
