@@ -142,3 +142,27 @@ pub(super) fn stopping() -> Refusal {
     let message = "the hub is stopping: hand in the same bytes again when it is back";
     Refusal::new(Reason::Stopping, message).retry_after_ms(STOPPING_RETRY_MS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::entry::EntryKind;
+
+    fn of_bytes(bytes: usize) -> Vec<Submitted> {
+        let (identity, statement) = (String::new(), vec![0; bytes - ITEM_BYTES].into());
+        let proposal = Proposal { kind: EntryKind::Refusal, identity, statement, payload: None };
+        vec![Submitted { proposal, statement: Statement::Refusal }]
+    }
+
+    #[test]
+    fn bytes_that_wait_are_bounded_until_those_before_are_done() {
+        let (submitter, mut waiting) = Submitter::new(10_000, 8_000);
+        let _first = submitter.submit_now(of_bytes(6_000)).unwrap();
+        let refusal = submitter.submit_now(of_bytes(6_000)).unwrap_err();
+        assert_eq!((refusal.reason, refusal.retry_after_ms), (Reason::Busy, Some(BUSY_RETRY_MS)));
+        let _second = submitter.submit_now(of_bytes(4_000)).unwrap();
+        drop(waiting.try_recv().unwrap());
+        let _third = submitter.submit_now(of_bytes(6_000)).unwrap();
+        assert_eq!(submitter.submit_now(of_bytes(8_001)).unwrap_err().reason, Reason::TooLarge);
+    }
+}

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use resguardo::wire::proto::publish_result::Outcome;
+use resguardo::wire::proto::receipt_result;
 use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::stage::client::{Auditor, Desk, refused};
+use crate::stage::statement;
 use crate::stage::subscription::id;
 use crate::stage::told::{Told, expect_item, told};
 use crate::stage::wait::until;
@@ -124,6 +126,35 @@ async fn rate_is_told_to_each_message_of_a_stream_in_its_place() {
     let came: Vec<_> = subscription.next(kept.len()).await.iter().map(id).collect();
     assert_eq!(came, kept, "what was accepted is there, and nothing else");
     subscription.nothing_comes().await;
+}
+
+#[tokio::test]
+async fn receipts_a_second_are_bounded_and_those_beyond_are_told_when_to_come_again() {
+    let stage = Stage::open_with(Setup::limits("receipts_per_s = 1")).await;
+    let sender = stage.desk(HONDURAS).await;
+    let drafts: Vec<_> = (0..20).map(|_| sender.draft(&[IACHR])).collect();
+    sender.send_all(&drafts, 20).await;
+    let iachr = stage.desk(IACHR).await;
+    let mut subscription = iachr.subscribe().await;
+    let came = subscription.next(20).await;
+    let receipts = came.chunks(1).map(|one| statement::bytes(&statement::received(&iachr.identity, one)));
+    let results = subscription.state_bytes(receipts.collect()).await;
+    assert_eq!(results.len(), 20, "none is dropped in silence");
+    let mut recorded = 0;
+    for result in results {
+        match result.outcome {
+            Some(receipt_result::Outcome::Recorded(_)) => recorded += 1,
+            Some(receipt_result::Outcome::Refusal(refusal)) => {
+                expect_item(&refusal, "RATE_EXCEEDED");
+                assert!(refusal.retry_after_ms > 0, "{refusal:?}");
+            }
+            None => panic!("a receipt without an answer"),
+        }
+    }
+    assert!((2..=10).contains(&recorded), "{recorded} of 20 at once were taken at a rate of 1 a second");
+    let outstanding = 20 - recorded;
+    assert_eq!(stage.desk(IACHR).await.subscribe().await.started.outstanding, outstanding);
+    counted(&stage.auditor("iachr").await, "RATE_EXCEEDED").await;
 }
 
 #[tokio::test]

@@ -75,6 +75,22 @@ async fn streams_of_one_connection_are_bounded() {
 }
 
 #[tokio::test]
+async fn streams_of_one_office_are_bounded_over_all_its_desks_and_no_other_office_pays() {
+    let stage = Stage::open_with(Setup::limits("streams_per_office_max = 2")).await;
+    let desks = [stage.desk_named(IACHR, "desk-1").await, stage.desk_named(IACHR, "desk-2").await];
+    let first = desks[0].subscribe().await;
+    let _second = desks[1].publish_stream().await.unwrap();
+    for desk in &desks {
+        let beyond = told(Subscription::open(desk, start(5)).await);
+        beyond.expect_reason("CONNECTIONS_EXCEEDED").expect_bound();
+    }
+    stage.desk(MEXICO).await.subscribe().await;
+    drop(first);
+    until("a place is free", async || Subscription::open(&desks[1], start(5)).await.ok()).await;
+    counted(&stage.auditor("iachr").await, "CONNECTIONS_EXCEEDED").await;
+}
+
+#[tokio::test]
 async fn streams_of_the_whole_hub_are_bounded() {
     let stage = Stage::open_with(Setup::limits("streams_max = 3")).await;
     let mut open = Vec::new();
@@ -113,6 +129,22 @@ async fn deliveries_under_way_are_bounded_whatever_credit_is_asked_for() {
     assert_eq!(modest.started.credit, 5);
     modest.next(5).await;
     modest.nothing_comes().await;
+}
+
+#[tokio::test]
+async fn credit_given_later_fills_up_to_the_bound_and_no_further() {
+    let stage = Stage::open_with(Setup::limits("deliveries_in_flight_max = 8")).await;
+    let sender = stage.desk(HONDURAS).await;
+    let mut subscription = stage.desk(IACHR).await.subscribe_with(start(4)).await;
+    for deliveries in [3, 1_000, u32::MAX] {
+        subscription.credit(deliveries).await;
+    }
+    // Frames are taken in their order: once this has its answer, the credit has been taken too.
+    subscription.state_bytes(vec![bytes::Bytes::from_static(b"no receipt")]).await;
+    let drafts: Vec<_> = (0..30).map(|_| sender.draft(&[IACHR])).collect();
+    sender.send_all(&drafts, 30).await;
+    subscription.next(8).await;
+    subscription.nothing_comes().await;
 }
 
 #[tokio::test]
