@@ -302,3 +302,35 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
 fn first_answer(known: &Known) -> Accepted {
     Accepted { index: known.index.0, accepted_unix_us: known.time.0, duplicate: true }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::clock::ManualClock;
+    use crate::ledger::store::memory::MemoryStore;
+    use crate::ledger::{Ledger, Opened};
+    use crate::model::id::UnixMicros;
+
+    fn door() -> Door {
+        let Opened::Ready { view, .. } = Ledger::open(Arc::new(MemoryStore::default()), [7; 16]).unwrap()
+        else {
+            panic!("an empty store is of any journal")
+        };
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UnixMicros(1)));
+        let submitter = submit::Submitter::new(1_000, 1_000).0;
+        let refusals = Refusals::new(Arc::clone(&clock), submitter, "urn:resguardo:hub:dev".parse().unwrap());
+        Door::new(view, refusals, Limits::default(), clock)
+    }
+
+    #[test]
+    fn hub_that_stops_takes_no_publish_and_no_stream_and_says_when_to_come_again() {
+        let (door, desk) = (door(), "urn:resguardo:office:iachr:desk-1".parse().unwrap());
+        assert!(door.may_write(OfficeNumber(0)).is_ok() && door.stream(None, &desk).is_ok());
+        door.stopping.store(true, Ordering::Release);
+        let publish = door.may_write(OfficeNumber(0)).unwrap_err();
+        let stream = door.stream(None, &desk).unwrap_err();
+        for refusal in [publish, stream] {
+            assert_eq!((refusal.reason, refusal.retry_after_ms.is_some()), (Reason::Stopping, true));
+        }
+    }
+}

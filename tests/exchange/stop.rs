@@ -1,5 +1,7 @@
 //! The ordered stop, health and reflection.
 
+use std::time::Duration;
+
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -31,13 +33,15 @@ async fn sigterm_ends_streams_keeps_what_was_confirmed_and_exits_0() {
         let end = Told::of(&subscription.end().await);
         assert_eq!(end.reason, "STOPPING", "{end:?}");
     }
+    let trust = std::fs::read_to_string(stage.home().join("ledger/trust")).unwrap();
+    assert_eq!(trust, "closed\n", "the ledger was closed in order, so another boot of the machine keeps it");
     stage.start().await;
     assert_same(&before, &everything(&stage).await, "after an ordered stop");
 }
 
 #[tokio::test]
 async fn stop_comes_in_its_grace_period_also_when_clients_hang() {
-    let mut stage = Stage::open_with(Setup::limits("grace_ms = 1500")).await;
+    let mut stage = Stage::open_with(Setup::limits("grace_ms = 500")).await;
     let desk = stage.desk(IACHR).await;
     let sender = stage.desk(HONDURAS).await;
     let stuck =
@@ -46,7 +50,9 @@ async fn stop_comes_in_its_grace_period_also_when_clients_hang() {
     let drafts: Vec<Draft> = (0..200).map(|_| sender.draft(&[IACHR]).payload(vec![1; 100_000])).collect();
     sender.send_all(&drafts, 5).await;
     let silent = tokio::net::TcpStream::connect(stage.address()).await.unwrap();
-    let status = stage.stop().await;
+    // Less than the hub's own 10 s.
+    let stopped = tokio::time::timeout(Duration::from_secs(8), stage.stop()).await;
+    let status = stopped.expect("it stops in the grace period that is configured");
     assert_eq!(status.code(), Some(0), "{status}");
     drop((stuck, publishing, silent));
     stage.start().await;
