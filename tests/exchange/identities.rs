@@ -3,12 +3,15 @@
 use rcgen::SanType;
 use resguardo::wire::proto::Stage as ReceiptStage;
 use resguardo::wire::proto::{CapMsgType, EntryKind, Start};
-use tonic::Code;
+use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::stage::Stage;
 use crate::stage::audit::all;
 use crate::stage::authority::Papers;
 use crate::stage::client::{Desk, refused};
+use crate::stage::raw::request;
 use crate::stage::statement;
 use crate::stage::subscription::Subscription;
 use crate::stage::told::{Told, expect_item, told};
@@ -19,6 +22,11 @@ async fn every_call(desk: &Desk, name: &str) -> Vec<(&'static str, Told)> {
     let draft = Desk { identity: name.to_owned(), channel: desk.channel.clone() }.draft(&[IACHR]);
     let auditor = desk.auditor();
     let outstanding = auditor.outstanding(all(), ReceiptStage::Read).await;
+    let health = HealthClient::new(desk.channel.clone()).check(HealthCheckRequest::default()).await;
+    // ServerReflectionRequest { list_services: "" }, framed.
+    let (path, body) = ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "\0\0\0\0\x02\x3a\0");
+    let reflection = request(&desk.channel, "POST", path, "application/grpc", body.to_owned()).await;
+    let reflection = reflection.and_then(|answer| Status::from_header_map(&answer.headers));
     vec![
         ("Publish", told(desk.publish(&draft).await)),
         ("PublishStream", told(desk.publish_frames(vec![vec![draft.request()]]).await)),
@@ -29,6 +37,8 @@ async fn every_call(desk: &Desk, name: &str) -> Vec<(&'static str, Told)> {
         ("ListOutstanding", told(outstanding)),
         ("DescribeMessage", told(auditor.describe(&draft.id(), "").await)),
         ("ListEntries", told(auditor.entries(all()).await)),
+        ("Health", told(health)),
+        ("Reflection", Told::of(&reflection.expect("reflection is answered with a status"))),
     ]
 }
 
