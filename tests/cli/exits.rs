@@ -128,6 +128,27 @@ fn without_a_hub_it_ends_with_4_and_what_was_written_is_handed_in_later() {
 }
 
 #[test]
+fn what_the_hub_cannot_take_for_now_is_handed_in_again_and_not_given_up() {
+    let mut stage = Stage::without_hub();
+    for identifier in ["one", "two", "three"] {
+        let alert = stage.alert(identifier);
+        assert_eq!(stage.run("ohchr-honduras", &["publish", "alert", &alert, "--to", "iachr"]).code, 4);
+    }
+    let limits = "[limits]\npublishes_per_s = 1\npublishes_burst = 1\n";
+    let config = fs::read_to_string(stage.path("hub/hub.toml")).unwrap();
+    fs::write(stage.path("hub/hub.toml"), format!("{config}\n{limits}")).unwrap();
+    stage.start_hub();
+    let handed_in = stage.objects("ohchr-honduras", &["publish", "pending"]);
+    let accepted = handed_in.iter().filter(|it| it["outcome"] == "accepted").count();
+    assert_eq!(accepted, 3, "{handed_in:?}");
+    let refusals = stage.objects("auditor-iachr", &["audit", "entries"]);
+    assert!(
+        refusals.iter().any(|it| it.to_string().contains("RATE_EXCEEDED")),
+        "none was beyond: {refusals:?}"
+    );
+}
+
+#[test]
 fn who_is_not_the_hub_ends_with_5_and_nothing_is_written() {
     let stage = Stage::set();
     let other = Stage::without_hub();
