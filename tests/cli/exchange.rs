@@ -1,5 +1,7 @@
 //! From one office to the others and back: publish, receive, read, act, audit.
 
+use serde_json::Value;
+
 use super::alerts::{alert, reference};
 use super::stage::{Stage, example, objects};
 
@@ -91,7 +93,8 @@ fn an_update_belongs_to_its_alert_and_unknown_references_are_left_out_aloud() {
     let first =
         &stage.objects("ohchr-honduras", &["publish", "alert", &stage.alert("one"), "--to", "iachr"])[0];
     let references = format!("{} {}", reference("one"), reference("elsewhere"));
-    let update = stage.file("two", &alert("two", &references));
+    let expires = "<expires>2096-03-03T09:14:00-06:00</expires><headline>";
+    let update = stage.file("two", &alert("two", &references).replace("<headline>", expires));
     let ran = stage.run("ohchr-honduras", &["--json", "publish", "alert", &update, "--to", "iachr"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let told = objects(&ran.out);
@@ -101,6 +104,9 @@ fn an_update_belongs_to_its_alert_and_unknown_references_are_left_out_aloud() {
     assert_eq!(inbox[1]["references"][0], first["message_id"]);
     assert_eq!(inbox[1]["references"].as_array().unwrap().len(), 1);
     assert_eq!(inbox[1]["thread_id"], inbox[0]["thread_id"]);
+    assert_eq!((&inbox[0]["msg_type"], &inbox[0]["expires_at"]), (&"Alert".into(), &Value::Null));
+    assert_eq!(inbox[1]["msg_type"], "Update");
+    assert!(inbox[1]["expires_at"].as_str().unwrap().starts_with("2096-03-03T15:14:00"), "{}", inbox[1]);
     let id = inbox[1]["message_id"].as_str().unwrap();
     let shown = stage.run("iachr", &["show", id]);
     assert!(shown.out.contains("Updates     | ") && shown.err.contains("elsewhere"), "{shown:?}");
