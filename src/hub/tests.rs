@@ -20,7 +20,7 @@ use crate::host::random::SeededRandom;
 use crate::host::tasks::TokioTasks;
 use crate::journal::{self, Options};
 use crate::ledger::entry::Statement;
-use crate::ledger::store::sled::{SledOptions, SledStore};
+use crate::ledger::store::sled::SledStores;
 use crate::ledger::{Ledger, Opened};
 use crate::model::entry::{Batch, BatchName, EntryKind, Proposal};
 use crate::model::id::{Position, UnixMicros};
@@ -40,7 +40,7 @@ fn stage() -> (Runtime, Host, TempDir) {
         clock: Arc::new(ManualClock::at(UnixMicros(1_700_000_000_000_000))),
         random: Arc::new(SeededRandom::new(1)),
         tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
-        boot_id: "boot-1".into(),
+        stores: Arc::new(SledStores { boot_id: "boot-1".into() }),
         stop: CancellationToken::new(),
     };
     let dir = TempDir::new().unwrap();
@@ -63,9 +63,9 @@ fn founding_that_was_cut_short_opens_no_hub_and_can_be_made_again_once() {
     // The journal is there, its first batch is not.
     journal::create(host.disk.as_ref(), &home.journal(), [7; 16], options).unwrap();
     assert!(matches!(try_open(&host, dir.path()), Err(OpenError::NotFounded(_))));
-    assert_eq!(found(&host, &home, None).unwrap(), FACTS);
+    assert_eq!(found(&host, &home, None, &mut |_| {}).unwrap(), FACTS);
     try_open(&host, dir.path()).unwrap();
-    assert!(matches!(found(&host, &home, None), Err(OpenError::Founded(_))));
+    assert!(matches!(found(&host, &home, None, &mut |_| {}), Err(OpenError::Founded(_))));
 }
 
 /// Replaces a ledger by one that is whole and stands where the journal stands, but passed over the last entry.
@@ -76,10 +76,8 @@ fn put_ledger_that_passed_over_an_entry(host: &Host, dir: &Path) {
     let reader = opened.reader.clone();
     opened.close().unwrap();
     fs::remove_dir_all(home.ledger()).unwrap();
-    let (boot_id, cache_bytes) = (host.boot_id.clone(), config.ledger.cache_bytes);
-    let store = SledStore::open(&SledOptions { dir: home.ledger(), boot_id, cache_bytes }).unwrap().store;
-    let Opened::Ready { mut ledger, mut writer, .. } =
-        Ledger::open(Arc::new(store), reader.mark().journal).unwrap()
+    let store = host.stores.open(&home.ledger(), config.ledger.cache_bytes).unwrap().store;
+    let Opened::Ready { mut ledger, mut writer, .. } = Ledger::open(store, reader.mark().journal).unwrap()
     else {
         panic!("an empty store is of any journal")
     };
@@ -98,7 +96,7 @@ fn put_ledger_that_passed_over_an_entry(host: &Host, dir: &Path) {
 fn verify_tells_a_ledger_that_says_something_else_than_the_journal_until_it_is_rebuilt() {
     let (_runtime, host, dir) = stage();
     let home = Home::at(dir.path());
-    found(&host, &home, None).unwrap();
+    found(&host, &home, None, &mut |_| {}).unwrap();
     let check = || verify(&host, dir.path(), &mut |_| {}, &mut |_| {});
     let report = check().unwrap();
     assert_eq!((report.journal.entries, report.journal.batches), (FACTS as u64, 1));
@@ -116,7 +114,7 @@ fn verify_tells_a_ledger_that_says_something_else_than_the_journal_until_it_is_r
 fn verify_reads_also_what_no_start_and_no_ledger_reads() {
     let (_runtime, host, dir) = stage();
     let home = Home::at(dir.path());
-    found(&host, &home, None).unwrap();
+    found(&host, &home, None, &mut |_| {}).unwrap();
     let config = home.config(host.disk.as_ref()).unwrap();
     let mut opened = open(&host, &home, &config, &mut |_| {}).unwrap();
     // Each fills more than half of a segment.
