@@ -2,6 +2,7 @@
 //!
 //! Everything that happens is an entry in one journal; all else is derived from it. `ARCHITECTURE.md` is the map.
 
+pub mod ca;
 pub mod cap;
 pub mod cli;
 pub mod desk;

@@ -44,6 +44,7 @@ fn host(runtime: &tokio::runtime::Runtime, day: u64, boot_id: &str) -> Host {
         random: Arc::new(SeededRandom::new(day)),
         tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
         stores: Arc::new(SledStores { boot_id: boot_id.into() }),
+        reload: Arc::default(),
         stop: CancellationToken::new(),
     }
 }

@@ -36,7 +36,7 @@ const PATH: PathAndQuery = PathAndQuery::from_static("/echo.Echo/Echo");
 
 /// Serves the echo with a home's TLS files until the process is ended.
 pub(crate) async fn serve(home: &Path) -> Result<()> {
-    let config = server_config(&hub::credentials(home)?, Arc::new(SystemClock::new()))?;
+    let config = server_config(&hub::credentials(home)?, None, Arc::new(SystemClock::new()))?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stdout().lock(), "{READY}{}", listener.local_addr()?)?;
     let (ready, incoming) = mpsc::channel(1);

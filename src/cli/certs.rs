@@ -11,13 +11,16 @@ use clap::{Args, Subcommand};
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
+use crate::ca::{Authority, days_us};
 use crate::desk::home::{Home, Settings, TlsFiles};
 use crate::host::disk::{Disk, OpenMode};
 use crate::hub::founding;
 use crate::model::id::UnixMicros;
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::Fact;
-use crate::wire::certs::{CertsError, HubAddress, Issued, Validity, issue_ca, issue_client, issue_server};
+use crate::wire::certs::{CertsError, HubAddress, Subject, Validity};
+use crate::wire::pem_file::PemFile;
+use crate::wire::request::{self, Request};
 
 /// Who is in the set, and who may do what.
 const LIST: &str = include_str!("../../certs-dev/offices.toml");
@@ -27,10 +30,10 @@ const HUB: &str = "dev";
 const DESK: &str = "desk-1";
 /// Where the hub of the set listens.
 const ADDRESS: &str = "127.0.0.1:7443";
-/// How long the set is valid, in microseconds: a year.
-const VALID_US: u64 = 365 * 24 * 3_600 * 1_000_000;
-/// How far back it begins, in microseconds: clocks of one machine differ by nothing, but a set may be carried.
-const BEFORE_US: u64 = 3_600 * 1_000_000;
+/// How long the set is valid, in days; its authority a day more.
+const DAYS: u32 = 365;
+/// The files of an authority's home, to be written over.
+const AUTHORITY_FILES: [&str; 4] = ["cert.pem", "key.pem", "register", "crl.pem"];
 
 /// Certificates.
 #[derive(Debug, Subcommand)]
@@ -74,23 +77,45 @@ impl CertsCommand {
 }
 
 struct Set<'a> {
+    context: &'a Context,
     disk: Arc<dyn Disk>,
     dev: &'a Dev,
-    validity: Validity,
-    ca: Issued,
+    authority: Authority,
+}
+
+/// A certificate, PEM, and its key.
+struct Pair {
+    certificate: String,
+    key: String,
 }
 
 impl<'a> Set<'a> {
-    fn new(context: &Context, dev: &'a Dev) -> Result<Self, Failure> {
-        let now = context.clock.now().0;
-        let not_before = UnixMicros(now.saturating_sub(BEFORE_US));
-        let validity = Validity { not_before, not_after: UnixMicros(now + VALID_US) };
-        let ca = issue_ca(&name("resguardo-dev"), validity)?;
-        Ok(Self { disk: Arc::clone(&context.disk), dev, validity, ca })
+    fn new(context: &'a Context, dev: &'a Dev) -> Result<Self, Failure> {
+        let (disk, now) = (Arc::clone(&context.disk), context.clock.now());
+        let dir = dev.dir.join("ca");
+        for file in AUTHORITY_FILES {
+            match disk.remove(&dir.join(file)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(unwritten(&dir.join(file), &error));
+                }
+                _ => {}
+            }
+        }
+        let validity = Validity { not_before: now, not_after: UnixMicros(now.0 + days_us(DAYS + 1)) };
+        let authority = Authority::found(Arc::clone(&disk), &dir, &name("resguardo-dev"), validity)?;
+        Ok(Self { context, disk, dev, authority })
     }
 
-    fn write(&self, context: &Context) -> Result<(), Failure> {
-        self.ca_home()?;
+    /// Has a key made and signed.
+    fn pair(&mut self, subject: &Subject) -> Result<Pair, Failure> {
+        let made = request::make()?;
+        let request = Request::read(&PemFile::new("the request", made.request_pem))?;
+        let Context { clock, random, .. } = self.context;
+        let bundle = self.authority.sign(&request, subject, DAYS, clock.now(), random.as_ref())?;
+        Ok(Pair { certificate: bundle.certificate_pem, key: made.key_pem })
+    }
+
+    fn write(&mut self, context: &Context) -> Result<(), Failure> {
         self.hub_home()?;
         let hub = self.dev.dir.join("hub");
         context.screen.line(&format!("{}  the hub, listening on {}", hub.display(), self.dev.listen))?;
@@ -102,6 +127,7 @@ impl<'a> Set<'a> {
                     (office.to_string(), Identity::Desk(Desk { office, desk: name(DESK) }))
                 }
                 Fact::Auditor { name, .. } => (format!("auditor-{name}"), Identity::Auditor(name)),
+                Fact::Operator { name, .. } => (format!("operator-{name}"), Identity::Operator(name)),
                 _ => continue,
             };
             let home = self.dev.dir.join(home);
@@ -118,23 +144,13 @@ impl<'a> Set<'a> {
         Ok(())
     }
 
-    fn ca_home(&self) -> Result<(), Failure> {
-        let dir = self.dev.dir.join("ca");
-        self.folder(&dir)?;
-        self.put(&dir.join("cert.pem"), &self.ca.certificate_pem)?;
-        self.put(&dir.join("key.pem"), &self.ca.key_pem)
-    }
-
-    fn hub_home(&self) -> Result<(), Failure> {
+    fn hub_home(&mut self) -> Result<(), Failure> {
         let hub = name(HUB);
         let addresses =
-            [HubAddress::Dns("localhost".into()), HubAddress::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))];
-        let issued = issue_server(&self.ca, &hub, &addresses, self.validity)?;
+            vec![HubAddress::Dns("localhost".into()), HubAddress::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))];
+        let pair = self.pair(&Subject::Hub { name: hub, addresses })?;
         let dir = self.dev.dir.join("hub");
-        self.folder(&dir.join("tls"))?;
-        self.put(&dir.join("tls/cert.pem"), &issued.certificate_pem)?;
-        self.put(&dir.join("tls/key.pem"), &issued.key_pem)?;
-        self.put(&dir.join("tls/ca.pem"), &self.ca.certificate_pem)?;
+        Home::write_tls(self.disk.as_ref(), &dir, self.files(&pair))?;
         self.put(&dir.join("founding.toml"), LIST)?;
         let config = format!(
             "# A hub for trying. Every key that may stand here has a default.\nname = \"{HUB}\"\nlisten = \"{}\"\n",
@@ -143,21 +159,19 @@ impl<'a> Set<'a> {
         self.put(&dir.join("hub.toml"), &config)
     }
 
-    fn client_home(&self, dir: &Path, identity: &Identity) -> Result<(), Failure> {
-        let issued = issue_client(&self.ca, identity, self.validity)?;
+    fn client_home(&mut self, dir: &Path, identity: &Identity) -> Result<(), Failure> {
+        let pair = self.pair(&Subject::Client(identity.clone()))?;
         let settings = Settings {
             identity: identity.clone(),
             hub: self.dev.listen.to_string(),
             server_name: "localhost".into(),
         };
-        let tls =
-            TlsFiles { cert: &issued.certificate_pem, key: &issued.key_pem, ca: &self.ca.certificate_pem };
-        Home::create(Arc::clone(&self.disk), dir, settings, tls)?;
+        Home::create(Arc::clone(&self.disk), dir, settings, self.files(&pair))?;
         Ok(())
     }
 
-    fn folder(&self, dir: &Path) -> Result<(), Failure> {
-        self.disk.create_dir_all(dir).map_err(|error| unwritten(dir, &error))
+    fn files<'b>(&'b self, pair: &'b Pair) -> TlsFiles<'b> {
+        TlsFiles { cert: &pair.certificate, key: &pair.key, ca: self.authority.certificate_pem() }
     }
 
     fn put(&self, path: &Path, text: &str) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use super::exit::{Exit, Failure};
-use super::screen::Screen;
+use super::screen::{Screen, Tone};
 use crate::desk::dial::{Dial, HomeDial};
 use crate::desk::home::Home;
 use crate::desk::inbox::Inbox;
@@ -21,6 +21,9 @@ use crate::host::disk::Disk;
 use crate::host::random::Random;
 use crate::host::tasks::Tasks;
 use crate::wire::client::ConnectLimits;
+
+/// How long before its end a certificate is spoken of, in microseconds: thirty days.
+const WARN_US: u64 = 30 * 86_400_000_000;
 
 /// What every command is given.
 pub struct Context {
@@ -97,7 +100,21 @@ impl Context {
     /// # Errors
     /// Unreachable, refused, integrity; usage for credentials that cannot be used.
     pub async fn connect(&self, home: &Home) -> Result<Channel, Failure> {
+        self.warn_of_end(home);
         Ok(self.dial(home).dial().await?)
+    }
+
+    /// Says when the home's certificate ends soon: without one the office is deaf.
+    pub(super) fn warn_of_end(&self, home: &Home) {
+        let Ok(own) = home.credentials().and_then(|credentials| credentials.own()) else { return };
+        let left_us = own.not_after.0.saturating_sub(self.clock.now().0);
+        if left_us < WARN_US {
+            let until = self.screen.time(own.not_after);
+            let words = format!(
+                "The certificate of this home ends on {until}. Ask for the next one now: resguardo office request"
+            );
+            self.screen.aside(Tone::Warning, &words);
+        }
     }
 
     /// Does what a signal ends where it waits; `left` says what it leaves then.

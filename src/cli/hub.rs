@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use super::context::Context;
@@ -106,6 +108,7 @@ fn host(context: &Context) -> Host {
             // Where the system has no such file, a ledger is built anew after every stop that was not in order.
             boot_id: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
         }),
+        reload: Arc::default(),
         stop: context.stop.token.clone(),
     }
 }
@@ -121,12 +124,25 @@ async fn serve(context: &Context, host: &Host, home: &Path) -> Result<(), Failur
         let _ = context.screen.line(&format!("listening on {address}"));
         let _ = context.screen.object(&serde_json::json!({ "object": "listening", "address": address }));
     };
+    watch_hangups(context, Arc::clone(&host.reload));
     match run::run(host, home, &mut log_news, ready).await {
         Err(RunError::Open(OpenError::Stopped)) => tracing::info!("{}", OpenError::Stopped),
         ended => ended?,
     }
     tracing::info!("stopped in order");
     Ok(())
+}
+
+/// Has the hub look at its files at each SIGHUP, as operators expect of a service.
+fn watch_hangups(context: &Context, reload: Arc<Notify>) {
+    let watch = async move {
+        // Where the system does not give signals, the files are looked at from time to time all the same.
+        let Ok(mut signals) = signal(SignalKind::hangup()) else { return };
+        while signals.recv().await.is_some() {
+            reload.notify_one();
+        }
+    };
+    drop(context.tasks.spawn("hangups", Box::pin(watch)));
 }
 
 fn verified(context: &Context, host: &Host, home: &Path) -> Result<Exit, Failure> {
@@ -196,7 +212,7 @@ impl From<RunError> for Failure {
         match error {
             RunError::Open(error) => error.into(),
             RunError::Home(error) => error.into(),
-            RunError::Tls(error) => Self::usage(error.to_string()),
+            RunError::Papers(error) => Self::usage(error.to_string()),
             other => Self::new(Exit::Fault, other.to_string()),
         }
     }

@@ -5,6 +5,7 @@
 
 mod ack;
 mod audit;
+mod ca;
 mod certs;
 mod completions;
 mod context;
@@ -14,6 +15,7 @@ mod export;
 mod hub;
 mod inbox;
 mod objects;
+mod office;
 mod publish;
 mod screen;
 mod show;
@@ -71,6 +73,12 @@ pub enum Command {
     /// Founds, runs and checks a hub.
     #[command(subcommand)]
     Hub(hub::HubCommand),
+    /// Enrols a home, and says who is in the directory.
+    #[command(subcommand)]
+    Office(office::Office),
+    /// Signs certificates away from the hub, and takes them back.
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
     /// Makes certificates and homes for trying.
     #[command(subcommand)]
     Certs(certs::CertsCommand),
@@ -88,7 +96,13 @@ impl Command {
             | Self::Audit(_)
             | Self::Export(_)
             | Self::Completions(_) => true,
-            Self::Publish(_) | Self::Ack(_) | Self::Demo(_) | Self::Hub(_) | Self::Certs(_) => false,
+            Self::Publish(_)
+            | Self::Ack(_)
+            | Self::Demo(_)
+            | Self::Hub(_)
+            | Self::Office(_)
+            | Self::Ca(_)
+            | Self::Certs(_) => false,
         }
     }
 }
@@ -108,6 +122,8 @@ impl Cli {
             Command::Publish(command) => command.run(context).await,
             Command::Demo(command) => command.run(context),
             Command::Hub(command) => command.run(context).await,
+            Command::Office(command) => command.run(context).await,
+            Command::Ca(command) => command.run(context),
             Command::Certs(command) => command.run(context),
             Command::Ack(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
             Command::Audit(command) => {

@@ -59,6 +59,7 @@ pub struct Subscribe {
 impl Subscribe {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
+        context.warn_of_end(&home);
         let dial = context.dial(&home);
         let host = Host {
             clock: context.clock.clone(),

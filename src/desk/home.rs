@@ -45,6 +45,15 @@ pub struct Settings {
     pub server_name: String,
 }
 
+impl Settings {
+    /// The host of an address `host:port`; `None` for text that is no such address.
+    pub fn host(hub: &str) -> Option<&str> {
+        let (host, port) = hub.rsplit_once(':')?;
+        let is_port = matches!(port.parse::<u16>(), Ok(1..));
+        (is_port && !host.is_empty()).then_some(host)
+    }
+}
+
 /// Certificates and key, to be written.
 #[derive(Clone, Copy)]
 pub struct TlsFiles<'a> {
@@ -156,20 +165,25 @@ impl Home {
         settings: Settings,
         tls: TlsFiles<'_>,
     ) -> Result<Self, HomeError> {
+        Self::write_tls(disk.as_ref(), dir, tls)?;
+        // The settings come last: a home that has them is whole.
+        let path = dir.join(SETTINGS_FILE);
+        disk.write_atomically(&path, written(&settings).as_bytes()).map_err(at(&path))?;
+        Ok(Self { dir: dir.into(), disk, settings })
+    }
+
+    /// Writes certificates and key into a folder's `tls/`: a desk's home or a hub's.
+    ///
+    /// # Errors
+    /// [`HomeError::Disk`].
+    pub fn write_tls(disk: &dyn Disk, dir: &Path, tls: TlsFiles<'_>) -> Result<(), HomeError> {
         let tls_dir = dir.join("tls");
         disk.create_dir_all(&tls_dir).map_err(at(&tls_dir))?;
-        let text = written(&settings);
-        // The settings come last: a home that has them is whole.
-        for (name, text) in [
-            ("tls/ca.pem", tls.ca),
-            ("tls/cert.pem", tls.cert),
-            ("tls/key.pem", tls.key),
-            (SETTINGS_FILE, &text),
-        ] {
-            let path = dir.join(name);
+        for (name, text) in [("ca.pem", tls.ca), ("cert.pem", tls.cert), ("key.pem", tls.key)] {
+            let path = tls_dir.join(name);
             disk.write_atomically(&path, text.as_bytes()).map_err(at(&path))?;
         }
-        Ok(Self { dir: dir.into(), disk, settings })
+        Ok(())
     }
 
     /// What `desk.toml` says.
@@ -250,8 +264,7 @@ fn parse(text: &str) -> Result<Settings, (usize, String)> {
     let identity = file.identity.get_ref().parse::<Identity>();
     let identity = identity.map_err(|error| (line_of(file.identity.span().start), error.to_string()))?;
     let hub = file.hub.get_ref();
-    let port = hub.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
-    if !matches!(port, Some(Ok(1..))) {
+    if Settings::host(hub).is_none() {
         let message =
             format!("hub = {hub:?} is not an address: host:port expected, e.g. \"hub.example.org:7443\"");
         return Err((line_of(file.hub.span().start), message));

@@ -11,7 +11,7 @@ use super::record::{Record, RecordKind, encode};
 use super::store::StoreError;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
-use crate::model::policy::Policy;
+use crate::model::policy::{Fact, Policy};
 use crate::wire::proto::directory_service_client::DirectoryServiceClient;
 use crate::wire::status::CallError;
 use crate::wire::{convert, proto};
@@ -100,6 +100,17 @@ impl Members {
         Self::of(&told, UnixMicros(body.told_unix_us)).map(Some)
     }
 
+    /// Changes the directory, as an operator; gives its new version.
+    ///
+    /// # Errors
+    /// [`CallError`]; a directory that has changed since it was told is a refusal, and nothing is changed.
+    pub async fn amend(&self, channel: Channel, facts: &[Fact]) -> Result<Index, CallError> {
+        let facts = facts.iter().map(convert::fact_bytes).collect();
+        let request = proto::AmendDirectoryRequest { version: self.version.0, facts };
+        let answer = DirectoryServiceClient::new(channel).amend_directory(request).await?;
+        Ok(Index(answer.into_inner().version))
+    }
+
     fn of(told: &proto::DescribeDirectoryResponse, now: UnixMicros) -> Result<Self, MembersError> {
         let mut policy = Policy::default();
         for (at, fact) in (0..).zip(&told.facts) {
@@ -126,15 +137,21 @@ impl Members {
         Ok(others)
     }
 
+    /// Who is who and who may do what, as it was told.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Checks that there is an office.
     ///
     /// # Errors
     /// [`MembersError::OfficeUnknown`].
     pub fn check_office(&self, office: &Name) -> Result<(), MembersError> {
-        if self.policy.number(office).is_some() {
+        if self.policy.is_member(office) {
             return Ok(());
         }
-        let known = self.policy.offices().map(|(_, name, _)| name.to_string()).collect();
+        let names = self.policy.offices().map(|(_, name, _)| name);
+        let known = names.filter(|name| self.policy.is_member(name)).map(Name::to_string).collect();
         Err(MembersError::OfficeUnknown { office: office.clone(), known })
     }
 }
@@ -157,7 +174,6 @@ mod tests {
     use super::*;
     use crate::desk::home::tests::home_on;
     use crate::host::disk::MemoryDisk;
-    use crate::model::policy::Fact;
 
     fn told() -> proto::DescribeDirectoryResponse {
         let name = |text: &str| text.parse::<Name>().unwrap();

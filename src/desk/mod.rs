@@ -8,6 +8,7 @@ pub mod compose;
 #[cfg(test)]
 mod crash;
 pub mod dial;
+pub mod enrol;
 pub mod exec;
 pub mod find;
 pub mod hand_in;

@@ -38,6 +38,8 @@ pub struct Limits {
     pub recipients_max: usize,
     /// Connections at once, all callers together.
     pub connections_max: usize,
+    /// Of these, one office's or auditor's at most.
+    pub connections_per_office_max: usize,
     /// TLS handshakes at once.
     pub handshakes_max: usize,
     /// Longest handshake, in milliseconds.
@@ -73,6 +75,8 @@ impl Default for Limits {
             recipients_max: 200,
             // A hundred offices of ten desks.
             connections_max: 1_000,
+            // Ten desks, each with a watch, a person at work and a script, three times over.
+            connections_per_office_max: 100,
             // A handshake costs about 0.3 ms of a core: a second's worth of two cores takes this many twenty times over.
             handshakes_max: 256,
             // A line of 9,600 bit/s with 2 s latency carries the 8 KiB of a post-quantum handshake in this time.
@@ -166,6 +170,8 @@ impl Config {
         range("limits.payload_bytes_max", limits.payload_bytes_max, 1, 3 * mib, "1 to 3145728 bytes")?;
         range("limits.recipients_max", limits.recipients_max as u64, 1, 4_096, "1 to 4096")?;
         range("limits.connections_max", limits.connections_max as u64, 1, 100_000, "1 to 100000")?;
+        let of_office = limits.connections_per_office_max as u64;
+        range("limits.connections_per_office_max", of_office, 1, 100_000, "1 to 100000")?;
         range("limits.handshakes_max", limits.handshakes_max as u64, 1, 10_000, "1 to 10000")?;
         range("limits.handshake_ms", limits.handshake_ms, 100, 120_000, "100 to 120000 ms")?;
         range("limits.streams_max", limits.streams_max as u64, 1, 100_000, "1 to 100000")?;
@@ -192,6 +198,30 @@ impl Config {
         range("limits.payload_bytes_max", payload_bytes_max, 1, segment_bytes / 4, room)?;
         range("ledger.cache_bytes", config.ledger.cache_bytes, mib, 65_536 * mib, "1 MiB to 64 GiB")?;
         Ok(config)
+    }
+}
+
+impl Config {
+    /// The keys in which another configuration differs and which count from the next start on only.
+    pub(super) fn at_next_start(&self, new: &Self) -> Vec<&'static str> {
+        let (old, limits) = (&self.limits, &new.limits);
+        let differs = [
+            ("name", self.name != new.name),
+            ("listen", self.listen != new.listen),
+            ("journal", self.journal != new.journal),
+            ("ledger", self.ledger != new.ledger),
+            ("limits.connections_max", old.connections_max != limits.connections_max),
+            ("limits.handshakes_max", old.handshakes_max != limits.handshakes_max),
+            ("limits.handshake_ms", old.handshake_ms != limits.handshake_ms),
+            ("limits.streams_max", old.streams_max != limits.streams_max),
+            ("limits.streams_per_office_max", old.streams_per_office_max != limits.streams_per_office_max),
+            (
+                "limits.streams_per_connection_max",
+                old.streams_per_connection_max != limits.streams_per_connection_max,
+            ),
+            ("limits.waiting_bytes_max", old.waiting_bytes_max != limits.waiting_bytes_max),
+        ];
+        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
 }
 

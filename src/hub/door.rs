@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -56,7 +56,7 @@ pub(super) struct Door {
     pub view: View,
     /// Where refusals go.
     pub refusals: Refusals,
-    limits: Limits,
+    limits: RwLock<Arc<Limits>>,
     clock: Arc<dyn Clock>,
     publishes: Rates<OfficeNumber>,
     receipts: Rates<OfficeNumber>,
@@ -77,7 +77,20 @@ impl Door {
         let streams = Arc::new(Semaphore::new(limits.streams_max));
         let streams_of = Mutex::default();
         let (disk_low, stopping) = (AtomicBool::new(false), AtomicBool::new(false));
+        let limits = RwLock::new(Arc::new(limits));
         Self { view, refusals, limits, clock, publishes, receipts, streams, streams_of, disk_low, stopping }
+    }
+
+    /// The bounds that hold now.
+    pub(super) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes up other bounds. Those on connections and streams stay as they were at the start.
+    pub(super) fn adopt(&self, limits: Limits) {
+        self.publishes.set(limits.publishes_per_s, limits.publishes_burst);
+        self.receipts.set(limits.receipts_per_s, limits.receipts_per_s.saturating_mul(2));
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
     }
 
     /// Lets in whoever makes a call: an enrolled identity.
@@ -147,7 +160,7 @@ impl Door {
             Refusal::new(Reason::ConnectionsExceeded, message).retry_after_ms(STREAMS_RETRY_MS)
         };
         let (line_max, own_max) =
-            (self.limits.streams_per_connection_max, self.limits.streams_per_office_max);
+            (self.limits().streams_per_connection_max, self.limits().streams_per_office_max);
         let line = line.map(Semaphore::try_acquire_owned).transpose();
         let line = line.map_err(|_| full("of one connection", line_max))?;
         let own = {
@@ -156,13 +169,13 @@ impl Door {
         };
         let own = own.try_acquire_owned().map_err(|_| full("of one office", own_max))?;
         let place = Arc::clone(&self.streams).try_acquire_owned();
-        let place = place.map_err(|_| full("in all", self.limits.streams_max))?;
+        let place = place.map_err(|_| full("in all", self.limits().streams_max))?;
         Ok(StreamPlace { _line: line, _own: own, _place: place })
     }
 
     /// The largest credit.
     pub(super) fn credit_max(&self) -> u32 {
-        self.limits.deliveries_in_flight_max
+        self.limits().deliveries_in_flight_max
     }
 
     /// The credit granted for what was asked.
@@ -176,7 +189,7 @@ impl Door {
                 "a subscription begins with a credit of at least 1; this has 0",
             ));
         }
-        Ok(asked.min(self.limits.deliveries_in_flight_max))
+        Ok(asked.min(self.limits().deliveries_in_flight_max))
     }
 
     /// Checks a publish.
@@ -222,15 +235,15 @@ impl Door {
     }
 
     fn bounds(&self, envelope: &Envelope, payload_bytes: usize) -> Result<(), Refusal> {
-        if payload_bytes as u64 > self.limits.payload_bytes_max {
+        if payload_bytes as u64 > self.limits().payload_bytes_max {
             let message = format!(
                 "the payload has {payload_bytes} bytes; this hub takes at most {}: send large content as a packet",
-                self.limits.payload_bytes_max
+                self.limits().payload_bytes_max
             );
             return Err(Refusal::new(Reason::TooLarge, message).of_field("payload"));
         }
-        if envelope.recipients.len() > self.limits.recipients_max {
-            let (found, most) = (envelope.recipients.len(), self.limits.recipients_max);
+        if envelope.recipients.len() > self.limits().recipients_max {
+            let (found, most) = (envelope.recipients.len(), self.limits().recipients_max);
             let message = format!("the envelope names {found} recipients; this hub takes at most {most}");
             return Err(Refusal::new(Reason::TooLarge, message).of_field("recipients"));
         }
@@ -249,7 +262,7 @@ impl Door {
         self.publishes.take(office, self.clock.monotonic_us()).map_err(|retry_after_ms| {
             let message = format!(
                 "the office publishes more than {} messages a second: hand in the same bytes again later",
-                self.limits.publishes_per_s
+                self.limits().publishes_per_s
             );
             Refusal::new(Reason::RateExceeded, message).retry_after_ms(retry_after_ms)
         })
@@ -264,7 +277,7 @@ impl Door {
         let office = self.view.policy().permit_receipt(caller, &receipt.desk)?;
         self.receipts.take(office, self.clock.monotonic_us()).map_err(|retry_after_ms| {
             let message =
-                format!("the office states more than {} receipts a second", self.limits.receipts_per_s);
+                format!("the office states more than {} receipts a second", self.limits().receipts_per_s);
             Refusal::new(Reason::RateExceeded, message).retry_after_ms(retry_after_ms)
         })?;
         // Before it takes a place on the disk. Who was owed what never changes, so the ledger would say the same; a ledger

@@ -29,6 +29,8 @@ struct File {
     office: Vec<Member>,
     #[serde(default)]
     auditor: Vec<Member>,
+    #[serde(default)]
+    operator: Vec<Member>,
     stream: Vec<StreamRights>,
 }
 
@@ -63,6 +65,10 @@ pub fn parse(text: &str) -> Result<Vec<Fact>, FoundingError> {
     }
     for auditor in &file.auditor {
         facts.push(Fact::Auditor { name: name(&auditor.name)?, institution: name(&auditor.institution)? });
+    }
+    for operator in &file.operator {
+        let (name, institution) = (name(&operator.name)?, name(&operator.institution)?);
+        facts.push(Fact::Operator { name, institution });
     }
     for stream in &file.stream {
         facts.push(Fact::Stream {

@@ -40,6 +40,7 @@ impl Item {
 pub(super) struct Live {
     recent: RwLock<Recent>,
     bells: RwLock<Vec<watch::Sender<()>>>,
+    directory: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +85,16 @@ impl Live {
         if let Some(bell) = bells.get(usize::from(office.0)) {
             bell.send_replace(());
         }
+    }
+
+    /// Rings for whoever must know of a change of the directory.
+    pub(super) fn ring_directory(&self) {
+        self.directory.send_replace(());
+    }
+
+    /// Listens for changes of the directory.
+    pub(super) fn listen_directory(&self) -> watch::Receiver<()> {
+        self.directory.subscribe()
     }
 
     /// Listens for an office's bell.

@@ -6,6 +6,7 @@
 mod answers;
 mod audit;
 pub mod config;
+mod connections;
 mod decode;
 mod delivery;
 mod directory;
@@ -15,7 +16,9 @@ pub mod founding;
 pub mod home;
 mod lane;
 mod live;
+mod lookout;
 pub mod open;
+pub mod papers;
 mod rates;
 mod reader;
 mod refusals;
@@ -36,9 +39,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use self::connections::Connections;
 use self::door::Door;
 use self::lane::Lane;
 use self::live::{Item, Live};
+use self::papers::Papers;
 use self::rows::ReadError;
 use self::submit::Submitter;
 use crate::host::clock::Clock;
@@ -54,6 +59,12 @@ use crate::wire::status;
 pub struct Hub {
     /// Who may do what.
     door: Door,
+    /// What it proves itself and checks others with.
+    papers: Papers,
+    /// Held while the directory is changed.
+    amending: tokio::sync::Mutex<()>,
+    /// Who is connected.
+    connections: Connections,
     /// The way in.
     submitter: Submitter,
     /// What goes on now.

@@ -47,6 +47,7 @@ pub(super) fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow
     proto::DeliveryRow {
         message: Some(message(&row.message)),
         office: policy.office(row.office).map(Name::to_string).unwrap_or_default(),
+        office_removed: policy.office(row.office).is_some_and(|office| policy.removed(office).is_some()),
         stages: row.stages.iter().cloned().map(stage_row).collect(),
     }
 }

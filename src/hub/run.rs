@@ -13,16 +13,19 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
 use super::config::Config;
+use super::connections::Connections;
 use super::door::Door;
 use super::home::{Home, HomeError};
 use super::lane::Lane;
 use super::live::Live;
+use super::lookout;
 use super::open::{self, News, OpenError, Opened};
+use super::papers::{Papers, PapersError};
 use super::refusals::Refusals;
 use super::sequence::{BATCH_BYTES_MAX, Sequence, SequenceError};
 use super::serve;
@@ -30,7 +33,7 @@ use super::submit::Submitter;
 use crate::host::clock::Clock;
 use crate::host::disk::Disk;
 use crate::host::random::Random;
-use crate::host::tasks::{SendFuture, Task, TaskError, Tasks};
+use crate::host::tasks::{Task, TaskError, Tasks};
 use crate::journal::Space;
 use crate::ledger::store::Stores;
 use crate::ledger::{self, LedgerError, Staged};
@@ -38,17 +41,11 @@ use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::order::Order as _;
 use crate::order::local::{Bounds, Local};
-use crate::wire::pem_file::PemFile;
-use crate::wire::tls::{self, Credentials, TlsError};
 
 /// Batches of rows that wait for the ledger's store; the sequence waits when it is that far behind.
 const ROWS_WAITING_MAX: usize = 16;
 /// Bytes of one submission: below what the journal takes in one batch.
 const SUBMISSION_BYTES_MAX: usize = 7 * 1024 * 1024;
-/// How often the disk's free bytes are looked at.
-const DISK_LOOK: Duration = Duration::from_secs(1);
-/// How often refusals are summed up.
-const SUM_UP: Duration = Duration::from_mins(1);
 
 /// What the machine gives.
 #[derive(Clone)]
@@ -63,6 +60,8 @@ pub struct Host {
     pub tasks: Arc<dyn Tasks>,
     /// Stores for the ledger's rows.
     pub stores: Arc<dyn Stores>,
+    /// Told: look now whether configuration or certificates have changed.
+    pub reload: Arc<Notify>,
     /// Cancelled: whatever is under way ends in order.
     pub stop: CancellationToken,
 }
@@ -78,7 +77,7 @@ pub enum RunError {
     Home(#[from] HomeError),
     /// Its TLS files cannot be used.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Papers(#[from] PapersError),
     /// It cannot listen.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -119,16 +118,17 @@ pub async fn run(
     let home = Home::at(dir);
     let lock = home.lock(host.disk.as_ref())?;
     let config = home.config(host.disk.as_ref())?;
-    let tls = tls::server_config(&credentials(&home)?, Arc::clone(&host.clock))?;
+    let papers = Papers::read(&home, Arc::clone(&host.clock))?;
     let opened = open::open(host, &home, &config, news)?;
     let socket = TcpListener::bind(config.listen).await;
     let socket = socket.map_err(|error| RunError::Listen { address: config.listen, error })?;
     let address = socket.local_addr().map_err(|error| RunError::Listen { address: config.listen, error })?;
     let Parts { hub, sequence, rows, reads, audits, mut faults, drain, space } =
-        start(host, &config, opened)?;
-    watch_over(&hub, &home, &config, space);
+        start(host, &config, opened, papers)?;
+    let limits = config.limits.clone();
+    lookout::begin(&hub, &home, config, space, Arc::clone(&host.reload));
     let end = CancellationToken::new();
-    let server = serve::serve(&hub, socket, tls, &config.limits, end.clone());
+    let server = serve::serve(&hub, socket, &limits, end.clone());
     ready(address);
     let (mut sequence, mut rows) = (pin!(sequence.ended()), pin!(rows.ended()));
     let (mut server, mut ended) = (pin!(server), Ended::default());
@@ -144,12 +144,10 @@ pub async fn run(
     ended.tell();
     hub.door.stopping.store(true, Ordering::Release);
     hub.stop.cancel();
-    let grace = Duration::from_millis(config.limits.grace_ms);
+    let grace_ms = hub.door.limits().grace_ms;
+    let grace = Duration::from_millis(grace_ms);
     if ended.part.is_none() && tokio::time::timeout(grace, server).await.is_err() {
-        tracing::warn!(
-            grace_ms = config.limits.grace_ms,
-            "connections outlive the grace period: they are cut"
-        );
+        tracing::warn!(grace_ms, "connections outlive the grace period: they are cut");
     }
     end.cancel();
     hub.door.refusals.sum_up();
@@ -184,14 +182,6 @@ impl Ended {
             tracing::error!(%error, "the hub ends");
         }
     }
-}
-
-fn credentials(home: &Home) -> Result<Credentials, TlsError> {
-    Ok(Credentials {
-        authorities: PemFile::certificates(&home.tls("ca.pem"))?,
-        certificate: PemFile::certificates(&home.tls("cert.pem"))?,
-        key: PemFile::key(&home.tls("key.pem"))?,
-    })
 }
 
 /// A dedicated task and how it will end.
@@ -244,7 +234,7 @@ struct Parts {
     space: Space,
 }
 
-fn start(host: &Host, config: &Config, opened: Opened) -> Result<Parts, RunError> {
+fn start(host: &Host, config: &Config, opened: Opened, papers: Papers) -> Result<Parts, RunError> {
     let Opened { journal, reader, ledger, rows, view, epoch, store: _ } = opened;
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
     // A batch fits into a segment twice over, whatever its frames take beside what was weighed.
@@ -280,6 +270,9 @@ fn start(host: &Host, config: &Config, opened: Opened) -> Result<Parts, RunError
     let door = Door::new(view, refusals, config.limits.clone(), Arc::clone(&host.clock));
     let hub = Arc::new(Hub {
         door,
+        papers,
+        amending: tokio::sync::Mutex::default(),
+        connections: Connections::default(),
         submitter,
         live,
         reads,
@@ -309,39 +302,4 @@ async fn write_rows(
         written.send_replace(writer.write(&staged)?.next_index);
     }
     Ok(writer.close()?)
-}
-
-/// Looks at the disk and sums up refusals, until the hub stops.
-fn watch_over(hub: &Arc<Hub>, home: &Home, config: &Config, space: Space) {
-    let (watched, disk, dir) = (Arc::clone(hub), Arc::clone(&hub.disk), home.journal());
-    let reserve_bytes = config.limits.disk_reserve_bytes;
-    let look = move || {
-        let free = disk.free_bytes(&dir);
-        // A disk that cannot say is taken for full.
-        let enough = free.as_ref().is_ok_and(|free| *free >= reserve_bytes);
-        let low = !enough || space.shortage().is_some();
-        if watched.door.disk_low.swap(low, Ordering::AcqRel) != low {
-            tracing::warn!(
-                low,
-                ?free,
-                reserve_bytes,
-                "the disk's reserve: publishing is refused while it is low"
-            );
-        }
-    };
-    hub.tasks.spawn("disk-watch", repeat(Arc::clone(hub), DISK_LOOK, look));
-    let summed = Arc::clone(hub);
-    hub.tasks.spawn("sum-up", repeat(Arc::clone(hub), SUM_UP, move || summed.door.refusals.sum_up()));
-}
-
-fn repeat(hub: Arc<Hub>, every: Duration, mut work: impl FnMut() + Send + 'static) -> SendFuture {
-    Box::pin(async move {
-        loop {
-            work();
-            tokio::select! {
-                () = hub.stop.cancelled() => return,
-                () = tokio::time::sleep(every) => {}
-            }
-        }
-    })
 }

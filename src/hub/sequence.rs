@@ -187,6 +187,9 @@ impl<O: Order> Sequence<O> {
 
     /// Keeps new messages in memory for the subscriptions, and rings.
     fn tell(&self, entries: Vec<Entry>, applied: &Applied) {
+        if entries.iter().any(|entry| entry.kind == EntryKind::Directory) {
+            self.live.ring_directory();
+        }
         let new = |(entry, outcome): (Entry, &Outcome)| match (entry.kind, outcome) {
             (EntryKind::Publish, Outcome::Accepted { duplicate: false, .. }) => {
                 let payload = match entry.payload {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 use tonic::service::Interceptor;
@@ -24,13 +24,14 @@ use super::directory::Directory;
 use super::exchange::Exchange;
 use super::reader::Readers;
 use crate::host::tasks::Task;
+use crate::model::refusal::{Reason, Refusal};
+use crate::wire::connection::Connection;
 use crate::wire::listener::{self, ListenerLimits};
 use crate::wire::proto::DESCRIPTORS;
 use crate::wire::proto::audit_service_server::AuditServiceServer;
 use crate::wire::proto::directory_service_server::DirectoryServiceServer;
 use crate::wire::proto::exchange_service_server::ExchangeServiceServer;
 use crate::wire::stranger::{Observer, Stranger};
-use crate::wire::tls::ServerTls;
 
 /// Bytes that one caller's stream may have on the way to the hub unread.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
@@ -45,20 +46,15 @@ const CALLS_PER_CONNECTION_MAX: u32 = 64;
 const CALL_MAX: Duration = Duration::from_mins(10);
 /// Bytes of one request for an audit or the directory.
 const QUESTION_BYTES_MAX: usize = 64 * 1024;
+/// When to come again when one's own connections are all taken, in milliseconds.
+const CONNECTIONS_RETRY_MS: u64 = 5_000;
 /// Bytes of headers of one call.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
 /// Serves a hub on a socket until it stops; `end` cuts what is left of its connections.
-pub(super) fn serve(
-    hub: &Arc<Hub>,
-    socket: TcpListener,
-    tls: ServerTls,
-    limits: &Limits,
-    end: CancellationToken,
-) -> Task {
-    let (_, config) = watch::channel(tls);
+pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: CancellationToken) -> Task {
     let door = listener::Door {
-        config,
+        config: hub.papers.tls(),
         limits: ListenerLimits {
             handshakes_max: limits.handshakes_max,
             handshake_ms: limits.handshake_ms,
@@ -71,6 +67,8 @@ pub(super) fn serve(
         end,
     };
     let (incoming, _) = listener::listen(socket, door);
+    let entered = Arc::clone(hub);
+    let incoming = incoming.map(move |connection| connection.map(|connection| let_in(&entered, connection)));
     // Calls beside the streams; above the streams' own bound, so that who goes beyond that is told.
     let streams = u32::try_from(limits.streams_per_connection_max).unwrap_or(u32::MAX);
     let (serving, streams) = (Arc::clone(hub), streams.saturating_add(CALLS_PER_CONNECTION_MAX));
@@ -119,6 +117,29 @@ pub(super) fn serve(
             }
         }),
     )
+}
+
+/// Lets a connection stay, or has all its calls refused and ends it soon: who is not enrolled, or has as many as one
+/// office may, keeps no place from others.
+fn let_in(hub: &Hub, connection: Connection) -> Connection {
+    let caller = connection.caller();
+    let own = hub.connections.enter(caller);
+    // The list may have changed between the handshake and now.
+    if hub.papers.are_revoked(&caller.serial) {
+        caller.ended.cancel();
+    }
+    let Ok(identity) = &caller.identity else { return connection };
+    let limits = hub.door.limits();
+    let most = limits.connections_per_office_max;
+    let refusal = match hub.door.view.policy().admit(identity) {
+        Err(refusal) => refusal,
+        Ok(()) if own > most => {
+            let message = format!("{most} connections are open, as many as this hub takes of one office");
+            Refusal::new(Reason::ConnectionsExceeded, message).retry_after_ms(CONNECTIONS_RETRY_MS)
+        }
+        Ok(()) => return connection,
+    };
+    connection.refuse(refusal, Duration::from_millis(limits.handshake_ms))
 }
 
 /// Waits for the hub's stop, and lets go of those who watch its health.

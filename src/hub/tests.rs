@@ -41,6 +41,7 @@ fn stage() -> (Runtime, Host, TempDir) {
         random: Arc::new(SeededRandom::new(1)),
         tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
         stores: Arc::new(SledStores { boot_id: "boot-1".into() }),
+        reload: Arc::default(),
         stop: CancellationToken::new(),
     };
     let dir = TempDir::new().unwrap();

@@ -125,11 +125,9 @@ fn prepare_publish<'a>(
 
 fn take_in(policy: &mut Arc<Policy>, entry: &Decoded, fact: &Fact) -> Result<(), Refusal> {
     match caller(entry)? {
-        Identity::Hub(_) | Identity::Operator(_) => {}
-        other @ (Identity::Desk(_) | Identity::Auditor(_)) => {
-            let message = format!("only a hub or its operator writes the directory; the caller is {other}");
-            return Err(Refusal::new(Reason::RoleNotAllowed, message));
-        }
+        // At the founding, before anybody is enrolled.
+        Identity::Hub(_) => {}
+        other => policy.permit_amend(other).map(|_| ())?,
     }
     Arc::make_mut(policy)
         .apply(entry.index, fact.clone())

@@ -194,6 +194,16 @@ impl Record for FactRow {
                 (it.publishers, it.subscribers) = (names(publishers), names(subscribers));
             }
             Fact::Headquarters(name) => (it.kind, it.name) = (5, name.to_string()),
+            Fact::Operator { name, institution } => {
+                (it.kind, it.name, it.institution) = (6, name.to_string(), institution.to_string());
+            }
+            Fact::OfficeRemoved { name, reason } => {
+                (it.kind, it.name, it.reason) = (7, name.to_string(), reason.clone());
+            }
+            Fact::DeskRevoked { desk, reason } => {
+                (it.kind, it.name, it.reason) = (8, desk.office.to_string(), reason.clone());
+                it.desk = desk.desk.to_string();
+            }
         }
         it.encode_raw(out);
     }
@@ -212,6 +222,12 @@ impl Record for FactRow {
                 subscribers: names(&it.subscribers)?,
             },
             5 => Fact::Headquarters(its_name),
+            6 => Fact::Operator { name: its_name, institution: name(&it.institution)? },
+            7 => Fact::OfficeRemoved { name: its_name, reason: it.reason },
+            8 => Fact::DeskRevoked {
+                desk: Desk { office: its_name, desk: name(&it.desk)? },
+                reason: it.reason,
+            },
             kind => return Err(format!("{kind} is no kind of fact")),
         };
         Ok(Self { index, fact })
@@ -288,6 +304,10 @@ struct FactBytes {
     publishers: Vec<String>,
     #[prost(string, repeated, tag = "5")]
     subscribers: Vec<String>,
+    #[prost(string, tag = "6")]
+    reason: String,
+    #[prost(string, tag = "7")]
+    desk: String,
 }
 
 fn name(text: &str) -> Result<Name, String> {

@@ -47,6 +47,27 @@ pub enum Fact {
     },
     /// The office that is headquarters.
     Headquarters(Name),
+    /// An operator of an institution.
+    Operator {
+        /// Its name.
+        name: Name,
+        /// Its institution.
+        institution: Name,
+    },
+    /// An office is no longer a member: its name and its history stay.
+    OfficeRemoved {
+        /// The office.
+        name: Name,
+        /// Why.
+        reason: String,
+    },
+    /// A desk no longer counts, whatever certificate it has. Its name is never used again.
+    DeskRevoked {
+        /// The desk.
+        desk: Desk,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A stream's rights.
@@ -76,6 +97,10 @@ pub enum AuditPermit {
     Own(OfficeNumber),
 }
 
+/// The right to change the directory. Made by [`Policy::permit_amend`] alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AmendPermit(());
+
 /// Who is who and who may do what, as of an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -87,6 +112,9 @@ pub struct Policy {
     auditors: BTreeMap<Name, Name>,
     streams: BTreeMap<Name, StreamRights>,
     headquarters: Option<Name>,
+    operators: BTreeMap<Name, Name>,
+    removed: BTreeMap<Name, String>,
+    revoked: BTreeMap<Desk, String>,
 }
 
 impl Policy {
@@ -110,9 +138,7 @@ impl Policy {
                 self.auditors.insert(name, institution);
             }
             Fact::Stream { name, publishers, subscribers } => {
-                if let Some(office) =
-                    publishers.union(&subscribers).find(|office| self.number(office).is_none())
-                {
+                if let Some(office) = publishers.union(&subscribers).find(|office| !self.is_member(office)) {
                     return Err(format!(
                         "stream {name} names office {office}, which the directory does not hold"
                     ));
@@ -120,9 +146,27 @@ impl Policy {
                 self.streams.insert(name, StreamRights { publishers, subscribers });
             }
             Fact::Headquarters(name) => {
-                self.number(&name)
-                    .ok_or_else(|| format!("headquarters {name} is not an office of the directory"))?;
+                if !self.is_member(&name) {
+                    return Err(format!("headquarters {name} is not an office of the directory"));
+                }
                 self.headquarters = Some(name);
+            }
+            Fact::Operator { name, institution } => {
+                self.known_institution(&institution)?;
+                if self.operators.contains_key(&name) {
+                    return Err(format!("operator {name} is there already"));
+                }
+                self.operators.insert(name, institution);
+            }
+            Fact::OfficeRemoved { name, reason } => self.remove_office(name, reason)?,
+            Fact::DeskRevoked { desk, reason } => {
+                if self.number(&desk.office).is_none() {
+                    return Err(format!("there is no office {}", desk.office));
+                }
+                if self.revoked.contains_key(&desk) {
+                    return Err(format!("{desk} is revoked already"));
+                }
+                self.revoked.insert(desk, reason);
             }
         }
         self.facts.push(fact);
@@ -142,6 +186,41 @@ impl Policy {
         self.numbers.insert(name.clone(), OfficeNumber(number));
         self.offices.push((name, institution));
         Ok(())
+    }
+
+    fn remove_office(&mut self, name: Name, reason: String) -> Result<(), String> {
+        if !self.is_member(&name) {
+            return Err(format!("{name} is not an office of the directory"));
+        }
+        if self.headquarters.as_ref() == Some(&name) {
+            return Err(format!("{name} is headquarters: name another office headquarters first"));
+        }
+        for rights in self.streams.values_mut() {
+            rights.publishers.remove(&name);
+            rights.subscribers.remove(&name);
+        }
+        self.removed.insert(name, reason);
+        Ok(())
+    }
+
+    /// Tells whether an office is in the directory and was not removed.
+    pub fn is_member(&self, office: &Name) -> bool {
+        self.numbers.contains_key(office) && !self.removed.contains_key(office)
+    }
+
+    /// Why an office was removed; `None`: it was not.
+    pub fn removed(&self, office: &Name) -> Option<&str> {
+        self.removed.get(office).map(String::as_str)
+    }
+
+    /// The desks that were revoked, and why.
+    pub fn revoked(&self) -> &BTreeMap<Desk, String> {
+        &self.revoked
+    }
+
+    /// Operators with their institutions, by name.
+    pub fn operators(&self) -> &BTreeMap<Name, Name> {
+        &self.operators
     }
 
     fn known_institution(&self, institution: &Name) -> Result<(), String> {
@@ -189,12 +268,13 @@ impl Policy {
     /// Lets in an enrolled identity.
     ///
     /// # Errors
-    /// [`Reason::NotEnrolled`] for one that the directory does not hold.
+    /// [`Reason::NotEnrolled`] for one that the directory does not hold, [`Reason::Revoked`] for one that it held.
     pub fn admit(&self, identity: &Identity) -> Result<(), Refusal> {
         let enrolled = match identity {
-            Identity::Desk(desk) => self.numbers.contains_key(&desk.office),
+            Identity::Desk(desk) => return self.enrolled(desk).map(|_| ()),
             Identity::Auditor(name) => self.auditors.contains_key(name),
-            Identity::Operator(_) | Identity::Hub(_) => false,
+            Identity::Operator(name) => self.operators.contains_key(name),
+            Identity::Hub(_) => false,
         };
         if enrolled {
             return Ok(());
@@ -289,6 +369,18 @@ impl Policy {
         }
     }
 
+    /// Lets an operator change the directory.
+    ///
+    /// # Errors
+    /// [`Reason::RoleNotAllowed`], [`Reason::NotEnrolled`].
+    pub fn permit_amend(&self, caller: &Identity) -> Result<AmendPermit, Refusal> {
+        if !matches!(caller, Identity::Operator(_)) {
+            let message = format!("only an operator changes the directory; the caller is {caller}");
+            return Err(Refusal::new(Reason::RoleNotAllowed, message));
+        }
+        self.admit(caller).map(|()| AmendPermit(()))
+    }
+
     fn desk(caller: &Identity) -> Result<&Desk, Refusal> {
         match caller {
             Identity::Desk(desk) => Ok(desk),
@@ -300,6 +392,16 @@ impl Policy {
     }
 
     fn enrolled(&self, desk: &Desk) -> Result<OfficeNumber, Refusal> {
+        let revoked = |what: &dyn std::fmt::Display, reason: &str| {
+            let message = format!("{what}: {reason}. Ask the hub's operator if that is a surprise");
+            Refusal::new(Reason::Revoked, message)
+        };
+        if let Some(reason) = self.removed(&desk.office) {
+            return Err(revoked(&format_args!("office {} was removed", desk.office), reason));
+        }
+        if let Some(reason) = self.revoked.get(desk) {
+            return Err(revoked(&format_args!("{desk} was revoked"), reason));
+        }
         self.number(&desk.office).ok_or_else(|| {
             let message =
                 format!("office {} is not in this hub's directory: ask a registrar to enrol it", desk.office);

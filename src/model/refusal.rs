@@ -48,6 +48,10 @@ reasons! {
     RecipientNotMember = "RECIPIENT_NOT_MEMBER",
     /// Policy does not let the caller audit this.
     AuditNotAllowed = "AUDIT_NOT_ALLOWED",
+    /// The directory has changed since the version that was named.
+    DirectoryStale = "STALE_DIRECTORY",
+    /// The desk was revoked, or its office removed.
+    Revoked = "REVOKED",
     /// The bytes are not a message of the expected kind.
     Malformed = "MALFORMED",
     /// A field is missing, or not as it must be.

@@ -1,17 +1,22 @@
-//! Making certificates: an authority, a hub's and its clients'.
+//! Making certificates and revocation lists: an authority's, a hub's and its clients'.
 //!
-//! Owns what stands in each kind of certificate. Never stores a key, never reads a clock: validity is handed in; keys
-//! come from the cryptographic library's own generator, never from the handed-in randomness.
+//! Owns what stands in each kind. Never stores a key, never reads a clock: validity and serial numbers are handed in;
+//! keys come from the cryptographic library's own generator, never from the handed-in randomness.
 //! Keys are ECDSA on P-256 with SHA-256 (FIPS 186-5); the profile is RFC 5280's.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PublicKeyData, RevokedCertParams, SanType, date_time_ymd,
 };
 
+use super::request::Request;
+use crate::host::random::Random;
 use crate::model::id::UnixMicros;
 use crate::model::identity::{Desk, Identity, Name};
 
@@ -41,6 +46,91 @@ impl std::fmt::Debug for Issued {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Issued").field("certificate_pem", &self.certificate_pem).finish_non_exhaustive()
     }
+}
+
+/// A certificate's serial number, unique with its authority: 1 to 20 bytes (RFC 5280, 4.1.2.2).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Serial(Vec<u8>);
+
+impl Serial {
+    /// Draws one of 16 bytes that nobody can foresee.
+    pub fn draw(random: &dyn Random) -> Self {
+        let mut bytes = vec![0; 16];
+        random.fill(&mut bytes);
+        // Positive, and as long as every other.
+        bytes[0] = (bytes[0] & 0x7f) | 0x40;
+        Self(bytes)
+    }
+
+    /// Takes one from a certificate or a revocation list, where it has no leading zeros but for its sign.
+    pub fn of(bytes: &[u8]) -> Self {
+        let from = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+        Self(bytes[from..].to_owned())
+    }
+}
+
+/// Shows hexadecimal digits.
+impl fmt::Display for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Serial({self})")
+    }
+}
+
+/// Text that is not a serial number.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a serial number: an even number of hexadecimal digits, 40 at most, expected")]
+pub struct SerialError(String);
+
+impl FromStr for Serial {
+    type Err = SerialError;
+
+    fn from_str(text: &str) -> Result<Self, SerialError> {
+        let wrong = || SerialError(text.chars().take(64).collect());
+        if text.is_empty() || text.len() > 40 || text.len() % 2 == 1 || !text.is_ascii() {
+            return Err(wrong());
+        }
+        let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| wrong());
+        Ok(Self::of(&(0..text.len()).step_by(2).map(byte).collect::<Result<Vec<_>, _>>()?))
+    }
+}
+
+/// Whom a certificate names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A client, by its one identity. Its certificate cannot be used as a hub's.
+    Client(Identity),
+    /// A hub, and the addresses at which clients reach it. Its certificate cannot be used as a client's.
+    Hub {
+        /// Its name.
+        name: Name,
+        /// Its addresses.
+        addresses: Vec<HubAddress>,
+    },
+}
+
+impl Subject {
+    /// The URI that the certificate bears.
+    pub fn identity(&self) -> Identity {
+        match self {
+            Self::Client(identity) => identity.clone(),
+            Self::Hub { name, .. } => Identity::Hub(name.clone()),
+        }
+    }
+}
+
+/// One line of a revocation list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// The certificate.
+    pub serial: Serial,
+    /// Since when it does not count.
+    pub at: UnixMicros,
 }
 
 /// A name at which clients reach a hub.
@@ -84,7 +174,53 @@ pub fn issue_ca(name: &Name, validity: Validity) -> Result<Issued, CertsError> {
     Ok(Issued { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
 }
 
-/// Makes a hub's certificate for the addresses at which clients reach it. It cannot be used as a client's.
+/// Signs a requested key. Nothing of the request counts but the key: who it names is the signer's word.
+///
+/// # Errors
+/// [`CertsError::Validity`], [`CertsError::DnsName`], [`CertsError::Authority`], [`CertsError::Making`].
+pub fn sign(
+    ca: &Issued,
+    request: &Request,
+    subject: &Subject,
+    validity: Validity,
+    serial: &Serial,
+) -> Result<String, CertsError> {
+    let mut params = subject_params(subject, validity)?;
+    params.serial_number = Some(serial.0.clone().into());
+    signed(params, request.public_key(), ca)
+}
+
+/// Signs a revocation list that is to be renewed before `next`.
+///
+/// # Errors
+/// [`CertsError::Validity`], [`CertsError::Authority`], [`CertsError::Making`].
+pub fn sign_revocations(
+    ca: &Issued,
+    revoked: &[Revocation],
+    at: UnixMicros,
+    next: UnixMicros,
+) -> Result<String, CertsError> {
+    check(Validity { not_before: at, not_after: next })?;
+    let epoch = date_time_ymd(1970, 1, 1);
+    let revoked = revoked.iter().map(|one| RevokedCertParams {
+        serial_number: one.serial.0.clone().into(),
+        revocation_time: epoch + Duration::from_micros(one.at.0.min(at.0)),
+        reason_code: None,
+        invalidity_date: None,
+    });
+    let list = CertificateRevocationListParams {
+        this_update: epoch + Duration::from_micros(at.0),
+        next_update: epoch + Duration::from_micros(next.0),
+        // Grows with the authority's clock.
+        crl_number: at.0.to_be_bytes().to_vec().into(),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    Ok(list.signed_by(&issuer(ca)?)?.pem()?)
+}
+
+/// Makes a hub's certificate and its key at once, for the addresses at which clients reach it.
 ///
 /// # Errors
 /// [`CertsError::Validity`], [`CertsError::DnsName`], [`CertsError::Authority`], [`CertsError::Making`].
@@ -94,46 +230,69 @@ pub fn issue_server(
     addresses: &[HubAddress],
     validity: Validity,
 ) -> Result<Issued, CertsError> {
-    let mut params = params(hub, validity)?;
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.subject_alt_names = addresses.iter().map(san).collect::<Result<_, _>>()?;
-    params.subject_alt_names.push(uri(&Identity::Hub(hub.clone()))?);
-    signed(params, ca)
+    issue(ca, &Subject::Hub { name: hub.clone(), addresses: addresses.to_vec() }, validity)
 }
 
-/// Makes a client's certificate with its one identity. It cannot be used as a hub's.
+/// Makes a client's certificate and its key at once.
 ///
 /// # Errors
 /// [`CertsError::Validity`], [`CertsError::Authority`], [`CertsError::Making`].
 pub fn issue_client(ca: &Issued, identity: &Identity, validity: Validity) -> Result<Issued, CertsError> {
-    let mut params = params(common_name(identity), validity)?;
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.subject_alt_names = vec![uri(identity)?];
-    signed(params, ca)
+    issue(ca, &Subject::Client(identity.clone()), validity)
 }
 
-fn params(common_name: &Name, validity: Validity) -> Result<CertificateParams, CertsError> {
-    if validity.not_before >= validity.not_after || validity.not_after > NOT_AFTER_MAX {
-        return Err(CertsError::Validity(validity));
+fn issue(ca: &Issued, subject: &Subject, validity: Validity) -> Result<Issued, CertsError> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let certificate_pem = signed(subject_params(subject, validity)?, &key, ca)?;
+    Ok(Issued { certificate_pem, key_pem: key.serialize_pem() })
+}
+
+fn subject_params(subject: &Subject, validity: Validity) -> Result<CertificateParams, CertsError> {
+    let identity = subject.identity();
+    let mut params = params(common_name(&identity), validity)?;
+    match subject {
+        Subject::Client(_) => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+        Subject::Hub { addresses, .. } => {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            params.subject_alt_names = addresses.iter().map(san).collect::<Result<_, _>>()?;
+        }
     }
-    let mut params = CertificateParams::default();
-    // A name has at most 64 bytes: as many as a common name may have (RFC 5280, appendix A.1).
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, common_name.as_str());
-    let epoch = date_time_ymd(1970, 1, 1);
-    params.not_before = epoch + Duration::from_micros(validity.not_before.0);
-    params.not_after = epoch + Duration::from_micros(validity.not_after.0);
+    params.subject_alt_names.push(uri(&identity)?);
     Ok(params)
 }
 
-fn signed(mut params: CertificateParams, ca: &Issued) -> Result<Issued, CertsError> {
-    let ca_key = KeyPair::from_pem(&ca.key_pem).map_err(CertsError::Authority)?;
-    let issuer = Issuer::from_ca_cert_pem(&ca.certificate_pem, ca_key).map_err(CertsError::Authority)?;
+fn params(common_name: &Name, validity: Validity) -> Result<CertificateParams, CertsError> {
+    check(validity)?;
+    let mut params = CertificateParams::default();
+    let epoch = date_time_ymd(1970, 1, 1);
+    params.not_before = epoch + Duration::from_micros(validity.not_before.0);
+    params.not_after = epoch + Duration::from_micros(validity.not_after.0);
+    // A name has at most 64 bytes: as many as a common name may have (RFC 5280, appendix A.1).
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name.as_str());
+    Ok(params)
+}
+
+fn check(validity: Validity) -> Result<(), CertsError> {
+    if validity.not_before >= validity.not_after || validity.not_after > NOT_AFTER_MAX {
+        return Err(CertsError::Validity(validity));
+    }
+    Ok(())
+}
+
+fn signed(
+    mut params: CertificateParams,
+    key: &impl PublicKeyData,
+    ca: &Issued,
+) -> Result<String, CertsError> {
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let certificate = params.signed_by(&key, &issuer)?;
-    Ok(Issued { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+    Ok(params.signed_by(key, &issuer(ca)?)?.pem())
+}
+
+fn issuer(ca: &Issued) -> Result<Issuer<'static, KeyPair>, CertsError> {
+    let key = KeyPair::from_pem(&ca.key_pem).map_err(CertsError::Authority)?;
+    Issuer::from_ca_cert_pem(&ca.certificate_pem, key).map_err(CertsError::Authority)
 }
 
 fn san(address: &HubAddress) -> Result<SanType, CertsError> {

@@ -19,7 +19,8 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use super::identity::Fingerprint;
+use super::certs::Serial;
+use super::fingerprint::Fingerprint;
 use crate::model::id::UnixMicros;
 use crate::model::identity::Identity;
 use crate::model::refusal::Refusal;
@@ -41,6 +42,8 @@ pub struct Caller {
     pub identity: Result<Identity, Refusal>,
     /// The fingerprint of the certificate.
     pub fingerprint: Fingerprint,
+    /// The certificate's number with its authority.
+    pub serial: Serial,
     /// The last second of the certificate's validity.
     pub not_after: UnixMicros,
     /// Where the connection comes from.

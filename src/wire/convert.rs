@@ -16,7 +16,7 @@ use crate::model::envelope::{
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::Fact;
-use crate::model::receipt::{Action, MessageRef, RECEIPT_BYTES_MAX, Receipt, Stage};
+use crate::model::receipt::{Action, MessageRef, REASON_BYTES_MAX, RECEIPT_BYTES_MAX, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
 
 /// Decodes an envelope.
@@ -147,6 +147,16 @@ pub fn fact(bytes: &Bytes) -> Result<Fact, Refusal> {
             subscribers: names("subscribers", &it.subscribers)?,
         },
         Some(Wire::Headquarters(it)) => Fact::Headquarters(name("office", &it.office)?),
+        Some(Wire::Operator(it)) => Fact::Operator {
+            name: name("name", &it.name)?,
+            institution: name("institution", &it.institution)?,
+        },
+        Some(Wire::OfficeRemoved(it)) => {
+            Fact::OfficeRemoved { name: name("office", &it.office)?, reason: reason(it.reason)? }
+        }
+        Some(Wire::DeskRevoked(it)) => {
+            Fact::DeskRevoked { desk: desk("desk", &it.desk)?, reason: reason(it.reason)? }
+        }
         None => {
             return Err(Refusal::field(
                 "fact",
@@ -154,6 +164,14 @@ pub fn fact(bytes: &Bytes) -> Result<Fact, Refusal> {
             ));
         }
     })
+}
+
+fn reason(text: String) -> Result<String, Refusal> {
+    if text.is_empty() || text.len() > REASON_BYTES_MAX {
+        let message = format!("reason: 1 to {REASON_BYTES_MAX} bytes say why; {} came", text.len());
+        return Err(Refusal::field("reason", message));
+    }
+    Ok(text)
 }
 
 /// Encodes a fact of the directory.
@@ -179,6 +197,15 @@ pub fn wire_fact(fact: &Fact) -> proto::DirectoryFact {
             subscribers: names(subscribers),
         }),
         Fact::Headquarters(office) => Wire::Headquarters(proto::Headquarters { office: office.to_string() }),
+        Fact::Operator { name, institution } => {
+            Wire::Operator(proto::Operator { name: name.to_string(), institution: institution.to_string() })
+        }
+        Fact::OfficeRemoved { name, reason } => {
+            Wire::OfficeRemoved(proto::OfficeRemoved { office: name.to_string(), reason: reason.clone() })
+        }
+        Fact::DeskRevoked { desk, reason } => {
+            Wire::DeskRevoked(proto::DeskRevoked { desk: desk.to_string(), reason: reason.clone() })
+        }
     };
     proto::DirectoryFact { fact: Some(fact) }
 }

@@ -4,15 +4,14 @@
 //! signatures or times: the handshake has done it; never asks whether the identity is enrolled.
 //! Sources: RFC 5280, sections 4.1.2.5 and 4.2.1.6.
 
-use std::fmt;
-
-use aws_lc_rs::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, SubjectAlternativeName};
 use x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME;
 use x509_parser::prelude::FromDer as _;
 
+use super::certs::Serial;
+use super::fingerprint::Fingerprint;
 use crate::model::id::UnixMicros;
 use crate::model::identity::Identity;
 use crate::model::refusal::{Reason, Refusal};
@@ -24,6 +23,10 @@ pub struct Certificate {
     pub identity: Result<Identity, Refusal>,
     /// Its fingerprint.
     pub fingerprint: Fingerprint,
+    /// The fingerprint of the key that it is for; of nothing where it cannot be read.
+    pub key: Fingerprint,
+    /// Its number with its authority; of no bytes where it cannot be read.
+    pub serial: Serial,
     /// The first second of its validity; 0 where it cannot be read.
     pub not_before: UnixMicros,
     /// The last second of its validity; 0 where it cannot be read.
@@ -39,39 +42,25 @@ impl Certificate {
         let fingerprint = Fingerprint::of(der);
         let Ok((_, parsed)) = X509Certificate::from_der(der) else {
             let identity = Err(malformed("it cannot be read"));
-            return Self { identity, fingerprint, not_before: UnixMicros(0), not_after: UnixMicros(0) };
+            let (key, serial) = (Fingerprint::of(&[]), Serial::of(&[]));
+            return Self {
+                identity,
+                fingerprint,
+                key,
+                serial,
+                not_before: UnixMicros(0),
+                not_after: UnixMicros(0),
+            };
         };
         let validity = parsed.validity();
         Self {
             identity: identity(&parsed),
             fingerprint,
+            key: Fingerprint::of(parsed.public_key().raw),
+            serial: Serial::of(parsed.raw_serial()),
             not_before: micros(validity.not_before.timestamp()),
             not_after: micros(validity.not_after.timestamp()),
         }
-    }
-}
-
-/// SHA-256 (FIPS 180-4) of a certificate's DER encoding: what people compare.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl Fingerprint {
-    fn of(der: &[u8]) -> Self {
-        let found = digest(&SHA256, der);
-        Self(found.as_ref().try_into().expect("SHA-256 gives 32 bytes"))
-    }
-}
-
-/// Shows 64 hexadecimal digits.
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({self})")
     }
 }
 

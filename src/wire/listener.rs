@@ -249,6 +249,7 @@ impl Hall {
         let caller = Caller {
             identity: certificate.identity.clone(),
             fingerprint: certificate.fingerprint,
+            serial: certificate.serial.clone(),
             not_after: certificate.not_after,
             peer,
             connection: id,
@@ -336,7 +337,7 @@ mod tests {
         };
         let (told, seen) = mpsc::channel(1_024);
         let door = Door {
-            config: watch::channel(server_config(&credentials, clock).unwrap()).1,
+            config: watch::channel(server_config(&credentials, None, clock).unwrap()).1,
             limits: ListenerLimits::default(),
             tasks: Arc::new(TokioTasks::on(Handle::current())),
             observer: Arc::new(Told(told)),

@@ -3,14 +3,18 @@
 //! Contains no rules: what may be and what follows is decided elsewhere.
 
 pub mod certs;
+pub mod chain;
 pub mod client;
 pub mod connect_error;
 pub mod connection;
 pub mod convert;
+pub mod fingerprint;
 pub mod identity;
 pub mod listener;
 pub mod pem_file;
 pub mod proto;
+pub mod request;
+pub mod revocations;
 pub mod status;
 pub mod stranger;
 pub mod tls;

@@ -20,6 +20,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::identity::Certificate;
 use super::pem_file::{PemFile, PemFileError};
+use super::revocations::Revocations;
 use crate::host::clock::Clock;
 use crate::model::id::UnixMicros;
 
@@ -47,8 +48,16 @@ impl Credentials {
     /// # Errors
     /// [`TlsError::Content`] for a file without a certificate.
     pub fn own(&self) -> Result<Certificate, TlsError> {
-        Ok(Certificate::read(&certificates(&self.certificate)?[0]))
+        first_certificate(&self.certificate)
     }
+}
+
+/// Says what a file's first certificate says.
+///
+/// # Errors
+/// [`TlsError::Content`] for a file without one.
+pub fn first_certificate(file: &PemFile) -> Result<Certificate, TlsError> {
+    Ok(Certificate::read(&certificates(file)?[0]))
 }
 
 /// Why credentials cannot be used.
@@ -105,16 +114,28 @@ pub enum TlsError {
 /// names are not sent: a stranger learns nothing, and a client with another authority's certificate sends it all the
 /// same and is told so, instead of seeming to have none.
 ///
+/// Certificates on a revocation list are turned away too, also when a newer list should have come by now.
+///
 /// # Errors
 /// Each of [`TlsError`].
-pub fn server_config(credentials: &Credentials, clock: Arc<dyn Clock>) -> Result<ServerTls, TlsError> {
+pub fn server_config(
+    credentials: &Credentials,
+    revocations: Option<&Revocations>,
+    clock: Arc<dyn Clock>,
+) -> Result<ServerTls, TlsError> {
     let provider = provider();
     let (chain, key) = own_pair(credentials, &provider, clock.as_ref())?;
     let roots = Arc::new(authorities(&credentials.authorities)?);
     let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
         .clear_root_hint_subjects()
+        .with_crls(revocations.map(|list| list.der().clone()))
+        .only_check_end_entity_revocation()
+        // Of another authority than the list's.
+        .allow_unknown_revocation_status()
         .build()
-        .expect("there is an authority, and no revocation list that could be wrong");
+        .map_err(|error| {
+            content(&credentials.authorities, error.to_string(), "authorities and their list")
+        })?;
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(HandedInTime(clock)))
         .with_protocol_versions(&[&TLS13])
         .expect("the provider has suites and groups of TLS 1.3")
@@ -199,7 +220,7 @@ fn own_pair(
     let Credentials { certificate, key, .. } = credentials;
     let chain = certificates(certificate)?;
     let private = private_key(key)?;
-    check_validity(credentials, clock.now())?;
+    check_validity(certificate, &credentials.own()?, clock.now())?;
     rustls::sign::CertifiedKey::from_der(chain.clone(), private.clone_key(), provider).map_err(|error| {
         match error {
             rustls::Error::InconsistentKeys(_) => TlsError::KeyForeign {
@@ -213,9 +234,9 @@ fn own_pair(
     Ok((chain, private))
 }
 
-fn check_validity(credentials: &Credentials, now: UnixMicros) -> Result<(), TlsError> {
-    let own = credentials.own()?;
-    let file = || credentials.certificate.name().to_owned();
+/// Checks that a file's certificate is valid now.
+pub(super) fn check_validity(file: &PemFile, own: &Certificate, now: UnixMicros) -> Result<(), TlsError> {
+    let file = || file.name().to_owned();
     // The last second counts whole.
     if now.0 / 1_000_000 > own.not_after.0 / 1_000_000 {
         return Err(TlsError::Ended { file: file(), ended: own.not_after, now });
@@ -230,7 +251,7 @@ const EXPECTED_CERTIFICATE: &str = "a certificate in PEM (-----BEGIN CERTIFICATE
 const EXPECTED_KEY: &str = "a private key in PEM, not encrypted (-----BEGIN PRIVATE KEY-----)";
 
 /// Gives a file's certificates: at least one.
-fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(file.bytes())
         .collect::<Result<_, _>>()
         .map_err(|error| content(file, not_pem(file, &error), EXPECTED_CERTIFICATE))?;
@@ -264,7 +285,7 @@ fn not_pem(file: &PemFile, error: &pem::Error) -> String {
     }
 }
 
-fn content(file: &PemFile, found: String, expected: &'static str) -> TlsError {
+pub(super) fn content(file: &PemFile, found: String, expected: &'static str) -> TlsError {
     TlsError::Content { file: file.name().to_owned(), found, expected }
 }
 
@@ -278,7 +299,7 @@ fn unusable(file: &PemFile, error: &rustls::Error) -> TlsError {
 }
 
 /// Shows a time in UTC; a time that no calendar holds as its number.
-pub(super) fn time(at: UnixMicros) -> String {
+pub fn time(at: UnixMicros) -> String {
     let shown = i64::try_from(at.0).ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
     shown.map_or_else(|| format!("{} us since 1970", at.0), |shown| format!("{shown:.0}"))
 }
@@ -321,7 +342,7 @@ mod tests {
             certificate: PemFile::new("own.crt", certificate),
             key: PemFile::new("own.key", key),
         };
-        let server = server_config(&credentials, at(now)).map(drop);
+        let server = server_config(&credentials, None, at(now)).map(drop);
         assert_eq!(client_config(&credentials, at(now)).map(drop), server, "both sides say the same");
         server.map_or_else(|error| error.to_string(), |()| "accepted".into())
     }

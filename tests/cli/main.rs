@@ -4,6 +4,7 @@
 
 mod alerts;
 mod demo;
+mod enrol;
 mod exchange;
 mod exits;
 mod kills;

@@ -50,6 +50,47 @@ async fn connection_beyond_the_bound_is_told_and_gets_in_when_another_has_left()
 }
 
 #[tokio::test]
+async fn one_office_has_its_share_of_connections_and_leaves_the_others_theirs() {
+    let stage = Stage::open_with(Setup::limits("connections_per_office_max = 2")).await;
+    let mut inside = Vec::new();
+    for desk in ["desk-1", "desk-2"] {
+        let desk = stage.desk_named(MEXICO, desk).await;
+        desk.directory().await.unwrap();
+        inside.push(desk);
+    }
+    let late = stage.desk_named(MEXICO, "desk-3").await;
+    told(late.directory().await).expect_reason("CONNECTIONS_EXCEEDED").expect_bound();
+    stage.desk(HONDURAS).await.directory().await.unwrap();
+    for desk in &inside {
+        desk.directory().await.unwrap();
+    }
+    drop(inside.pop());
+    until("a place of the office is free", async || {
+        let desk = stage.desk_named(MEXICO, "desk-3").await;
+        desk.directory().await.is_ok().then_some(())
+    })
+    .await;
+    counted(&stage.auditor("iachr").await, "CONNECTIONS_EXCEEDED").await;
+}
+
+#[tokio::test]
+async fn unenrolled_identities_keep_no_connection_from_offices() {
+    let stage = Stage::open_with(Setup::limits("connections_max = 3\nhandshake_ms = 1000")).await;
+    let mut strangers = Vec::new();
+    for at in 0..3 {
+        let stranger = stage.desk_named("nowhere", &format!("desk-{at}")).await;
+        told(stranger.directory().await).expect_reason("NOT_ENROLLED");
+        strangers.push(stranger);
+    }
+    until("an office gets in while they stay", async || {
+        let desk = stage.desk(HONDURAS).await;
+        desk.directory().await.is_ok().then_some(())
+    })
+    .await;
+    drop(strangers);
+}
+
+#[tokio::test]
 async fn streams_of_one_connection_are_bounded() {
     let stage = Stage::open_with(Setup::limits("streams_per_connection_max = 2")).await;
     let desk = stage.desk(IACHR).await;

@@ -22,6 +22,7 @@ fn words(directory: &DescribeDirectoryResponse) -> Vec<String> {
             Fact::Auditor(it) => format!("auditor {} of {}", it.name, it.institution),
             Fact::Stream(it) => format!("stream {}: {:?} to {:?}", it.name, it.publishers, it.subscribers),
             Fact::Headquarters(it) => format!("headquarters {}", it.office),
+            other => panic!("not in this founding: {other:?}"),
         })
         .collect();
     words.sort_unstable();

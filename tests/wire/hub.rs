@@ -97,7 +97,7 @@ impl Set {
     }
 
     pub(crate) fn server_config(&self, now: UnixMicros) -> Arc<ServerConfig> {
-        server_config(&self.credentials(&self.hub(year())), clock(now)).unwrap()
+        server_config(&self.credentials(&self.hub(year())), None, clock(now)).unwrap()
     }
 }
 

@@ -39,7 +39,7 @@ async fn hub_that_may_be_somebody_else_is_not_trusted_and_the_reason_is_told() {
         ("a desk", set.credentials(&set.client(DESK)), NOW, "hub.example", Why::Unusable(not_a_hub.into())),
     ];
     for (case, hub, hub_now, name, why) in table {
-        let config = server_config(&hub, clock(hub_now)).unwrap();
+        let config = server_config(&hub, None, clock(hub_now)).unwrap();
         let hub = TestHub::open_with(config, ListenerLimits::default()).await;
         let address = hub.door.address.to_string();
         let limits = ConnectLimits::default();
@@ -135,7 +135,7 @@ async fn channel_connects_again_by_itself_and_a_refusal_then_is_told_as_one() {
     let other = Set::new("b");
     let mut pair = other.credentials(&set.hub(year()));
     pair.authorities = other.credentials(&other.ca).authorities;
-    hub.door.config.send(server_config(&pair, clock(NOW)).unwrap()).unwrap();
+    hub.door.config.send(server_config(&pair, None, clock(NOW)).unwrap()).unwrap();
     cut_off(&hub);
     let address = hub.door.address.to_string();
     let expected = ConnectError::Refused { address, why: CertificateRefused::UnknownCa };

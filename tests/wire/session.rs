@@ -104,7 +104,7 @@ async fn validity_is_judged_by_the_handed_in_clock_at_each_handshake() {
     let set = Set::new("a");
     let time = Arc::new(ManualClock::at(NOW));
     let server = set.credentials(&set.hub(crate::hub::year()));
-    let config = resguardo::wire::tls::server_config(&server, time.clone()).unwrap();
+    let config = resguardo::wire::tls::server_config(&server, None, time.clone()).unwrap();
     let mut hub = TestHub::open_with(config, ListenerLimits::default()).await;
     let own = set.credentials(&set.client(DESK));
     try_in(hub.door.address, &own, NOW).await.unwrap();

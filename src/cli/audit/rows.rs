@@ -117,6 +117,7 @@ pub(super) fn delivery_object(kind: &str, row: &proto::DeliveryRow) -> Value {
     let mut object = Map::new();
     object.insert("object".into(), kind.into());
     object.insert("office".into(), row.office.clone().into());
+    object.insert("office_removed".into(), row.office_removed.into());
     message_fields(&mut object, &row.message.clone().unwrap_or_default());
     object.insert("stages".into(), row.stages.iter().map(stage_object).collect());
     object.into()
@@ -151,7 +152,11 @@ pub(super) fn delivery_cells(row: &proto::DeliveryRow) -> Vec<Cell> {
         )
     };
     vec![
-        cell(Tone::Plain, &row.office),
+        if row.office_removed {
+            cell(Tone::Faint, &format!("{} (removed)", row.office))
+        } else {
+            cell(Tone::Plain, &row.office)
+        },
         stage(Stage::Received),
         stage(Stage::Read),
         stage(Stage::Acted),
@@ -290,5 +295,8 @@ fn fact_words(fact: &Fact) -> String {
             format!("stream {name}: {} may publish, {} receive", publishers.len(), subscribers.len())
         }
         Fact::Headquarters(name) => format!("headquarters is {name}"),
+        Fact::Operator { name, institution } => format!("operator {name} of {institution}"),
+        Fact::OfficeRemoved { name, reason } => format!("office {name} removed: {reason}"),
+        Fact::DeskRevoked { desk, reason } => format!("{desk} revoked: {reason}"),
     }
 }

@@ -17,6 +17,7 @@ use crate::ledger::{Tally, keys};
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
 use crate::model::id::{Index, Position, UnixMicros};
+use crate::model::identity::{Desk, Name};
 use crate::model::policy::Fact;
 use crate::model::receipt::{Action, Stage};
 
@@ -125,7 +126,20 @@ fn receipt_rows() {
 #[test]
 fn fact_rows() {
     let mut rows = RowBatch::new();
-    let facts = directory().into_iter().zip(0..).map(|(fact, index)| FactRow { index: Index(index), fact });
+    let name = |text: &str| text.parse::<Name>().unwrap();
+    let later = [
+        Fact::Operator { name: name("dev"), institution: name("both") },
+        Fact::OfficeRemoved { name: name("ohchr-mexico"), reason: "closed".into() },
+        Fact::DeskRevoked {
+            desk: Desk { office: name("iachr"), desk: name("desk-2") },
+            reason: "stolen".into(),
+        },
+    ];
+    let facts = directory()
+        .into_iter()
+        .chain(later)
+        .zip(0..)
+        .map(|(fact, index)| FactRow { index: Index(index), fact });
     let of_each_kind =
         facts.filter(|it| !matches!(&it.fact, Fact::Office { name, .. } if name.as_str() != "iachr"));
     pack(&of_each_kind.map(Arc::new).collect::<Vec<_>>(), &mut rows);
@@ -137,7 +151,8 @@ fn fact_rows() {
                 0155080412077374756469657322056961636872220e6f686368722d686f6e6475726173220c6f686368722d\
                 6d657869636f2a0569616368722a0e6f686368722d686f6e64757261732a0c6f686368722d6d657869636f01\
                 28080412086164766f63616379220569616368722a0569616368722a0c6f686368722d6d657869636f010908\
-                0512056961636872",
+                0512056961636872010d080612036465761a04626f746801180807120c6f686368722d6d657869636f320663\
+                6c6f7365640119080812056961636872320673746f6c656e3a066465736b2d32",
         )],
     );
 }

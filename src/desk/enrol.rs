@@ -1,0 +1,247 @@
+//! Enrolment: a key made in this home, a request for it, and the certificate that comes back.
+//!
+//! Owns the way of a new key into the home: made, kept beside the old one, put in its place with its certificate.
+//! Never sends a key anywhere; never trusts an authority that a person has not compared.
+//! At a crash while a certificate is installed the new key is still kept: installing it again finishes the work.
+//!
+//! ```text
+//! tls/new-key.pem    a key whose certificate has not come yet
+//! tls/request.pem    the request for it
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::home::{Home, HomeError, Settings, TlsFiles};
+use crate::host::clock::Clock;
+use crate::host::disk::Disk;
+use crate::model::identity::Identity;
+use crate::wire::certs::CertsError;
+use crate::wire::chain::Chain;
+use crate::wire::fingerprint::Fingerprint;
+use crate::wire::identity::Certificate;
+use crate::wire::pem_file::PemFile;
+use crate::wire::request::{self, Request, RequestError};
+use crate::wire::tls::TlsError;
+
+/// Largest file of PEM here, in bytes.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+const NEW_KEY: &str = "tls/new-key.pem";
+const REQUEST: &str = "tls/request.pem";
+
+/// A request that waits for its certificate.
+#[derive(Debug)]
+pub struct Pending {
+    /// The file to carry to the authority.
+    pub request: PathBuf,
+    /// The fingerprint of its key.
+    pub key: Fingerprint,
+    /// Whether it was there before.
+    pub repeated: bool,
+}
+
+/// A certificate that came back, checked but for what only a person can compare.
+pub struct Offer {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    identity: Identity,
+    chain: Chain,
+    key_pem: String,
+    home: Option<Home>,
+    trusted: bool,
+}
+
+/// Why a home cannot be enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// The home's settings cannot be read.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A file of the home or the bundle is not right.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The request is not right.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// No key could be made.
+    #[error(transparent)]
+    Certs(#[from] CertsError),
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+    /// Nobody asked for a certificate here.
+    #[error("{} holds no request: `resguardo office request` makes one, and this certificate is for another home", .0.display())]
+    NotAsked(PathBuf),
+    /// The certificate is for another key.
+    #[error(
+        "the certificate is for another key (its fingerprint is {found}) than the one that waits here ({expected}): \
+         it belongs to another home, or to an earlier request"
+    )]
+    KeyForeign {
+        /// The key that it is for, in groups.
+        found: String,
+        /// The key that waits, in groups.
+        expected: String,
+    },
+    /// The certificate names nobody.
+    #[error("{0}")]
+    Nameless(String),
+    /// The home is somebody else's.
+    #[error("this is the home of {home}, and the certificate is for {found}: accept it in a home of its own")]
+    Other {
+        /// Whose home it is.
+        home: Identity,
+        /// Whom the certificate names.
+        found: Identity,
+    },
+    /// It is not known where the hub is.
+    #[error("where is the hub? Name its address with --hub HOST:PORT")]
+    NoHub,
+    /// The address is none.
+    #[error("{0:?} is not an address: host:port expected, e.g. hub.example.org:7443")]
+    HubAddress(String),
+}
+
+/// Makes a key and a request for it; gives those that wait already, unless new ones are asked for.
+///
+/// # Errors
+/// [`EnrolError::Certs`], [`EnrolError::Request`], [`EnrolError::Disk`].
+pub fn request(disk: &dyn Disk, dir: &Path, anew: bool) -> Result<Pending, EnrolError> {
+    let (request, key) = (dir.join(REQUEST), dir.join(NEW_KEY));
+    if !anew && let (Some(asked), Some(waiting)) = (text(disk, &request)?, text(disk, &key)?) {
+        let fingerprint = Request::read(&pem_file(&request, &asked))?.fingerprint();
+        // A crash between the two files leaves a request for a key that is gone: then both are made anew.
+        if request::fingerprint_of_key(&pem_file(&key, &waiting))? == fingerprint {
+            return Ok(Pending { request, key: fingerprint, repeated: true });
+        }
+    }
+    let made = request::make()?;
+    let folder = dir.join("tls");
+    disk.create_dir_all(&folder).map_err(at(&folder))?;
+    write(disk, &key, &made.key_pem)?;
+    write(disk, &request, &made.request_pem)?;
+    let fingerprint = Request::read(&pem_file(&request, &made.request_pem))?.fingerprint();
+    Ok(Pending { request, key: fingerprint, repeated: false })
+}
+
+impl Offer {
+    /// Reads a bundle for the key that waits in a home.
+    ///
+    /// # Errors
+    /// Each of [`EnrolError`] but the last two.
+    pub fn read(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        bundle: &PemFile,
+        clock: &dyn Clock,
+    ) -> Result<Self, EnrolError> {
+        let key = dir.join(NEW_KEY);
+        let Some(key_pem) = text(disk.as_ref(), &key)? else { return Err(EnrolError::NotAsked(dir.into())) };
+        let expected = request::fingerprint_of_key(&pem_file(&key, &key_pem))?;
+        let chain = Chain::read(bundle, clock)?;
+        let certificate = &chain.certificate;
+        if certificate.key != expected {
+            let (found, expected) = (certificate.key.grouped(), expected.grouped());
+            return Err(EnrolError::KeyForeign { found, expected });
+        }
+        let identity = certificate.identity.clone();
+        let identity = identity.map_err(|refusal| EnrolError::Nameless(refusal.message))?;
+        let home = match Home::open(Arc::clone(&disk), dir) {
+            Err(HomeError::Missing { .. }) => None,
+            home => Some(home?),
+        };
+        if let Some(home) = &home
+            && home.settings().identity != identity
+        {
+            let home = home.settings().identity.clone();
+            return Err(EnrolError::Other { home, found: identity });
+        }
+        let authorities = dir.join("tls/ca.pem");
+        let trusted = match text(disk.as_ref(), &authorities)? {
+            Some(known) => chain.is_of(&pem_file(&authorities, &known))?,
+            None => false,
+        };
+        Ok(Self { disk, dir: dir.into(), identity, chain, key_pem, home, trusted })
+    }
+
+    /// Whom the certificate names.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What the certificate says.
+    pub fn certificate(&self) -> &Certificate {
+        &self.chain.certificate
+    }
+
+    /// The fingerprint of the authority that signed it.
+    pub fn authority(&self) -> Fingerprint {
+        self.chain.authority
+    }
+
+    /// Whether the home trusts that authority already.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// Puts key, certificate and authority in their places. Only after a person has compared the authority.
+    ///
+    /// # Errors
+    /// [`EnrolError::NoHub`], [`EnrolError::HubAddress`], [`EnrolError::Home`], [`EnrolError::Disk`].
+    pub fn install(self, hub: Option<&str>, server_name: Option<&str>) -> Result<(), EnrolError> {
+        let files = TlsFiles { cert: &self.chain.own_pem, key: &self.key_pem, ca: &self.chain.authority_pem };
+        if matches!(self.identity, Identity::Hub(_)) {
+            Home::write_tls(self.disk.as_ref(), &self.dir, files)?;
+        } else {
+            let settings = self.settings(hub, server_name)?;
+            Home::create(Arc::clone(&self.disk), &self.dir, settings, files)?;
+        }
+        for name in [REQUEST, NEW_KEY] {
+            let path = self.dir.join(name);
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
+                _ => {}
+            }
+        }
+        let folder = self.dir.join("tls");
+        self.disk.sync_dir(&folder).map_err(at(&folder))
+    }
+
+    fn settings(&self, hub: Option<&str>, server_name: Option<&str>) -> Result<Settings, EnrolError> {
+        let before = self.home.as_ref().map(Home::settings);
+        let hub = hub.or(before.map(|before| before.hub.as_str())).ok_or(EnrolError::NoHub)?;
+        let host = Settings::host(hub).ok_or_else(|| EnrolError::HubAddress(hub.into()))?;
+        let server_name = server_name.or(before.map(|before| before.server_name.as_str())).unwrap_or(host);
+        Ok(Settings {
+            identity: self.identity.clone(),
+            hub: hub.to_owned(),
+            server_name: server_name.to_owned(),
+        })
+    }
+}
+
+fn text(disk: &dyn Disk, path: &Path) -> Result<Option<String>, EnrolError> {
+    match disk.read(path, FILE_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => Ok(Some(String::from_utf8_lossy(&read.map_err(at(path))?).into_owned())),
+    }
+}
+
+fn pem_file(path: &Path, text: &str) -> PemFile {
+    PemFile::new(path.display().to_string(), text)
+}
+
+fn write(disk: &dyn Disk, path: &Path, text: &str) -> Result<(), EnrolError> {
+    disk.write_atomically(path, text.as_bytes()).map_err(at(path))
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> EnrolError {
+    let path = path.to_owned();
+    move |source| EnrolError::Disk { path, source }
+}

@@ -1,0 +1,280 @@
+//! A home's way into the exchange and out of it: request, signature, certificate, revocation, all by files.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::stage::{Ran, Running, Stage, until};
+
+const NEW: &str = "urn:resguardo:office:ohchr-honduras:desk-2";
+
+/// Asks for a certificate in a new home; gives the request's path and its key's fingerprint.
+fn request(stage: &Stage, home: &str) -> (String, String) {
+    let asked = &stage.objects(home, &["office", "request"])[0];
+    let text = |name: &str| asked[name].as_str().unwrap().to_owned();
+    (text("request"), text("key"))
+}
+
+fn sign(stage: &Stage, request: &str, identity: &str) -> Value {
+    stage.objects("ca", &["ca", "sign", request, "--as", identity]).remove(0)
+}
+
+fn accept(stage: &Stage, home: &str, signed: &Value) -> Ran {
+    let [bundle, authority] = ["bundle", "authority"].map(|name| signed[name].as_str().unwrap());
+    let hub = fs::read_to_string(stage.path("iachr/desk.toml")).unwrap();
+    let hub = hub.lines().find_map(|line| line.strip_prefix("hub = \"")).unwrap().trim_end_matches('"');
+    let rest = ["--hub", hub, "--server-name", "localhost", "--authority", authority];
+    stage.run(home, &[&["office", "accept", bundle][..], &rest].concat())
+}
+
+/// Enrols a second desk of Honduras.
+fn enrol(stage: &Stage, home: &str) -> Value {
+    let (request, _) = request(stage, home);
+    let signed = sign(stage, &request, NEW);
+    let accepted = accept(stage, home, &signed);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    signed
+}
+
+fn watching(stage: &Stage, home: &str) -> Running {
+    let mut watch = stage.start(home, &["--json", "subscribe"]);
+    watch.object("started");
+    watch
+}
+
+#[test]
+fn a_new_desk_enters_with_the_key_that_it_made_and_the_identity_that_was_signed() {
+    let stage = Stage::set();
+    let (request, key) = request(&stage, "desk-2");
+    let signed = sign(&stage, &request, NEW);
+    assert_eq!(signed["key"], *key, "both sides read the same to each other");
+    let accepted = accept(&stage, "desk-2", &signed);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    assert!(
+        stage
+            .names("desk-2/tls", "")
+            .iter()
+            .all(|name| !name.contains("new-key") && !name.contains("request"))
+    );
+    stage.well("desk-2", &["publish", "alert", &stage.alert("one"), "--to", "iachr"]);
+    let came = &stage.objects("iachr", &["subscribe", "--count", "1"]);
+    let sender = came.iter().find(|one| one["object"] == "message").unwrap();
+    assert_eq!(sender["sender"], NEW);
+    // The first desk of the office is there as before.
+    stage.well("ohchr-honduras", &["publish", "alert", &stage.alert("two"), "--to", "iachr"]);
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_spoken_of_and_replaced_without_a_question() {
+    let stage = Stage::set();
+    let (asked, _) = request(&stage, "iachr");
+    let identity = "urn:resguardo:office:iachr:desk-1";
+    let short = stage.objects("ca", &["ca", "sign", &asked, "--as", identity, "--days", "29"]).remove(0);
+    let bundle = short["bundle"].as_str().unwrap();
+    stage.well("iachr", &["office", "accept", bundle]);
+    let warned = stage.run("iachr", &["audit", "deliveries"]);
+    assert!(warned.code == 0 && warned.err.contains("ends on"), "{warned:?}");
+    let (asked, _) = request(&stage, "iachr");
+    let long = sign(&stage, &asked, identity);
+    stage.well("iachr", &["office", "accept", long["bundle"].as_str().unwrap()]);
+    let quiet = stage.run("iachr", &["audit", "deliveries"]);
+    assert!(quiet.code == 0 && quiet.err.is_empty(), "{quiet:?}");
+}
+
+#[test]
+fn a_request_is_the_same_until_its_certificate_comes() {
+    let stage = Stage::without_hub();
+    let first = request(&stage, "desk-2");
+    assert_eq!(request(&stage, "desk-2"), first);
+    let anew = &stage.objects("desk-2", &["office", "request", "--anew"])[0];
+    assert_ne!(anew["key"], *first.1);
+}
+
+#[test]
+fn what_is_not_for_a_home_is_refused_and_changes_nothing() {
+    let stage = Stage::without_hub();
+    let (asked, _) = request(&stage, "desk-2");
+    let (other, _) = request(&stage, "desk-3");
+    let signed = sign(&stage, &asked, NEW);
+    let told = |ran: &Ran, code: i32, words: &str| {
+        assert!(ran.code == code && ran.err.contains(words), "{words}: {ran:?}");
+    };
+    told(&accept(&stage, "desk-3", &signed), 2, "another key");
+    told(&accept(&stage, "iachr", &signed), 2, "holds no request");
+    request(&stage, "iachr");
+    told(&accept(&stage, "iachr", &signed), 2, "another key");
+    let bundle = signed["bundle"].as_str().unwrap();
+    told(&stage.run("desk-2", &["office", "accept", bundle, "--hub", "a:1"]), 2, "nobody is here to compare");
+    let wrong = "00".repeat(32);
+    let ran = stage.run("desk-2", &["office", "accept", bundle, "--hub", "a:1", "--authority", &wrong]);
+    told(&ran, 5, "another authority");
+    let authority = signed["authority"].as_str().unwrap();
+    let without = stage.run("desk-2", &["office", "accept", bundle, "--authority", authority]);
+    told(&without, 2, "where is the hub?");
+    assert!(!stage.path("desk-2/desk.toml").exists());
+    told(&stage.run("ca", &["ca", "sign", bundle, "--as", NEW]), 2, "is not a certificate request");
+    told(&stage.run("ca", &["ca", "sign", &other, "--as", "urn:resguardo:king:a"]), 2, "is not an identity");
+    told(&stage.run("ca", &["ca", "sign", &other, "--as", "urn:resguardo:hub:a"]), 2, "--address");
+    told(
+        &stage.run("ca", &["ca", "sign", &other, "--as", NEW, "--days", "3000"]),
+        2,
+        "authority's own certificate ends",
+    );
+    told(&stage.run("iachr", &["ca", "sign", &other, "--as", NEW]), 2, "is not an authority's home");
+    told(&stage.run("ca", &["ca", "init", "--name", "again"]), 2, "is an authority's home already");
+    // Another desk's certificate, signed for the home of this one.
+    let (own, _) = request(&stage, "ohchr-honduras");
+    told(&accept(&stage, "ohchr-honduras", &sign(&stage, &own, NEW)), 2, "is the home of");
+}
+
+#[test]
+fn a_revoked_desk_is_cut_off_while_it_listens_and_the_others_go_on() {
+    let stage = Stage::set();
+    enrol(&stage, "desk-2");
+    let (mut revoked, mut other) = (watching(&stage, "desk-2"), watching(&stage, "ohchr-honduras"));
+    stage.well("ca", &["ca", "revoke", NEW, "--reason", "laptop stolen"]);
+    fs::copy(stage.path("ca/crl.pem"), stage.path("hub/tls/crl.pem")).unwrap();
+    // It is told why, and goes on trying: a list may have been wrong.
+    while !revoked.object("lost")["message"].as_str().unwrap().contains("it was revoked") {}
+    revoked.kill();
+    let again = stage.run("desk-2", &["subscribe", "--count", "1"]);
+    assert!(again.code == 3 && again.err.contains("it was revoked"), "{again:?}");
+    // Nobody else lost the line.
+    stage.well("iachr", &["publish", "alert", &stage.alert("one"), "--to", "ohchr-honduras"]);
+    let came = other.objects_until(&["message"]);
+    assert!(came.iter().all(|one| one["object"] != "lost"), "{came:?}");
+    let listed = stage.objects("ca", &["ca", "list"]);
+    let of_desk = listed.iter().find(|one| one["identity"] == NEW).unwrap();
+    assert_eq!(of_desk["reason"], "laptop stolen");
+}
+
+#[test]
+fn a_list_that_cannot_be_used_changes_nothing_and_a_new_certificate_of_the_hub_is_taken_up() {
+    let mut stage = Stage::set();
+    let log = stage.path("hub.log");
+    let said = |words: &str| until(words, || fs::read_to_string(&log).unwrap().contains(words));
+    fs::write(stage.path("hub/tls/crl.pem"), "no list").unwrap();
+    said("is not a list of revoked certificates");
+    stage.well("ohchr-honduras", &["publish", "alert", &stage.alert("one"), "--to", "iachr"]);
+    stage.well("ca", &["ca", "revoke"]);
+    fs::copy(stage.path("ca/crl.pem"), stage.path("hub/tls/crl.pem")).unwrap();
+    said("certificates were taken up");
+    let (asked, _) = request(&stage, "hub");
+    let arguments = ["ca", "sign", &asked, "--as", "urn:resguardo:hub:dev", "--address", "renewed.example"];
+    let signed = stage.objects("ca", &arguments).remove(0);
+    let accepted = accept(&stage, "hub", &signed);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    until("the new certificate is shown", || {
+        let ran = stage.run("ohchr-honduras", &["audit", "deliveries"]);
+        ran.code == 5 && ran.err.contains("is for renewed.example")
+    });
+    stage.kill_hub();
+    fs::write(stage.path("hub/tls/crl.pem"), "no list").unwrap();
+    let started = stage.run("hub", &["hub", "run"]);
+    assert!(started.code == 2 && started.err.contains("is not a list"), "{started:?}");
+}
+
+#[test]
+fn changed_limits_hold_without_a_restart() {
+    let stage = Stage::set();
+    let config = fs::read_to_string(stage.path("hub/hub.toml")).unwrap();
+    let log = stage.path("hub.log");
+    let said = |words: &str| until(words, || fs::read_to_string(&log).unwrap().contains(words));
+    fs::write(stage.path("hub/hub.toml"), format!("{config}[limits]\npayload = 9\n")).unwrap();
+    said("unknown field `payload`");
+    let limits = "[limits]\npayload_bytes_max = 100\nconnections_max = 7\n";
+    fs::write(stage.path("hub/hub.toml"), format!("{config}{limits}")).unwrap();
+    said("limits.connections_max");
+    let refused = stage.run("ohchr-honduras", &["publish", "alert", &stage.alert("one")]);
+    assert!(refused.code == 3 && refused.err.contains("TOO_LARGE"), "{refused:?}");
+}
+
+#[test]
+fn an_office_is_added_takes_part_and_is_removed_at_once_and_its_history_stays() {
+    let stage = Stage::set();
+    let operator = "operator-dev";
+    let streams =
+        ["office", "add", "ohchr-peru", "--institution", "ohchr", "--stream", "monitoring-protection"];
+    let (asked, _) = request(&stage, "peru");
+    let signed = sign(&stage, &asked, "urn:resguardo:office:ohchr-peru:desk-1");
+    assert_eq!(accept(&stage, "peru", &signed).code, 0);
+    let before = stage.run("peru", &["subscribe", "--count", "1"]);
+    assert!(
+        before.code == 3 && before.err.contains("NOT_ENROLLED"),
+        "a certificate alone gives nothing: {before:?}"
+    );
+    stage.well(operator, &streams);
+    let mut watch = watching(&stage, "peru");
+    stage.well("ohchr-honduras", &["publish", "alert", &stage.alert("one")]);
+    assert_eq!(watch.object("message")["sender_office"], "ohchr-honduras");
+    stage.well("peru", &["publish", "alert", &stage.alert("two"), "--to", "iachr"]);
+    stage.well(operator, &["office", "revoke", "ohchr-peru", "--reason", "closed"]);
+    assert_eq!(watch.object("error")["reason"], "REVOKED");
+    assert_eq!(watch.end().code(), Some(3));
+    stage.well("ohchr-honduras", &["publish", "alert", &stage.alert("three")]);
+    let listed = stage.objects("iachr", &["office", "show", "ohchr-peru"]);
+    assert_eq!((&listed[0]["removed"], &listed[0]["streams"]), (&"closed".into(), &serde_json::json!([])));
+    let rows = stage.objects("auditor-iachr", &["audit", "deliveries"]);
+    let of_peru: Vec<_> = rows.iter().filter(|row| row["office"] == "ohchr-peru").collect();
+    assert_eq!(of_peru.len(), 1, "what came before its end, and nothing after it");
+    assert!(of_peru[0]["office_removed"] == true && of_peru[0]["stages"][0]["stage"] == "received");
+    assert!(rows.iter().any(|row| row["sender_office"] == "ohchr-peru"), "what it sent stays");
+    let table = stage.well("auditor-iachr", &["audit", "deliveries"]);
+    assert!(table.contains("ohchr-peru (removed)"), "{table}");
+}
+
+#[test]
+fn a_desk_is_revoked_in_the_directory_and_the_rest_of_its_office_goes_on() {
+    let stage = Stage::set();
+    enrol(&stage, "desk-2");
+    let (mut revoked, mut other) = (watching(&stage, "desk-2"), watching(&stage, "ohchr-honduras"));
+    stage.well("operator-dev", &["office", "revoke", NEW, "--reason", "laptop stolen"]);
+    let told = revoked.object("error");
+    assert!(
+        told["reason"] == "REVOKED" && told["message"].as_str().unwrap().contains("laptop stolen"),
+        "{told}"
+    );
+    assert_eq!(revoked.end().code(), Some(3));
+    let refused = stage.run("desk-2", &["publish", "alert", &stage.alert("one")]);
+    assert!(refused.code == 3 && refused.err.contains("REVOKED"), "{refused:?}");
+    stage.well("iachr", &["publish", "alert", &stage.alert("two"), "--to", "ohchr-honduras"]);
+    let came = other.objects_until(&["message"]);
+    assert!(came.iter().all(|one| one["object"] != "lost"), "{came:?}");
+}
+
+#[test]
+fn only_an_operator_changes_the_directory_and_only_into_what_follows() {
+    let stage = Stage::set();
+    let peru = ["office", "add", "ohchr-peru", "--institution", "ohchr"];
+    for (home, code, words, arguments) in [
+        ("iachr", 3, "only an operator", &peru[..]),
+        ("auditor-iachr", 3, "only an operator", &peru),
+        (
+            "operator-dev",
+            3,
+            "office iachr is there already",
+            &["office", "add", "iachr", "--institution", "ohchr"],
+        ),
+        ("operator-dev", 3, "institution un is not", &["office", "add", "ohchr-peru", "--institution", "un"]),
+        ("operator-dev", 2, "there is no stream weather", &[&peru[..], &["--stream", "weather"]].concat()),
+        ("operator-dev", 3, "is headquarters", &["office", "revoke", "iachr", "--reason", "why"]),
+        ("operator-dev", 3, "not an office", &["office", "revoke", "nobody", "--reason", "why"]),
+        (
+            "operator-dev",
+            2,
+            "neither an office",
+            &["office", "revoke", "urn:resguardo:auditor:iachr", "--reason", "x"],
+        ),
+        ("operator-dev", 2, "there is no office nobody", &["office", "show", "nobody"]),
+        ("operator-dev", 3, "AUDIT_NOT_ALLOWED", &["audit", "deliveries"]),
+    ] {
+        let ran = stage.run(home, arguments);
+        assert!(ran.code == code && ran.err.contains(words), "{home} {arguments:?}: {ran:?}");
+    }
+    let facts = stage.objects("auditor-iachr", &["audit", "entries"]);
+    let written_by = facts.iter().filter(|one| one["kind"] == "directory");
+    assert!(
+        written_by.into_iter().all(|one| one["identity"] == "urn:resguardo:hub:dev"),
+        "nothing was changed"
+    );
+}
