@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::screen::{self, Tone, cell, harmless, utc};
+use super::screen::{self, Tone, cell, harmless, read_out, utc};
 use crate::ca::{Authority, CaError, Signed, Which, days_us};
 use crate::model::id::UnixMicros;
 use crate::model::identity::{Identity, Name};
@@ -140,8 +140,8 @@ impl Sign {
         screen.line(&format!("signed for      {}", self.identity))?;
         screen.line(&format!("valid until     {}", screen.time(certificate.not_after)))?;
         screen.line(&format!("serial          {}", certificate.serial))?;
-        screen.line(&format!("key             {}", certificate.key.grouped()))?;
-        screen.line(&format!("this authority  {}", authority.fingerprint().grouped()))?;
+        screen.line(&read_out("key             ", certificate.key))?;
+        screen.line(&read_out("this authority  ", authority.fingerprint()))?;
         screen.line("\nThe office must have read the same key to you, and compares this authority:")?;
         screen.line(&format!("  resguardo office accept {}", out.display()))?;
         screen.object(&serde_json::json!({
@@ -209,7 +209,7 @@ fn told(context: &Context, home: &Path, authority: &Authority) -> Result<(), Fai
         "{} is the home of an authority; keep it away from the hub and from networks.",
         home.display()
     ))?;
-    screen.line(&format!("fingerprint  {}", authority.fingerprint().grouped()))?;
+    screen.line(&read_out("fingerprint  ", authority.fingerprint()))?;
     screen.object(&serde_json::json!({
         "object": "authority", "authority": authority.fingerprint().to_string(), "home": home.display().to_string(),
     }))?;

@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::screen::{self, Screen, Tone, cell, utc};
+use super::screen::{self, Screen, Tone, cell, read_out, utc};
 use crate::desk::enrol::{self, EnrolError, Offer};
 use crate::desk::members::Members;
 use crate::model::identity::{Identity, Name};
@@ -127,10 +127,8 @@ impl Office {
                 let path = pending.request.display();
                 let made = if pending.repeated { "waits since before" } else { "is made" };
                 screen.line(&format!("{path} {made}: carry it to the authority."))?;
-                screen.line(&format!(
-                    "Read its key to them over another line:\n\n  {}\n",
-                    pending.key.grouped()
-                ))?;
+                screen.line("Read its key to them over another line:\n")?;
+                screen.line(&format!("{}\n", read_out("  ", pending.key)))?;
                 screen.line("The key itself stays here. Next: resguardo office accept BUNDLE")?;
                 screen.object(&serde_json::json!({
                     "object": "request", "request": path.to_string(), "key": pending.key.to_string(),
@@ -267,7 +265,7 @@ impl Accept {
         let not_after = offer.certificate().not_after;
         screen.line(&format!("for          {identity}"))?;
         screen.line(&format!("valid until  {}", screen.time(not_after)))?;
-        screen.line(&format!("authority    {}", offer.authority().grouped()))?;
+        screen.line(&read_out("authority    ", offer.authority()))?;
         self.compare(screen, &offer)?;
         offer.install(self.hub.as_deref(), self.server_name.as_deref())?;
         screen.line(&format!("{} is the home of {identity} now.", home.display()))?;

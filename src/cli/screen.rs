@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::cap::{acts_or_hides, visible};
 use crate::model::envelope::{CapStatus, Priority};
 use crate::model::id::UnixMicros;
+use crate::wire::fingerprint::Fingerprint;
 
 const DRILL: Style =
     colour(AnsiColor::Black).bg_color(Some(Color::Ansi(AnsiColor::Yellow))).effects(Effects::BOLD);
@@ -155,6 +156,19 @@ impl<W: Write> Write for Heedless<W> {
             flushed => flushed,
         }
     }
+}
+
+/// A fingerprint as people read it out: two lines, each half of a line of a narrow terminal, under each other.
+pub(super) fn read_out(label: &str, fingerprint: Fingerprint) -> String {
+    let groups = fingerprint.grouped();
+    let (first, second) = groups.split_at(groups.len() / 2);
+    format!(
+        "{label}{}\n{:width$}{}",
+        first.trim_end(),
+        "",
+        second.trim_start(),
+        width = label.chars().count()
+    )
 }
 
 /// A time as programs read it: RFC 3339, UTC, microseconds.

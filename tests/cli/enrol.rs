@@ -184,6 +184,8 @@ fn changed_limits_hold_without_a_restart() {
     said("unknown field `payload`");
     let limits = "[limits]\npayload_bytes_max = 100\nconnections_max = 7\n";
     fs::write(stage.path("hub/hub.toml"), format!("{config}{limits}")).unwrap();
+    // The signal asks for a look now; it ends nothing.
+    stage.signal_hub("HUP");
     said("limits.connections_max");
     let refused = stage.run("ohchr-honduras", &["publish", "alert", &stage.alert("one")]);
     assert!(refused.code == 3 && refused.err.contains("TOO_LARGE"), "{refused:?}");

@@ -86,6 +86,11 @@ impl Stage {
         }
     }
 
+    /// Sends the hub a signal by its name.
+    pub(crate) fn signal_hub(&self, name: &str) {
+        signal(self.hub.as_ref().expect("it runs"), name);
+    }
+
     /// A path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join("set").join(name)
@@ -184,8 +189,7 @@ impl Running {
 
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(sent.unwrap().success());
+        signal(&self.child, name);
     }
 
     /// Ends it at once.
@@ -206,6 +210,11 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status();
+    assert!(sent.unwrap().success());
 }
 
 /// Reads lines beside the test, so that it can give up waiting for one.
