@@ -86,8 +86,15 @@ impl Door {
         Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes up other bounds. Those on connections and streams stay as they were at the start.
-    pub(super) fn adopt(&self, limits: Limits) {
+    /// Takes up other bounds. The places for streams were counted at the start: their bounds stay until the next.
+    pub(super) fn adopt(&self, limits: &Limits) {
+        let before = self.limits();
+        let limits = Limits {
+            streams_max: before.streams_max,
+            streams_per_office_max: before.streams_per_office_max,
+            streams_per_connection_max: before.streams_per_connection_max,
+            ..limits.clone()
+        };
         self.publishes.set(limits.publishes_per_s, limits.publishes_burst);
         self.receipts.set(limits.receipts_per_s, limits.receipts_per_s.saturating_mul(2));
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
@@ -159,8 +166,8 @@ impl Door {
             let message = format!("{most} streams are open, as many as this hub takes {whose}");
             Refusal::new(Reason::ConnectionsExceeded, message).retry_after_ms(STREAMS_RETRY_MS)
         };
-        let (line_max, own_max) =
-            (self.limits().streams_per_connection_max, self.limits().streams_per_office_max);
+        let limits = self.limits();
+        let (line_max, own_max) = (limits.streams_per_connection_max, limits.streams_per_office_max);
         let line = line.map(Semaphore::try_acquire_owned).transpose();
         let line = line.map_err(|_| full("of one connection", line_max))?;
         let own = {
@@ -169,7 +176,7 @@ impl Door {
         };
         let own = own.try_acquire_owned().map_err(|_| full("of one office", own_max))?;
         let place = Arc::clone(&self.streams).try_acquire_owned();
-        let place = place.map_err(|_| full("in all", self.limits().streams_max))?;
+        let place = place.map_err(|_| full("in all", limits.streams_max))?;
         Ok(StreamPlace { _line: line, _own: own, _place: place })
     }
 
@@ -235,15 +242,16 @@ impl Door {
     }
 
     fn bounds(&self, envelope: &Envelope, payload_bytes: usize) -> Result<(), Refusal> {
-        if payload_bytes as u64 > self.limits().payload_bytes_max {
+        let limits = self.limits();
+        if payload_bytes as u64 > limits.payload_bytes_max {
             let message = format!(
                 "the payload has {payload_bytes} bytes; this hub takes at most {}: send large content as a packet",
-                self.limits().payload_bytes_max
+                limits.payload_bytes_max
             );
             return Err(Refusal::new(Reason::TooLarge, message).of_field("payload"));
         }
-        if envelope.recipients.len() > self.limits().recipients_max {
-            let (found, most) = (envelope.recipients.len(), self.limits().recipients_max);
+        if envelope.recipients.len() > limits.recipients_max {
+            let (found, most) = (envelope.recipients.len(), limits.recipients_max);
             let message = format!("the envelope names {found} recipients; this hub takes at most {most}");
             return Err(Refusal::new(Reason::TooLarge, message).of_field("recipients"));
         }

@@ -126,7 +126,7 @@ impl Files {
             return;
         }
         let later = config.at_next_start(&new);
-        self.hub.door.adopt(new.limits.clone());
+        self.hub.door.adopt(&new.limits);
         *config = new;
         drop(config);
         tracing::info!("hub.toml was taken up");
