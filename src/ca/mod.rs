@@ -95,7 +95,7 @@ pub enum CaError {
     #[error(transparent)]
     Certs(#[from] CertsError),
     /// Nothing that counts fits what was named.
-    #[error("no certificate that is valid and not revoked yet is known here for {0}")]
+    #[error("no certificate that has not ended is known here for {0}")]
     Unknown(String),
 }
 
@@ -205,7 +205,8 @@ impl Authority {
         Ok(Bundle { certificate_pem: pem, pem: both, certificate, others })
     }
 
-    /// Takes certificates back, and writes the list for the hub, to be renewed within so many days; gives its place.
+    /// Takes certificates back, and writes the list for the hub, to be renewed within so many days; gives those that were
+    /// not taken back before, and the list's place. Said again after a crash, it writes the list that was missing.
     ///
     /// # Errors
     /// [`CaError::Unknown`], [`CaError::Certs`], [`CaError::Disk`].
@@ -216,11 +217,12 @@ impl Authority {
         days: u32,
         now: UnixMicros,
     ) -> Result<(Vec<Signed>, PathBuf), CaError> {
-        let taken = self.register.revoke(now, reason, |signed| match which {
+        let meant = |signed: &Signed| match which {
             Which::Of(identity) => signed.identity == *identity,
             Which::Serial(serial) => signed.serial == *serial,
-        })?;
-        if taken.is_empty() {
+        };
+        let taken = self.register.revoke(now, reason, meant)?;
+        if !self.register.lines().iter().any(|signed| meant(signed) && signed.not_after >= now) {
             return Err(CaError::Unknown(match which {
                 Which::Of(identity) => identity.to_string(),
                 Which::Serial(serial) => serial.to_string(),

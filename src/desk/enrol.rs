@@ -23,7 +23,7 @@ use crate::wire::fingerprint::Fingerprint;
 use crate::wire::identity::Certificate;
 use crate::wire::pem_file::PemFile;
 use crate::wire::request::{self, Request, RequestError};
-use crate::wire::tls::TlsError;
+use crate::wire::tls::{TlsError, first_certificate};
 
 /// Largest file of PEM here, in bytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -156,10 +156,9 @@ impl Offer {
             Err(HomeError::Missing { .. }) => None,
             home => Some(home?),
         };
-        if let Some(home) = &home
-            && home.settings().identity != identity
+        if let Some(home) = whose(disk.as_ref(), dir, home.as_ref())?
+            && home != identity
         {
-            let home = home.settings().identity.clone();
             return Err(EnrolError::Other { home, found: identity });
         }
         let authorities = dir.join("tls/ca.pem");
@@ -224,6 +223,16 @@ impl Offer {
             server_name: server_name.to_owned(),
         })
     }
+}
+
+/// Whose home it is already: by its settings, or where it has none, as a hub's, by its certificate.
+fn whose(disk: &dyn Disk, dir: &Path, home: Option<&Home>) -> Result<Option<Identity>, EnrolError> {
+    if let Some(home) = home {
+        return Ok(Some(home.settings().identity.clone()));
+    }
+    let path = dir.join("tls/cert.pem");
+    let Some(text) = text(disk, &path)? else { return Ok(None) };
+    Ok(first_certificate(&pem_file(&path, &text))?.identity.ok())
 }
 
 fn text(disk: &dyn Disk, path: &Path) -> Result<Option<String>, EnrolError> {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
 use super::submit::Submitted;
@@ -87,10 +88,19 @@ impl DirectoryService for Directory {
     ) -> Result<Response<AmendDirectoryResponse>, Status> {
         let caller = self.hub.door.admit(&request)?;
         let refuse = |refusal: Refusal| self.hub.door.refuse(&caller, "AmendDirectory", &refusal);
-        let _one_at_a_time = self.hub.amending.lock().await;
+        let one_at_a_time = Arc::clone(&self.hub.amending).lock_owned().await;
         let items = self.check(&caller, request.into_inner()).map_err(refuse)?;
         let outcomes = self.hub.submitter.submit(items).await.map_err(|refusal| status::refused(&refusal))?;
-        let outcomes = outcomes.await.map_err(|_| stopping_status())?;
+        // The next change waits for this one's outcome, also when its author has hung up.
+        let (tell, told) = oneshot::channel();
+        let decided = async move {
+            let outcomes = outcomes.await;
+            drop(one_at_a_time);
+            // Who asked may have gone.
+            let _ = tell.send(outcomes);
+        };
+        self.hub.tasks.spawn("amend", Box::pin(decided));
+        let outcomes = told.await.ok().and_then(Result::ok).ok_or_else(stopping_status)?;
         for outcome in outcomes {
             if let Outcome::Refused(refusal) = outcome {
                 return Err(refuse(refusal));

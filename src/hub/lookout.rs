@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::Hub;
 use super::config::Config;
@@ -54,7 +54,7 @@ pub(super) fn begin(hub: &Arc<Hub>, home: &Home, config: Config, space: Space, r
     let summed = Arc::clone(hub);
     let sum_up = move || summed.door.refusals.sum_up();
     hub.tasks.spawn("sum-up", repeat(Arc::clone(hub), SUM_UP, None, sum_up));
-    hub.tasks.spawn("directory", Box::pin(watch_directory(Arc::clone(hub))));
+    hub.tasks.spawn("directory", Box::pin(watch_directory(Arc::clone(hub), hub.live.listen_directory())));
     let files = Files {
         hub: Arc::clone(hub),
         home: home.clone(),
@@ -151,8 +151,7 @@ impl Complaint {
 }
 
 /// Ends the connections of those who lost their place in the directory, as soon as they have.
-async fn watch_directory(hub: Arc<Hub>) {
-    let mut changes = hub.live.listen_directory();
+async fn watch_directory(hub: Arc<Hub>, mut changes: watch::Receiver<()>) {
     loop {
         tokio::select! {
             () = hub.stop.cancelled() => return,

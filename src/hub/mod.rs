@@ -62,7 +62,7 @@ pub struct Hub {
     /// What it proves itself and checks others with.
     papers: Papers,
     /// Held while the directory is changed.
-    amending: tokio::sync::Mutex<()>,
+    amending: Arc<tokio::sync::Mutex<()>>,
     /// Who is connected.
     connections: Connections,
     /// The way in.

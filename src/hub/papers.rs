@@ -93,7 +93,7 @@ impl Papers {
     pub(super) fn take_up(&self) -> Result<bool, PapersError> {
         let files = Files::read(&self.home)?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if files.are(&seen) {
+        if files.bytes() == seen.bytes() {
             return Ok(false);
         }
         let (tls, in_force) = files.check(&self.clock)?;
@@ -125,12 +125,9 @@ impl Files {
         Ok((tls, InForce { own: self.credentials.own()?, revocations }))
     }
 
-    fn are(&self, others: &Self) -> bool {
-        let bytes = |files: &Self| {
-            let Credentials { authorities, certificate, key } = &files.credentials;
-            let list = files.revocations.as_ref().map(|list| list.bytes().to_owned());
-            ([authorities, certificate, key].map(|file| file.bytes().to_owned()), list)
-        };
-        bytes(self) == bytes(others)
+    fn bytes(&self) -> [Option<&[u8]>; 4] {
+        let Credentials { authorities, certificate, key } = &self.credentials;
+        [Some(authorities), Some(certificate), Some(key), self.revocations.as_ref()]
+            .map(|file| file.map(PemFile::bytes))
     }
 }

@@ -271,7 +271,7 @@ fn start(host: &Host, config: &Config, opened: Opened, papers: Papers) -> Result
     let hub = Arc::new(Hub {
         door,
         papers,
-        amending: tokio::sync::Mutex::default(),
+        amending: Arc::default(),
         connections: Connections::default(),
         submitter,
         live,

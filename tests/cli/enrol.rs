@@ -1,7 +1,16 @@
 //! A home's way into the exchange and out of it: request, signature, certificate, revocation, all by files.
 
 use std::fs;
+use std::sync::Arc;
 
+use resguardo::desk::dial::{Dial as _, HomeDial};
+use resguardo::desk::home::Home;
+use resguardo::desk::members::Members;
+use resguardo::host::clock::SystemClock;
+use resguardo::host::disk::OsDisk;
+use resguardo::model::id::UnixMicros;
+use resguardo::model::policy::Fact;
+use resguardo::wire::client::ConnectLimits;
 use serde_json::Value;
 
 use super::stage::{Ran, Running, Stage, until};
@@ -125,6 +134,8 @@ fn what_is_not_for_a_home_is_refused_and_changes_nothing() {
     // Another desk's certificate, signed for the home of this one.
     let (own, _) = request(&stage, "ohchr-honduras");
     told(&accept(&stage, "ohchr-honduras", &sign(&stage, &own, NEW)), 2, "is the home of");
+    let (own, _) = request(&stage, "hub");
+    told(&accept(&stage, "hub", &sign(&stage, &own, NEW)), 2, "is the home of urn:resguardo:hub:dev");
 }
 
 #[test]
@@ -279,4 +290,29 @@ fn only_an_operator_changes_the_directory_and_only_into_what_follows() {
         written_by.into_iter().all(|one| one["identity"] == "urn:resguardo:hub:dev"),
         "nothing was changed"
     );
+}
+
+#[test]
+fn a_change_of_a_directory_that_has_changed_meanwhile_is_refused_whole() {
+    let stage = Stage::set();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let home = Home::open(Arc::new(OsDisk), &stage.path("operator-dev")).unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let channel = HomeDial::of(&home, ConnectLimits::default(), clock).dial().await.unwrap();
+        let seen = Members::fetch(channel.clone(), &home, UnixMicros(1)).await.unwrap();
+        let add = |name: &str| {
+            let office = Fact::Office { name: name.parse().unwrap(), institution: "ohchr".parse().unwrap() };
+            vec![office, Fact::Institution("ohchr".parse().unwrap())]
+        };
+        let peru = add("ohchr-peru");
+        let second_does_not_follow = seen.amend(channel.clone(), &peru).await.unwrap_err().to_string();
+        assert!(second_does_not_follow.contains("ohchr is there already"), "{second_does_not_follow}");
+        seen.amend(channel.clone(), &peru[..1]).await.unwrap();
+        let late = seen.amend(channel.clone(), &add("ohchr-chile")[..1]).await.unwrap_err().to_string();
+        assert!(late.contains("look at it and say again"), "{late}");
+        let now = Members::fetch(channel, &home, UnixMicros(1)).await.unwrap();
+        let is_member = |name: &str| now.policy().is_member(&name.parse().unwrap());
+        assert_eq!((is_member("ohchr-peru"), is_member("ohchr-chile")), (true, false));
+    });
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use resguardo::model::id::UnixMicros;
 use resguardo::model::refusal::Reason;
-use resguardo::wire::certs::{Issued, Validity};
+use resguardo::wire::certs::{Issued, Revocation, Validity, sign_revocations};
 use resguardo::wire::client::ConnectLimits;
 use resguardo::wire::connect_error::{CertificateRefused, ConnectError, Outcome};
+use resguardo::wire::pem_file::PemFile;
+use resguardo::wire::revocations::Revocations;
 use resguardo::wire::status::CallError;
 use resguardo::wire::stranger::StrangerReason;
-use resguardo::wire::tls::{Credentials, client_config};
+use resguardo::wire::tls::{Credentials, client_config, server_config};
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
@@ -18,7 +20,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::hub::{DESK, NOW, PATIENCE, Set, TestHub, call, clock, connect_by, connect_to, days, try_in};
+use crate::hub::{
+    DESK, NOW, PATIENCE, Set, TestHub, call, clock, connect_by, connect_to, days, try_in, year,
+};
 
 #[tokio::test]
 async fn caller_is_who_the_certificate_names() {
@@ -84,6 +88,24 @@ fn signed_by_a_desk(set: &Set) -> Issued {
     let desk = Set { ca: set.client(DESK) };
     let forged = desk.client("urn:resguardo:office:ohchr-mexico:desk-1");
     Issued { certificate_pem: forged.certificate_pem + &desk.ca.certificate_pem, ..forged }
+}
+
+#[tokio::test]
+async fn list_that_should_have_been_renewed_still_counts_and_keeps_out_nobody_else() {
+    let set = Set::new("a");
+    let hub = TestHub::open(&set).await;
+    let [revoked, other] = [DESK, "urn:resguardo:office:ohchr-mexico:desk-1"].map(|uri| set.client(uri));
+    let [revoked, other] = [revoked, other].map(|issued| set.credentials(&issued));
+    let line = Revocation { serial: revoked.own().unwrap().serial, at: NOW };
+    let list = sign_revocations(&set.ca, &[line], NOW, days(1)).unwrap();
+    let own = set.credentials(&set.hub(year()));
+    let list = Revocations::read(&PemFile::new("crl.pem", list), &own.authorities).unwrap();
+    // A month after the list should have been followed by another.
+    hub.door.config.send(server_config(&own, Some(&list), clock(days(31))).unwrap()).unwrap();
+    let found = connect_to(hub.door.address, &revoked, NOW).await.unwrap_err();
+    let address = hub.door.address.to_string();
+    assert_eq!(found, ConnectError::Refused { address, why: CertificateRefused::Revoked });
+    try_in(hub.door.address, &other, NOW).await.unwrap();
 }
 
 #[tokio::test]
