@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
+use crate::cap;
 use crate::host::random::uuid_v7;
 
 /// The alert that is sent when no other is named.
@@ -54,8 +55,11 @@ impl Demo {
     /// Plays it.
     ///
     /// # Errors
-    /// What went wrong, in which step.
+    /// Usage: an alert that is none; else what went wrong, in which step.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        if let Some(file) = &self.alert {
+            check(file)?;
+        }
         let played = self.play(context);
         if context.stop.token.is_cancelled() {
             return Ok(context.stop.exit());
@@ -78,6 +82,13 @@ impl Demo {
         stage.audit()?;
         if self.keep { stage.leave(&id) } else { stage.strike() }
     }
+}
+
+/// Checks an alert before anything is started for it.
+fn check(file: &Path) -> Result<(), Failure> {
+    let bytes =
+        fs::read(file).map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+    cap::import(&bytes).map(drop).map_err(|error| Failure::usage(format!("{}, {error}", file.display())))
 }
 
 /// The throw-away folder and what runs in it. Dropped, everything ends and the folder is gone.

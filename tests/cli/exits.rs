@@ -15,6 +15,8 @@ fn bad_input_ends_with_2_and_leaves_nothing() {
     let office = "ohchr-honduras";
     for ((home, words), arguments) in [
         ((office, "cannot read"), &["publish", "alert", "/nowhere.xml"][..]),
+        ((office, "cannot read"), &["demo", "--alert", "/nowhere.xml"]),
+        ((office, "line 2, column"), &["demo", "--alert", &broken]),
         ((office, "--allow-public"), &["publish", "alert", &public]),
         ((office, "line 2, column"), &["publish", "alert", &broken]),
         ((office, "there is no stream weather"), &["publish", "alert", &example(), "--stream", "weather"]),
