@@ -39,6 +39,11 @@ impl Reader {
         self.shared.mark()
     }
 
+    /// Tells how many bytes its segments take on disk; the one that is being prepared is left out.
+    pub fn disk_bytes(&self) -> u64 {
+        self.shared.disk_bytes()
+    }
+
     /// Reads one entry; `None` if there is none of this index yet.
     ///
     /// # Errors

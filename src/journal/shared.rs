@@ -57,6 +57,11 @@ impl Shared {
         self.state().mark
     }
 
+    /// Bytes of the segments' files.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.state().segments.iter().map(|segment| segment.header.bytes).sum()
+    }
+
     pub(super) fn path(&self, segment: u32) -> PathBuf {
         segment_path(&self.dir, segment)
     }

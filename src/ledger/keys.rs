@@ -24,8 +24,8 @@ const IDS: u8 = b'i';
 /// Receipts that repeated what was known, by office and chunk of the messages.
 const REPEATS: u8 = b't';
 
-/// Spans in a chunk, as a power of two.
-pub(super) const SPANS_IN_CHUNK_BITS: u32 = 5;
+/// Spans in a chunk, as a power of two: the five sets of a chunk fit into a row, however they lie.
+pub(super) const SPANS_IN_CHUNK_BITS: u32 = 4;
 /// Indexes in a chunk, as a power of two.
 pub(super) const CHUNK_BITS: u32 = SPAN_BITS + SPANS_IN_CHUNK_BITS;
 

@@ -1,4 +1,4 @@
-//! What is outstanding for an office: three sets of indexes in memory, kept in the store a row a chunk.
+//! What is open at an office: sets of indexes in memory, kept in the store a row a chunk.
 //!
 //! Owns the sets and the bytes of a chunk. A million indexes take some hundred kilobytes, in memory and in the store.
 
@@ -12,7 +12,7 @@ use super::LedgerError;
 use super::keys::{self, CHUNK_BITS};
 use super::store::{Direction, RowBatch};
 use super::table::Table;
-use super::view::{Lane, OwedCount};
+use super::view::{Backlog, Lane, OwedCount};
 use crate::model::id::Index;
 use crate::model::policy::OfficeNumber;
 
@@ -20,7 +20,7 @@ const CHUNK: u64 = 1 << CHUNK_BITS;
 const WORDS: usize = 1 << (CHUNK_BITS - 6);
 const WORDS_BYTES: usize = WORDS * 8;
 
-/// What is outstanding for one office.
+/// What is outstanding for one office, and what of it nobody has read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Outstanding {
     /// Urgent messages.
@@ -29,6 +29,10 @@ pub(super) struct Outstanding {
     pub(super) other: RoaringTreemap,
     /// Notices.
     pub(super) notices: RoaringTreemap,
+    /// Urgent messages, received or not, of which the office has stated neither `read` nor `acted`.
+    pub(super) unread: RoaringTreemap,
+    /// Those of all these messages that are not real.
+    pub(super) drills: RoaringTreemap,
 }
 
 impl Outstanding {
@@ -69,7 +73,7 @@ impl Outstanding {
     pub(super) fn write(&self, office: OfficeNumber, chunk: u64, rows: &mut RowBatch) {
         let mut value = Vec::new();
         let mut empty = true;
-        for set in [&self.urgent, &self.other, &self.notices] {
+        for set in self.sets() {
             let mut words = [0_u64; WORDS];
             let mut places = set.iter();
             places.advance_to(chunk << CHUNK_BITS);
@@ -86,6 +90,40 @@ impl Outstanding {
     /// Counts it.
     pub(super) fn count(&self) -> OwedCount {
         OwedCount { messages: self.urgent.len() + self.other.len(), notices: self.notices.len() }
+    }
+
+    /// Counts it, what is real apart from what is not.
+    pub(super) fn backlog(&self) -> Backlog {
+        let real = |set: &RoaringTreemap| set.len() - set.intersection_len(&self.drills);
+        Backlog {
+            urgent: real(&self.urgent),
+            other: real(&self.other),
+            drills: self.urgent.intersection_len(&self.drills) + self.other.intersection_len(&self.drills),
+            notices: self.notices.len(),
+            unread: real(&self.unread),
+            oldest_unread: self.unread.iter().find(|index| !self.drills.contains(*index)).map(Index),
+        }
+    }
+
+    /// Takes in an accepted message.
+    pub(super) fn owe(&mut self, index: Index, urgent: bool, real: bool) {
+        if urgent {
+            self.urgent.insert(index.0);
+            self.unread.insert(index.0);
+        } else {
+            self.other.insert(index.0);
+        }
+        if !real {
+            self.drills.insert(index.0);
+        }
+    }
+
+    /// Forgets that a message is not real, once it is in no other set.
+    pub(super) fn settle(&mut self, index: Index) {
+        let open = [&self.urgent, &self.other, &self.unread].into_iter().any(|set| set.contains(index.0));
+        if !open {
+            self.drills.remove(index.0);
+        }
     }
 
     /// Gives the first indexes of a lane from one on, before another, ascending; `true` for a notice.
@@ -120,8 +158,13 @@ impl Outstanding {
         [&self.urgent, &self.other, &self.notices].into_iter().any(|set| set.contains(index.0))
     }
 
-    fn sets_mut(&mut self) -> [&mut RoaringTreemap; 3] {
-        [&mut self.urgent, &mut self.other, &mut self.notices]
+    /// The sets, in the order in which they stand in a row.
+    fn sets(&self) -> [&RoaringTreemap; 5] {
+        [&self.urgent, &self.other, &self.notices, &self.unread, &self.drills]
+    }
+
+    fn sets_mut(&mut self) -> [&mut RoaringTreemap; 5] {
+        [&mut self.urgent, &mut self.other, &mut self.notices, &mut self.unread, &mut self.drills]
     }
 }
 
@@ -222,9 +265,10 @@ mod tests {
 
     #[test]
     fn sets_of_every_density_read_back_and_fit_a_row() {
-        for step in [1, 2, 3, 7, 64, 1000, 8191, 8192] {
-            let set = || (0..3 * CHUNK).step_by(step).collect::<RoaringTreemap>();
-            let written = Outstanding { urgent: set(), other: set(), notices: set() };
+        for step in [1, 2, 3, 7, 64, 1000, CHUNK - 1, CHUNK] {
+            let set = || (0..3 * CHUNK).step_by(usize::try_from(step).unwrap()).collect::<RoaringTreemap>();
+            let written =
+                Outstanding { urgent: set(), other: set(), notices: set(), unread: set(), drills: set() };
             assert_eq!(read_back(&written, 0..3), written, "every {step}");
         }
     }
@@ -250,6 +294,7 @@ mod tests {
             urgent: [3, 9].into_iter().collect(),
             other: [1].into_iter().collect(),
             notices: [5, 11].into_iter().collect(),
+            ..Outstanding::default()
         };
         let lane = |from, before, most| owed.lane(Lane::Urgent, Index(from), Index(before), most);
         assert_eq!(
@@ -263,10 +308,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_sets_read_back(sets in any::<[std::collections::BTreeSet<u16>; 3]>()) {
-            let [urgent, other, notices] = sets.map(|set| set.into_iter().map(u64::from).collect());
-            let written = Outstanding { urgent, other, notices };
-            prop_assert_eq!(read_back(&written, 0..8), written);
+        fn any_sets_read_back(sets in any::<[std::collections::BTreeSet<u16>; 5]>()) {
+            let [urgent, other, notices, unread, drills] = sets.map(|set| set.into_iter().map(u64::from).collect());
+            let written = Outstanding { urgent, other, notices, unread, drills };
+            prop_assert_eq!(read_back(&written, 0..(1 << 16) / CHUNK), written);
         }
 
         #[test]

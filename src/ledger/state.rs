@@ -16,7 +16,7 @@ use super::store::RowBatch;
 use super::table::{Table, put_long};
 use super::{LedgerError, SMALL};
 use crate::model::entry::Mark;
-use crate::model::envelope::{MessageId, Priority};
+use crate::model::envelope::{CapStatus, MessageId, Priority};
 use crate::model::id::Index;
 use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::Stage;
@@ -26,6 +26,9 @@ const RECENT_MAX: usize = if SMALL { 256 } else { 32_768 };
 
 /// The stages that clear a delivery: who read it or acted on it has it.
 pub(super) const CLEARING: [Stage; 3] = [Stage::Received, Stage::Read, Stage::Acted];
+
+/// The stages that say that a person has seen a message.
+const READING: [Stage; 2] = [Stage::Read, Stage::Acted];
 
 /// An office's span, by the span's number.
 pub(super) type SpanKey = (OfficeNumber, u64);
@@ -100,7 +103,7 @@ impl State {
     /// Makes an accepted message outstanding for its recipients.
     pub(super) fn deliver(&mut self, message: &Arc<MessageRow>) {
         let (number, place) = Places::of(message.index);
-        let urgent = message.priority == Priority::Urgent;
+        let (urgent, real) = (message.priority == Priority::Urgent, message.status == CapStatus::Actual);
         for office in &message.recipients {
             // A new index is in a span that has no row yet.
             let span = self.spans.entry((*office, number)).or_default();
@@ -108,9 +111,7 @@ impl State {
             if urgent {
                 span.urgent.insert(place);
             }
-            let outstanding = self.outstanding_mut(*office);
-            let set = if urgent { &mut outstanding.urgent } else { &mut outstanding.other };
-            set.insert(message.index.0);
+            self.outstanding_mut(*office).owe(message.index, urgent, real);
         }
         self.ids.insert((message.message_id, message.sender_office), message.index);
         self.recent[slot(message.index)] = Some(Arc::clone(message));
@@ -174,7 +175,7 @@ impl State {
     fn state_first(&mut self, gathered: &Gathered, key: SpanKey, statement: Statement) {
         let stored = || gathered.spans.get(&key).cloned().unwrap_or_default();
         let span = self.spans.entry(key).or_insert_with(stored);
-        let cleared = span.any_of(&CLEARING);
+        let (cleared, read) = (span.any_of(&CLEARING), span.any_of(&READING));
         span.statements.push(statement);
         if !CLEARING.contains(&statement.stage) {
             return;
@@ -190,6 +191,14 @@ impl State {
                 &mut outstanding.other
             };
             set.remove(Places::index(key.1, place).0);
+        }
+        if READING.contains(&statement.stage) {
+            for place in statement.places.minus(read).iter() {
+                outstanding.unread.remove(Places::index(key.1, place).0);
+            }
+        }
+        for place in statement.places.iter() {
+            outstanding.settle(Places::index(key.1, place));
         }
     }
 

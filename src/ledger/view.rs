@@ -58,6 +58,23 @@ pub struct OwedCount {
     pub notices: u64,
 }
 
+/// What is open at an office. What is not real is counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Urgent messages that are outstanding and real.
+    pub urgent: u64,
+    /// Other messages that are outstanding and real.
+    pub other: u64,
+    /// Messages that are outstanding and not real: exercises, tests, drafts and what is about the exchange itself.
+    pub drills: u64,
+    /// Notices that are outstanding.
+    pub notices: u64,
+    /// Urgent, real messages, received or not, of which the office has stated neither `read` nor `acted`.
+    pub unread: u64,
+    /// The oldest of these.
+    pub oldest_unread: Option<Index>,
+}
+
 /// One page of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<R, C> {
@@ -130,6 +147,12 @@ impl View {
     pub fn owed_count(&self, office: OfficeNumber) -> OwedCount {
         let state = self.shared.state();
         state.outstanding.get(usize::from(office.0)).map(Outstanding::count).unwrap_or_default()
+    }
+
+    /// Counts what is open at an office.
+    pub fn backlog(&self, office: OfficeNumber) -> Backlog {
+        let state = self.shared.state();
+        state.outstanding.get(usize::from(office.0)).map(Outstanding::backlog).unwrap_or_default()
     }
 
     /// Gives what is outstanding for an office in one lane, from an index on, ascending, at most `rows_max`.

@@ -112,6 +112,7 @@ fn assert_owed_is_the_same(bench: &Bench, model: &Model, most: usize, seed: u64)
         assert_eq!(bench.first_owed(office, most)[..first], owed[..first], "seed {seed}, office {office:?}");
         let count = bench.view.owed_count(office);
         assert_eq!(count.messages + count.notices, owed.len() as u64, "seed {seed}, office {office:?}");
+        assert_eq!(bench.view.backlog(office), model.backlog(office), "seed {seed}, office {office:?}");
     }
 }
 

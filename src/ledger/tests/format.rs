@@ -70,7 +70,7 @@ fn standing_row() {
     assert_eq!(keys::STANDING, b"a");
     assert_eq!(
         hex(&standing.encode()),
-        "0801121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
+        "0802121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
          60056a105e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
     );
 }
@@ -182,12 +182,14 @@ fn span_rows() {
 fn outstanding_rows() {
     let mut rows = RowBatch::new();
     let outstanding = Outstanding {
-        urgent: [8192, 8194].into_iter().collect(),
-        other: (8200..8400).collect(),
-        notices: [16_383].into_iter().collect(),
+        urgent: [4096, 4098].into_iter().collect(),
+        other: (4104..4304).collect(),
+        notices: [8191].into_iter().collect(),
+        unread: [4097, 4098].into_iter().collect(),
+        drills: [4098].into_iter().collect(),
     };
     outstanding.write(MEXICO, 1, &mut rows);
-    assert_rows(&rows, &[("7100010000000000000001", "04000101010308c80103ff3f01")]);
+    assert_rows(&rows, &[("7100010000000000000001", "04000101010308c80103ff1f01020102020201")]);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bench::*;
 use crate::host::random::SeededRandom;
 use crate::ledger::entry::{Decoded, Outcome, Statement};
-use crate::model::envelope::{CapMsgType, Envelope, MessageId, Priority};
+use crate::ledger::view::Backlog;
+use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageId, Priority};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::policy::OfficeNumber;
@@ -19,6 +20,7 @@ pub(super) struct Message {
     pub(super) sender: OfficeNumber,
     pub(super) recipients: BTreeSet<OfficeNumber>,
     pub(super) urgent: bool,
+    real: bool,
     envelope: Envelope,
     digest: [u8; 32],
     time: UnixMicros,
@@ -88,6 +90,26 @@ impl Model {
         first.into_iter().chain(lane(false).filter(open).map(|index| index.0)).collect()
     }
 
+    /// What is open at an office.
+    pub(super) fn backlog(&self, office: OfficeNumber) -> Backlog {
+        let stated = |index: &Index, stages: &[Stage]| {
+            stages.iter().any(|stage| self.first.contains_key(&(office, *index, *stage)))
+        };
+        let clearing = [Stage::Received, Stage::Read, Stage::Acted];
+        let mut backlog = Backlog::default();
+        for (index, it) in self.messages.iter().filter(|(_, it)| it.recipients.contains(&office)) {
+            let (owed, unread) = (!stated(index, &clearing), it.urgent && !stated(index, &clearing[1..]));
+            backlog.urgent += u64::from(owed && it.real && it.urgent);
+            backlog.other += u64::from(owed && it.real && !it.urgent);
+            backlog.drills += u64::from(owed && !it.real);
+            backlog.unread += u64::from(unread && it.real);
+            backlog.oldest_unread = backlog.oldest_unread.or(Some(*index).filter(|_| unread && it.real));
+        }
+        let notices = self.notices.iter().filter(|(index, to)| **to == office && !stated(index, &clearing));
+        backlog.notices = notices.count() as u64;
+        backlog
+    }
+
     /// Takes in an entry.
     pub(super) fn take(&mut self, entry: &Decoded) -> Expected {
         self.times.insert(entry.index, entry.time);
@@ -127,6 +149,7 @@ impl Model {
             sender,
             recipients: envelope.recipients.iter().map(|it| number(it.as_str())).collect(),
             urgent: envelope.priority == Priority::Urgent,
+            real: envelope.status == CapStatus::Actual,
             envelope: envelope.clone(),
             digest: *digest,
             time: entry.time,
@@ -221,6 +244,7 @@ impl Draw {
         };
         let mut it = envelope(id, office, &recipients);
         it.priority = *self.of(&[Priority::Urgent, Priority::Normal, Priority::Normal, Priority::Low]);
+        it.status = *self.of(&[CapStatus::Actual, CapStatus::Actual, CapStatus::Exercise, CapStatus::Test]);
         it.msg_type =
             *self.of(&[CapMsgType::Alert, CapMsgType::Alert, CapMsgType::Update, CapMsgType::Cancel]);
         let all: Vec<_> = model.messages.values().collect();
