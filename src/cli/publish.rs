@@ -32,6 +32,8 @@ use crate::wire::status::CallError;
 const TRIES: u32 = 4;
 /// The first pause between two tries; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
+/// The longest that a person is kept waiting between two tries, in milliseconds: a hub that asks for more is not waited for.
+const PATIENCE_MS: u64 = 10_000;
 /// What is so before it comes to the outbox.
 const NOTHING: &str = "Nothing was published";
 /// What to do about what waits.
@@ -206,20 +208,19 @@ async fn hand_in(
     again_and_again(handing).await.map_err(|error| Failure::from(error).and(WAITS))
 }
 
-/// Tries a few times, with pauses that double, as long as another try may help.
+/// Tries a few times, with pauses that double, as long as another try may help soon.
 pub(super) async fn again_and_again<T>(
     hand_in: impl AsyncFn() -> Result<T, HandInError>,
 ) -> Result<T, HandInError> {
     let mut pause = PAUSE;
     for _ in 1..TRIES {
-        match hand_in().await {
-            Err(error) if error.retry_after_ms().is_some() => {
-                let at_least = Duration::from_millis(error.retry_after_ms().unwrap_or(0));
-                tokio::time::sleep(pause.max(at_least)).await;
-                pause *= 2;
-            }
-            result => return result,
+        let handed_in = hand_in().await;
+        let wait_ms = handed_in.as_ref().err().and_then(HandInError::retry_after_ms);
+        match wait_ms.filter(|wait_ms| *wait_ms <= PATIENCE_MS) {
+            Some(wait_ms) => tokio::time::sleep(pause.max(Duration::from_millis(wait_ms))).await,
+            None => return handed_in,
         }
+        pause *= 2;
     }
     hand_in().await
 }
