@@ -20,10 +20,8 @@ use crate::host::clock::Clock;
 use crate::host::disk::Disk;
 use crate::host::random::Random;
 use crate::host::tasks::Tasks;
+use crate::model::expiry::{Nearness, days_left};
 use crate::wire::client::ConnectLimits;
-
-/// How long before its end a certificate is spoken of, in microseconds: thirty days.
-const WARN_US: u64 = 30 * 86_400_000_000;
 
 /// What every command is given.
 pub struct Context {
@@ -107,14 +105,21 @@ impl Context {
     /// Says when the home's certificate ends soon: without one the office is deaf.
     pub(super) fn warn_of_end(&self, home: &Home) {
         let Ok(own) = home.credentials().and_then(|credentials| credentials.own()) else { return };
-        let left_us = own.not_after.0.saturating_sub(self.clock.now().0);
-        if left_us < WARN_US {
-            let until = self.screen.time(own.not_after);
-            let words = format!(
-                "The certificate of this home ends on {until}. Ask for the next one now: resguardo office request"
-            );
-            self.screen.aside(Tone::Warning, &words);
-        }
+        let (ends, now) = (own.not_after, self.clock.now());
+        let Some(nearness) = Nearness::of(ends, now) else { return };
+        let (until, days) = (self.screen.time(ends), days_left(ends, now));
+        let (tone, when) = match nearness {
+            Nearness::Month | Nearness::Fortnight => {
+                (Tone::Warning, format!("ends on {until}, in {days} days"))
+            }
+            Nearness::Week => (Tone::Bad, format!("ENDS ON {until}, IN {days} DAYS")),
+            Nearness::Day => (Tone::Bad, format!("ENDS WITHIN A DAY, on {until}")),
+            Nearness::Over => (Tone::Bad, format!("HAS ENDED, on {until}: the hub lets nobody in with it")),
+        };
+        let words = format!(
+            "The certificate of this home {when}. Ask for the next one now: resguardo office request"
+        );
+        self.screen.aside(tone, &words);
     }
 
     /// Does what a signal ends where it waits; `left` says what it leaves then.

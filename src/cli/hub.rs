@@ -1,4 +1,4 @@
-//! `hub init|run|verify|rebuild`: the operator's commands.
+//! `hub init|run|status|verify|rebuild`: the operator's commands.
 //!
 //! Owns what an operator is told. Never decides what is damage: the hub does.
 
@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::screen::Tone;
+use super::status;
 use crate::hub::home::{Home, HomeError};
 use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
@@ -38,6 +39,9 @@ pub enum HubCommand {
     /// Prints `listening on ADDRESS` when it takes calls. What an operator should know goes to standard error.
     #[command(after_help = "Example:\n  resguardo hub run --home certs-dev/hub")]
     Run,
+    /// Tells how a running hub is: alarms, disk, connections, and what is open at each office. For operators.
+    #[command(after_help = "Example:\n  resguardo hub status --home certs-dev/operator-dev")]
+    Status,
     /// Checks a hub that is not running: every frame of the journal, and that the ledger agrees with it.
     #[command(after_help = "Example:\n  resguardo hub verify --home certs-dev/hub")]
     Verify,
@@ -61,6 +65,10 @@ impl HubCommand {
     /// [`Exit::Integrity`] for damage, [`Exit::Usage`] for a home, configuration or founding file that is not right,
     /// [`Exit::Fault`] for the rest.
     pub(super) async fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        if matches!(self, Self::Status) {
+            let left = "Nothing was changed.";
+            return context.unless_stopped(left, status::run(context)).await;
+        }
         let Some(home) = &context.home else {
             return Err(Failure::usage("which hub? Name its home with --home DIR or RESGUARDO_HOME"));
         };
@@ -74,6 +82,7 @@ impl HubCommand {
                     .line(&format!("founded: {facts} facts are the first entries of the journal"))?;
             }
             Self::Run => serve(context, &host, home).await?,
+            Self::Status => unreachable!("it is asked of a running hub, above"),
             Self::Verify => return verified(context, &host, home),
             Self::Rebuild => {
                 let place = Home::at(home);

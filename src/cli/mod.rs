@@ -20,6 +20,7 @@ mod publish;
 mod screen;
 mod show;
 mod start;
+mod status;
 mod subscribe;
 mod wait;
 

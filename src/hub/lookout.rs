@@ -11,11 +11,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::Hub;
+use super::alarms::Alarm;
 use super::config::Config;
 use super::home::Home;
 use crate::host::tasks::SendFuture;
 use crate::journal::Space;
-use crate::model::id::UnixMicros;
+use crate::model::expiry::{Nearness, Reminder, days_left};
 use crate::model::refusal::Reason;
 use crate::wire::connection::Caller;
 use crate::wire::tls::time;
@@ -26,11 +27,8 @@ const DISK_LOOK: Duration = Duration::from_secs(1);
 const SUM_UP: Duration = Duration::from_mins(1);
 /// How often configuration and papers are looked at: five small files.
 const FILES_LOOK: Duration = Duration::from_secs(2);
-/// How often it is said that something has run out or soon will.
-const REMIND: Duration = Duration::from_hours(12);
-/// Days before a certificate's end from which on it is told.
-const WARN_DAYS: u64 = 30;
-const DAY_US: u64 = 86_400_000_000;
+/// How near its end a certificate is an alarm: a renewal by hand takes days.
+const ALARMING: Nearness = Nearness::Fortnight;
 
 /// Begins to look, until the hub stops. `reload`: look at the files now.
 pub(super) fn begin(hub: &Arc<Hub>, home: &Home, config: Config, space: Space, reload: Arc<Notify>) {
@@ -41,14 +39,12 @@ pub(super) fn begin(hub: &Arc<Hub>, home: &Home, config: Config, space: Space, r
         // A disk that cannot say is taken for full.
         let enough = free.as_ref().is_ok_and(|free| *free >= reserve_bytes);
         let low = !enough || space.shortage().is_some();
-        if watched.door.disk_low.swap(low, Ordering::AcqRel) != low {
-            tracing::warn!(
-                low,
-                ?free,
-                reserve_bytes,
-                "the disk's reserve: publishing is refused while it is low"
-            );
-        }
+        watched.door.disk_low.store(low, Ordering::Release);
+        let free = free.map_or_else(|error| format!("unknown ({error})"), |free| format!("{free} bytes"));
+        let wrong = format!(
+            "the disk is down to its reserve of {reserve_bytes} bytes, {free} free: publishing is refused until there is more room"
+        );
+        watched.alarms.set(Alarm::DiskLow, low.then_some(wrong));
     };
     hub.tasks.spawn("disk-watch", repeat(Arc::clone(hub), DISK_LOOK, None, look));
     let summed = Arc::clone(hub);
@@ -60,10 +56,9 @@ pub(super) fn begin(hub: &Arc<Hub>, home: &Home, config: Config, space: Space, r
         home: home.clone(),
         config: Mutex::new(config),
         told: Mutex::default(),
+        reminder: Mutex::default(),
     };
     hub.tasks.spawn("files", repeat(Arc::clone(hub), FILES_LOOK, Some(reload), move || files.look()));
-    let reminded = Arc::clone(hub);
-    hub.tasks.spawn("remind", repeat(Arc::clone(hub), REMIND, None, move || remind(&reminded)));
 }
 
 fn repeat(
@@ -92,6 +87,7 @@ struct Files {
     config: Mutex<Config>,
     /// What was wrong at the last look. A pair of files is changed one after the other, so it is told at the second.
     told: Mutex<[Complaint; 2]>,
+    reminder: Mutex<Reminder>,
 }
 
 #[derive(Default)]
@@ -105,19 +101,46 @@ impl Files {
         let papers = self.hub.papers.take_up();
         let config = self.home.config(self.hub.disk.as_ref());
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told[0].about("certificates", papers.as_ref().err());
-        told[1].about("hub.toml", config.as_ref().err());
+        let alarms = &self.hub.alarms;
+        told[0].about(papers.as_ref().err(), |wrong| alarms.set(Alarm::CertificatesUnusable, wrong));
+        told[1].about(config.as_ref().err(), |wrong| alarms.set(Alarm::ConfigurationUnusable, wrong));
         drop(told);
         if papers == Ok(true) {
             let in_force = self.hub.papers.in_force();
             let revoked = in_force.revocations.map_or(0, |list| list.len());
             tracing::info!(until = time(in_force.own.not_after), revoked, "certificates were taken up");
             self.hub.end_revoked();
-            remind(&self.hub);
         }
         if let Ok(config) = config {
             self.adopt(config);
         }
+        self.look_at_ends();
+    }
+
+    /// Tells what has run out or soon will.
+    fn look_at_ends(&self) {
+        let (hub, now) = (&self.hub, self.hub.clock.now());
+        let stale = hub.papers.stale_since().map(|since| {
+            let since = time(since);
+            format!(
+                "the revocation list is old since {since}: it still counts; put a newer one into tls/crl.pem"
+            )
+        });
+        hub.alarms.set(Alarm::RevocationsStale, stale);
+        let ends = hub.papers.in_force().own.not_after;
+        let (days, until) = (days_left(ends, now), time(ends));
+        let words = match Nearness::of(ends, now) {
+            Some(Nearness::Over) => format!("the hub's certificate has ended, {until}: nobody can connect"),
+            _ => format!("the hub's certificate ends in {days} days, {until}: have it renewed"),
+        };
+        let mut reminder = self.reminder.lock().unwrap_or_else(PoisonError::into_inner);
+        match reminder.due(ends, now) {
+            Some(nearness) if nearness > ALARMING => tracing::error!(days, until, "{words}"),
+            Some(_) => tracing::warn!(days, until, "{words}"),
+            None => {}
+        }
+        let alarming = Nearness::of(ends, now).is_some_and(|nearness| nearness >= ALARMING);
+        hub.alarms.set(Alarm::CertificateEnds, alarming.then_some(words));
     }
 
     fn adopt(&self, new: Config) {
@@ -137,15 +160,15 @@ impl Files {
 }
 
 impl Complaint {
-    fn about(&mut self, what: &str, error: Option<&impl ToString>) {
+    /// Takes in what was wrong at this look; tells it when it was so twice, and when it is over.
+    fn about(&mut self, error: Option<&impl ToString>, tell: impl FnOnce(Option<String>)) {
         let text = error.map(ToString::to_string).unwrap_or_default();
         self.looks = if text == self.text { self.looks.saturating_add(1) } else { 1 };
         self.text = text;
-        if self.looks == 2 && !self.text.is_empty() {
-            tracing::error!(
-                error = self.text,
-                "the changed {what} cannot be used: what was in force stays so"
-            );
+        if self.text.is_empty() {
+            tell(None);
+        } else if self.looks > 1 {
+            tell(Some(format!("{}: what was in force stays so", self.text)));
         }
     }
 }
@@ -176,27 +199,4 @@ impl Hub {
 
 fn name(caller: &Caller) -> String {
     caller.identity.as_ref().map_or_else(ToString::to_string, ToString::to_string)
-}
-
-/// Tells what has run out or soon will.
-fn remind(hub: &Hub) {
-    if let Some(since) = hub.papers.stale_since() {
-        tracing::error!(
-            since = time(since),
-            "the revocation list is old: it still counts, and a newer one should be in tls/crl.pem by now"
-        );
-    }
-    let (ends, now) = (hub.papers.in_force().own.not_after, hub.clock.now());
-    match days_left(ends, now) {
-        Some(days) if days < WARN_DAYS => {
-            tracing::warn!(days, until = time(ends), "the hub's certificate ends soon: have it renewed");
-        }
-        Some(_) => {}
-        None => tracing::error!(since = time(ends), "the hub's certificate has ended: nobody can connect"),
-    }
-}
-
-/// Whole days until an end; `None` when it has come.
-fn days_left(ends: UnixMicros, now: UnixMicros) -> Option<u64> {
-    Some(ends.0.checked_sub(now.0)? / DAY_US)
 }

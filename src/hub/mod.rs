@@ -3,6 +3,7 @@
 //! Owns the composition of order, journal, ledger and wire. Never sees a payload in clear: it is opaque bytes here.
 //! At a crash nothing that was answered is lost: it was in the synced journal, and a restart replays that.
 
+mod alarms;
 mod answers;
 mod audit;
 pub mod config;
@@ -18,6 +19,7 @@ mod lane;
 mod live;
 mod lookout;
 pub mod open;
+mod operator;
 pub mod papers;
 mod rates;
 mod reader;
@@ -33,12 +35,14 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use self::alarms::Alarms;
 use self::connections::Connections;
 use self::door::Door;
 use self::lane::Lane;
@@ -52,7 +56,8 @@ use crate::host::tasks::Tasks;
 use crate::journal::Reader;
 use crate::ledger::LedgerError;
 use crate::model::entry::Payload;
-use crate::model::id::Index;
+use crate::model::id::{Index, UnixMicros};
+use crate::model::identity::Name;
 use crate::wire::status;
 
 /// What all services of a hub share.
@@ -63,6 +68,10 @@ pub struct Hub {
     papers: Papers,
     /// Held while the directory is changed.
     amending: Arc<tokio::sync::Mutex<()>>,
+    /// What is wrong.
+    alarms: Alarms,
+    /// This run.
+    run: Run,
     /// Who is connected.
     connections: Connections,
     /// The way in.
@@ -87,6 +96,20 @@ pub struct Hub {
     faults: mpsc::Sender<LedgerError>,
     /// Cancelled when the hub begins to stop.
     stop: CancellationToken,
+}
+
+/// What does not change while a hub runs.
+struct Run {
+    /// The hub's name.
+    name: Name,
+    /// The run's number.
+    epoch: u64,
+    /// When it began.
+    started: UnixMicros,
+    /// The same, by the clock that never jumps.
+    started_monotonic_us: u64,
+    /// The journal's folder.
+    journal: PathBuf,
 }
 
 impl Hub {

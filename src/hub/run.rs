@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Hub;
+use super::alarms::Alarms;
 use super::config::Config;
 use super::connections::Connections;
 use super::door::Door;
@@ -30,6 +30,7 @@ use super::refusals::Refusals;
 use super::sequence::{BATCH_BYTES_MAX, Sequence, SequenceError};
 use super::serve;
 use super::submit::Submitter;
+use super::{Hub, Run};
 use crate::host::clock::Clock;
 use crate::host::disk::Disk;
 use crate::host::random::Random;
@@ -124,7 +125,7 @@ pub async fn run(
     let socket = socket.map_err(|error| RunError::Listen { address: config.listen, error })?;
     let address = socket.local_addr().map_err(|error| RunError::Listen { address: config.listen, error })?;
     let Parts { hub, sequence, rows, reads, audits, mut faults, drain, space } =
-        start(host, &config, opened, papers)?;
+        start(host, &home, &config, opened, papers)?;
     let limits = config.limits.clone();
     lookout::begin(&hub, &home, config, space, Arc::clone(&host.reload));
     let end = CancellationToken::new();
@@ -234,7 +235,13 @@ struct Parts {
     space: Space,
 }
 
-fn start(host: &Host, config: &Config, opened: Opened, papers: Papers) -> Result<Parts, RunError> {
+fn start(
+    host: &Host,
+    home: &Home,
+    config: &Config,
+    opened: Opened,
+    papers: Papers,
+) -> Result<Parts, RunError> {
     let Opened { journal, reader, ledger, rows, view, epoch, store: _ } = opened;
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
     // A batch fits into a segment twice over, whatever its frames take beside what was weighed.
@@ -268,9 +275,18 @@ fn start(host: &Host, config: &Config, opened: Opened, papers: Papers) -> Result
     let identity = Identity::Hub(config.name.clone());
     let refusals = Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity);
     let door = Door::new(view, refusals, config.limits.clone(), Arc::clone(&host.clock));
+    let run = Run {
+        name: config.name.clone(),
+        epoch,
+        started: host.clock.now(),
+        started_monotonic_us: host.clock.monotonic_us(),
+        journal: home.journal(),
+    };
     let hub = Arc::new(Hub {
         door,
         papers,
+        alarms: Alarms::new(Arc::clone(&host.clock)),
+        run,
         amending: Arc::default(),
         connections: Connections::default(),
         submitter,

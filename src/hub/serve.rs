@@ -22,6 +22,7 @@ use super::audit::Audit;
 use super::config::Limits;
 use super::directory::Directory;
 use super::exchange::Exchange;
+use super::operator::Operator;
 use super::reader::Readers;
 use crate::host::tasks::Task;
 use crate::model::refusal::{Reason, Refusal};
@@ -31,6 +32,7 @@ use crate::wire::proto::DESCRIPTORS;
 use crate::wire::proto::audit_service_server::AuditServiceServer;
 use crate::wire::proto::directory_service_server::DirectoryServiceServer;
 use crate::wire::proto::exchange_service_server::ExchangeServiceServer;
+use crate::wire::proto::operator_service_server::OperatorServiceServer;
 use crate::wire::stranger::{Observer, Stranger};
 
 /// Bytes that one caller's stream may have on the way to the hub unread.
@@ -80,9 +82,11 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
             health.set_serving::<ExchangeServiceServer<Exchange>>().await;
             health.set_serving::<AuditServiceServer<Audit>>().await;
             health.set_serving::<DirectoryServiceServer<Directory>>().await;
+            health.set_serving::<OperatorServiceServer<Operator>>().await;
             let exchange = ExchangeServiceServer::new(Exchange::new(Arc::clone(&serving)));
             let audit = AuditServiceServer::new(Audit::new(Arc::clone(&serving)));
             let directory = DirectoryServiceServer::new(Directory::new(Arc::clone(&serving)));
+            let operator = OperatorServiceServer::new(Operator::new(Arc::clone(&serving)));
             let reflection = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -108,6 +112,10 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
                     directory.max_decoding_message_size(QUESTION_BYTES_MAX),
                     admit.clone(),
                 ))
+                .add_service(InterceptedService::new(
+                    operator.max_decoding_message_size(QUESTION_BYTES_MAX),
+                    admit.clone(),
+                ))
                 .add_service(InterceptedService::new(health_service, admit.clone()))
                 .add_service(InterceptedService::new(reflection, admit))
                 .serve_with_incoming_shutdown(incoming, stopped(serving.stop.clone(), health))
@@ -123,7 +131,7 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
 /// office may, keeps no place from others.
 fn let_in(hub: &Hub, connection: Connection) -> Connection {
     let caller = connection.caller();
-    let own = hub.connections.enter(caller);
+    let own = hub.connections.enter(caller, hub.clock.now());
     // The list may have changed between the handshake and now.
     if hub.papers.are_revoked(&caller.serial) {
         caller.ended.cancel();
@@ -149,6 +157,7 @@ async fn stopped(stop: CancellationToken, mut health: HealthReporter) {
         <ExchangeServiceServer<Exchange> as NamedService>::NAME,
         <AuditServiceServer<Audit> as NamedService>::NAME,
         <DirectoryServiceServer<Directory> as NamedService>::NAME,
+        <OperatorServiceServer<Operator> as NamedService>::NAME,
         "",
     ] {
         health.clear_service_status(service).await;

@@ -5,6 +5,7 @@
 
 pub mod entry;
 pub mod envelope;
+pub mod expiry;
 pub mod id;
 pub mod identity;
 pub mod policy;

@@ -101,6 +101,10 @@ pub enum AuditPermit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AmendPermit(());
 
+/// The right to see how the hub is and to care for it. Made by [`Policy::permit_operate`] alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperatePermit(());
+
 /// Who is who and who may do what, as of an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -379,6 +383,18 @@ impl Policy {
             return Err(Refusal::new(Reason::RoleNotAllowed, message));
         }
         self.admit(caller).map(|()| AmendPermit(()))
+    }
+
+    /// Lets an operator see how the hub is and care for it.
+    ///
+    /// # Errors
+    /// [`Reason::RoleNotAllowed`], [`Reason::NotEnrolled`].
+    pub fn permit_operate(&self, caller: &Identity) -> Result<OperatePermit, Refusal> {
+        if !matches!(caller, Identity::Operator(_)) {
+            let message = format!("only an operator cares for the hub; the caller is {caller}");
+            return Err(Refusal::new(Reason::RoleNotAllowed, message));
+        }
+        self.admit(caller).map(|()| OperatePermit(()))
     }
 
     fn desk(caller: &Identity) -> Result<&Desk, Refusal> {

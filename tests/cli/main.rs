@@ -9,6 +9,7 @@ mod exchange;
 mod exits;
 mod kills;
 mod objects;
+mod operator;
 mod real;
 mod stage;
 mod unread;

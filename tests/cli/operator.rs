@@ -1,0 +1,145 @@
+//! What an operator sees of a running hub.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::alerts;
+use super::stage::{Stage, until};
+
+const OPERATOR: &str = "operator-dev";
+
+/// How the hub is, by its operator.
+fn status(stage: &Stage) -> Value {
+    stage.objects(OPERATOR, &["hub", "status"]).remove(0)
+}
+
+fn office<'a>(status: &'a Value, name: &str) -> &'a Value {
+    let offices = status["offices"].as_array().unwrap();
+    offices.iter().find(|office| office["office"] == name).unwrap()
+}
+
+fn alarms(status: &Value) -> Vec<&str> {
+    status["alarms"].as_array().unwrap().iter().map(|alarm| alarm["alarm"].as_str().unwrap()).collect()
+}
+
+/// Publishes an urgent alert from Honduras to headquarters; gives its id.
+fn publish(stage: &Stage, identifier: &str, status: &str) -> String {
+    let text = alerts::alert(identifier, "").replace("Exercise", status);
+    let path = stage.file(identifier, &text);
+    let published = stage.objects("ohchr-honduras", &["publish", "alert", &path, "--to", "iachr"]);
+    published[0]["message_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn status_counts_what_is_real_apart_and_names_the_oldest_urgent_message_until_it_is_read() {
+    let stage = Stage::set();
+    let fresh = status(&stage);
+    assert_eq!((&fresh["oldest_unread_urgent"], alarms(&fresh)), (&Value::Null, vec![]));
+    assert_eq!(fresh["connected"][0]["identity"], "urn:resguardo:operator:dev");
+    assert!(fresh["entries"].as_u64().unwrap() > 0 && fresh["days_left"].as_u64().unwrap() > 300);
+    publish(&stage, "drill", "Exercise");
+    let first = publish(&stage, "first", "Actual");
+    publish(&stage, "second", "Actual");
+    let open = status(&stage);
+    let iachr = office(&open, "iachr");
+    assert_eq!((&iachr["outstanding_urgent"], &iachr["outstanding_drills"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&iachr["unread_urgent"], &open["oldest_unread_urgent"]["office"]),
+        (&2.into(), &"iachr".into())
+    );
+    assert_eq!(open["oldest_unread_urgent"]["message_id"], *first, "the exercise is older");
+    assert_eq!(open["entries"].as_u64().unwrap(), fresh["entries"].as_u64().unwrap() + 3);
+
+    stage.well("iachr", &["subscribe", "--count", "3"]);
+    let received = status(&stage);
+    let iachr = office(&received, "iachr");
+    assert_eq!((&iachr["outstanding_urgent"], &iachr["outstanding_drills"]), (&0.into(), &0.into()));
+    assert_eq!(iachr["unread_urgent"], 2, "what lies in an inbox has not been read");
+
+    stage.well("iachr", &["ack", &first, "--stage", "read"]);
+    let read = status(&stage);
+    assert_eq!(office(&read, "iachr")["unread_urgent"], 1);
+    assert_ne!(read["oldest_unread_urgent"]["message_id"], *first);
+    let table = stage.well(OPERATOR, &["hub", "status"]);
+    assert!(table.contains("no alarm is in force") && table.contains("at iachr for"), "{table}");
+}
+
+#[test]
+fn only_an_operator_is_told_how_the_hub_is() {
+    let stage = Stage::set();
+    for home in ["iachr", "auditor-iachr"] {
+        let ran = stage.run(home, &["hub", "status"]);
+        assert!(ran.code == 3 && ran.err.contains("ROLE_NOT_ALLOWED"), "{home}: {ran:?}");
+    }
+}
+
+#[test]
+fn disk_at_its_reserve_refuses_publishes_alone_raises_an_alarm_and_is_over_when_there_is_room() {
+    let stage = Stage::set();
+    let config = fs::read_to_string(stage.path("hub/hub.toml")).unwrap();
+    let id = publish(&stage, "before", "Actual");
+    let limits = format!("{config}[limits]\ndisk_reserve_bytes = {}\n", 1_u64 << 50);
+    fs::write(stage.path("hub/hub.toml"), limits).unwrap();
+    until("the alarm is raised", || alarms(&status(&stage)) == ["disk-low"]);
+    // Reading and receipts go on.
+    stage.well("iachr", &["subscribe", "--count", "1"]);
+    stage.well("iachr", &["ack", &id, "--stage", "read"]);
+    let rows = stage.objects("auditor-iachr", &["audit", "deliveries"]);
+    assert_eq!(rows[0]["stages"].as_array().unwrap().len(), 2, "{rows:?}");
+    let refused = stage.run("ohchr-honduras", &["publish", "alert", &stage.alert("late"), "--to", "iachr"]);
+    assert!(refused.code == 4 && refused.err.contains("DISK_RESERVE"), "{refused:?}");
+    let shown = stage.well(OPERATOR, &["hub", "status"]);
+    assert!(shown.contains("ALARM disk-low") && shown.contains("publishing is refused"), "{shown}");
+
+    fs::write(stage.path("hub/hub.toml"), config).unwrap();
+    until("the alarm is over", || alarms(&status(&stage)).is_empty());
+    stage.well("ohchr-honduras", &["publish", "pending"]);
+    let rows = stage.objects("auditor-iachr", &["audit", "deliveries"]);
+    assert_eq!(rows.len(), 2, "what waited in the outbox is there: {rows:?}");
+}
+
+#[test]
+fn files_that_cannot_be_used_and_a_stale_list_are_alarms_until_they_are_mended() {
+    let stage = Stage::set();
+    let config = fs::read_to_string(stage.path("hub/hub.toml")).unwrap();
+    fs::write(stage.path("hub/hub.toml"), format!("{config}[limits]\npayload = 9\n")).unwrap();
+    fs::write(stage.path("hub/tls/crl.pem"), "no list").unwrap();
+    until("both are alarms", || {
+        alarms(&status(&stage)) == ["certificates-unusable", "configuration-unusable"]
+    });
+    fs::write(stage.path("hub/hub.toml"), &config).unwrap();
+    fs::remove_file(stage.path("hub/tls/crl.pem")).unwrap();
+    until("they are over", || alarms(&status(&stage)).is_empty());
+    let log = fs::read_to_string(stage.path("hub.log")).unwrap();
+    assert_eq!(log.matches("the alarm is over").count(), 2, "the log says the same: {log}");
+}
+
+#[test]
+fn certificate_that_ends_soon_is_an_alarm_for_the_operator_and_louder_for_its_bearer() {
+    let mut stage = Stage::without_hub();
+    for (days, alarm, words) in [("20", false, "in 19 days"), ("6", true, "IN 5 DAYS")] {
+        for (home, identity) in [("hub", "urn:resguardo:hub:dev"), (OPERATOR, "urn:resguardo:operator:dev")] {
+            let asked = stage.objects(home, &["office", "request"]).remove(0);
+            let asked = asked["request"].as_str().unwrap();
+            let mut sign = vec!["ca", "sign", asked, "--as", identity, "--days", days];
+            if home == "hub" {
+                sign.extend(["--address", "localhost"]);
+            }
+            let signed = stage.objects("ca", &sign).remove(0);
+            stage.well(home, &["office", "accept", signed["bundle"].as_str().unwrap()]);
+        }
+        stage.start_hub();
+        let told = stage.run(OPERATOR, &["--json", "hub", "status"]);
+        assert!(told.code == 0 && told.err.contains(words), "{told:?}");
+        let told: Value = serde_json::from_str(told.out.trim()).unwrap();
+        let expected = if alarm { vec!["certificate-ends"] } else { vec![] };
+        assert_eq!(
+            (alarms(&told), told["days_left"].as_u64()),
+            (expected, days.parse::<u64>().ok().map(|it| it - 1))
+        );
+        let log = fs::read_to_string(stage.path("hub.log")).unwrap();
+        assert!(log.contains(&format!("ends in {} days", days.parse::<u64>().unwrap() - 1)), "{log}");
+        stage.kill_hub();
+    }
+}
