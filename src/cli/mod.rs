@@ -19,6 +19,7 @@ mod office;
 mod publish;
 mod screen;
 mod show;
+mod since;
 mod start;
 mod status;
 mod subscribe;
@@ -127,6 +128,7 @@ impl Cli {
             Command::Ca(command) => command.run(context),
             Command::Certs(command) => command.run(context),
             Command::Ack(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
+            Command::Audit(command) if command.watches() => command.run(context).await,
             Command::Audit(command) => {
                 context.unless_stopped("The listing is not whole.", command.run(context)).await
             }

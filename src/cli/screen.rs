@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anstyle::{AnsiColor, Color, Effects, Style};
 use comfy_table::{Cell, Color as CellColor, ContentArrangement, Table, presets};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -134,6 +135,11 @@ impl Screen {
         }
     }
 
+    /// The moment of a date and time of the reader's zone; `None` for one that it does not have.
+    pub(super) fn moment(&self, local: DateTime) -> Option<Timestamp> {
+        Some(local.to_zoned(self.zone.clone()).ok()?.timestamp())
+    }
+
     fn out(&self) -> MutexGuard<'_, Box<dyn Write + Send>> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -244,12 +250,14 @@ pub(super) fn priority_tone(priority: Priority) -> Tone {
     }
 }
 
-/// Begins a table.
+/// Begins a table; without a header where none is given.
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).enforce_styling();
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header);
+    if !header.is_empty() {
+        table.set_header(header);
+    }
     table
 }
 

@@ -15,12 +15,12 @@ use super::inbox::{banner_of, no_cap, short, tell_notice};
 use super::objects;
 use super::publish::tell_statement;
 use super::screen::{Tone, harmless, priority_tone, toned};
+use super::since::{Place, Since};
 use crate::desk::exec::{Plan as ExecPlan, Ran};
 use crate::desk::inbox::{InboxEntry, Kept};
 use crate::desk::outbox::Outcome;
-use crate::desk::session::{End, Event, Host, Observer, Plan, Subscription};
+use crate::desk::session::{End, Event, Host, Observer, Plan, ReplayFrom, Subscription};
 use crate::model::envelope::{CapMsgType, MessageId};
-use crate::model::id::Index;
 use crate::model::identity::Name;
 use crate::wire::status::CallError;
 
@@ -31,6 +31,7 @@ Examples:
   resguardo subscribe
   resguardo subscribe --exec 'notify-send \"$RESGUARDO_PRIORITY alert from $RESGUARDO_SENDER\"'
   resguardo subscribe --count 1 --json
+  resguardo subscribe --replay-from 2h
 
 What comes is on this home's disk before it is acknowledged as received. While the hub is not there it is tried again,
 for as long as it takes. What waits in the outbox is handed in.
@@ -51,9 +52,10 @@ pub struct Subscribe {
     /// End after so many messages that were not here before.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Have also what was acknowledged before, from this entry of the journal on.
-    #[arg(long, value_name = "INDEX")]
-    replay_from: Option<u64>,
+    /// Have also what was acknowledged before, from here on: an entry of the journal, a time of the hub's
+    /// (2026-11-25T10:00), or how long ago (2h).
+    #[arg(long, value_name = "INDEX|TIME|SPAN")]
+    replay_from: Option<Since>,
 }
 
 impl Subscribe {
@@ -68,9 +70,14 @@ impl Subscribe {
         };
         let output_to_stderr = context.screen.is_json();
         let counted = self.count.is_some();
+        let replay_from = match self.replay_from.map(|since| since.place(context)).transpose()? {
+            Some(Place::Index(index)) => Some(ReplayFrom::Index(index)),
+            Some(Place::Time(time)) => Some(ReplayFrom::Time(time)),
+            None => None,
+        };
         let plan = Plan {
             streams: self.stream,
-            replay_from: self.replay_from.map(Index),
+            replay_from,
             count: self.count,
             exec: self.exec.map(|command| ExecPlan { command, output_to_stderr }),
         };

@@ -176,7 +176,7 @@ async fn results(
 ) -> Result<VecDeque<proto::ReceiptResult>, CallError> {
     use proto::subscribe_request::Frame;
     let wanted = receipts.len();
-    let start = proto::Start { streams: Vec::new(), replay_from_index: None, credit: 1 };
+    let start = proto::Start { credit: 1, ..proto::Start::default() };
     let (sender, frames) = mpsc::channel(2);
     for frame in [Frame::Start(start), Frame::Receipts(proto::Receipts { receipts })] {
         let sent = sender.try_send(proto::SubscribeRequest { frame: Some(frame) });

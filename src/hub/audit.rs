@@ -3,6 +3,7 @@
 //! Owns paging and the bounds of a listing. Never returns a payload. What was answered to anybody before a listing
 //! began is in the listing.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -10,10 +11,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::exchange::FRAMES_DOWN_MAX;
+use super::follow::{self, Follow};
 use super::rows::{self, ReadError};
 use super::{Hub, stopping_status};
 use crate::ledger::audit::{OutstandingCursor, Selection, Unreached};
-use crate::model::id::Index;
+use crate::ledger::rows::MessageRow;
+use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::policy::{AuditPermit, OfficeNumber};
 use crate::model::receipt::Stage;
@@ -27,7 +30,7 @@ use crate::wire::proto::{
 };
 
 /// Rows in one page and frame: with the longest names and reasons still below what gRPC takes by default.
-const PAGE_ROWS_MAX: usize = 256;
+pub(super) const PAGE_ROWS_MAX: usize = 256;
 
 /// The service.
 #[derive(Clone)]
@@ -38,6 +41,7 @@ pub(super) struct Audit {
 /// A listing's rows: a page from a place on, and the place of the next page.
 type Pages<R, C> = Arc<dyn Fn(&Hub, C, usize) -> Result<(Vec<R>, Option<C>), ReadError> + Send + Sync>;
 type Frames<F> = ReceiverStream<Result<F, Status>>;
+type Down<F> = mpsc::Sender<Result<F, Status>>;
 
 impl Audit {
     /// Serves a hub.
@@ -53,7 +57,21 @@ impl Audit {
         let office =
             if wire.office.is_empty() { None } else { Some(self.office("selection.office", &wire.office)?) };
         let limit = if wire.limit == 0 { u64::MAX } else { wire.limit };
-        Ok(Begun { selection: Selection { permit, office }, from: Index(wire.from_index), limit })
+        let (from, since) = (Index(wire.from_index), wire.from_unix_us.map(UnixMicros));
+        Ok(Begun { selection: Selection { permit, office }, from, since, limit, watch: wire.watch })
+    }
+
+    /// Lets a caller list, as [`Audit::begin`] does; what it was refused for is recorded.
+    async fn begun(
+        &self,
+        caller: &Identity,
+        call: &str,
+        selection: Option<proto::Selection>,
+    ) -> Result<Begun, Status> {
+        let begun = self.begin(caller, selection);
+        let begun = begun.map_err(|refusal| self.hub.door.refuse(caller, call, &refusal))?;
+        let Some(since) = begun.since else { return Ok(begun) };
+        Ok(Begun { from: begun.from.max(self.hub.index_at(since).await?), ..begun })
     }
 
     fn office(&self, field: &'static str, text: &str) -> Result<OfficeNumber, Refusal> {
@@ -64,6 +82,24 @@ impl Audit {
         })
     }
 
+    /// The message at an index, if the caller may see it; none is wanted at index 0, where a fact of the directory stands.
+    async fn about(
+        &self,
+        selection: Selection,
+        index: u64,
+    ) -> Result<Result<Option<Arc<MessageRow>>, Refusal>, Status> {
+        if index == 0 {
+            return Ok(Ok(None));
+        }
+        let view = self.hub.door.view.clone();
+        let found = self.hub.audits.run(move || view.history(selection.permit, Index(index))).await;
+        let found = found.map_err(|_| stopping_status())?.map_err(|error| self.hub.ledger_fault(error))?;
+        Ok(found.map(|history| Some(history.message)).ok_or_else(|| {
+            let message = format!("there is no message at index {index} that the caller may see");
+            Refusal::new(Reason::MessageUnknown, message).of_field("message_index")
+        }))
+    }
+
     /// Sends pages down, one at a time, until the last, the limit or the reader's end.
     fn list<R, C, F>(
         &self,
@@ -71,12 +107,42 @@ impl Audit {
         call: &str,
         (first, limit): (C, u64),
         pages: Pages<R, C>,
-        frame: fn(Vec<R>) -> F,
+        frame: fn(Vec<R>, u64) -> F,
     ) -> Result<Response<Frames<F>>, Status>
     where
         R: Send + 'static,
         C: Send + 'static,
         F: Send + 'static,
+    {
+        self.answer(caller, call, move |hub, down| {
+            Box::pin(send_pages(hub, first, limit, pages, frame, down))
+        })
+    }
+
+    /// Sends down what is recorded from an index on, until the limit or the reader's end.
+    fn watch<R: Send + 'static, F: Send + 'static>(
+        &self,
+        caller: &Identity,
+        call: &str,
+        begun: &Begun,
+        rows: Follow<R>,
+        frame: fn(Vec<R>, u64) -> F,
+    ) -> Result<Response<Frames<F>>, Status> {
+        let (from, limit) = (begun.from, begun.limit);
+        self.answer(caller, call, move |hub, down| {
+            Box::pin(follow::send(hub, (from, limit), rows, frame, down))
+        })
+    }
+
+    /// Takes a place among the streams, and sends from a task of its own.
+    fn answer<F: Send + 'static, S>(
+        &self,
+        caller: &Identity,
+        call: &str,
+        send: S,
+    ) -> Result<Response<Frames<F>>, Status>
+    where
+        S: for<'a> FnOnce(&'a Arc<Hub>, &'a Down<F>) -> Sending<'a> + Send + 'static,
     {
         let place = self
             .hub
@@ -91,7 +157,7 @@ impl Audit {
                 let _place = place;
                 let listed = tokio::select! {
                     () = hub.stop.cancelled() => Err(stopping_status()),
-                    listed = send_pages(&hub, first, limit, pages, frame, &down) => listed,
+                    listed = send(&hub, &down) => listed,
                 };
                 if let Err(status) = listed {
                     // Who reads may have gone.
@@ -103,10 +169,15 @@ impl Audit {
     }
 }
 
+/// Frames on their way down.
+type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), Status>> + Send + 'a>>;
+
 struct Begun {
     selection: Selection,
     from: Index,
+    since: Option<UnixMicros>,
     limit: u64,
+    watch: bool,
 }
 
 async fn send_pages<R: Send + 'static, C: Send + 'static, F>(
@@ -114,8 +185,8 @@ async fn send_pages<R: Send + 'static, C: Send + 'static, F>(
     first: C,
     mut left: u64,
     pages: Pages<R, C>,
-    frame: fn(Vec<R>) -> F,
-    down: &mpsc::Sender<Result<F, Status>>,
+    frame: fn(Vec<R>, u64) -> F,
+    down: &Down<F>,
 ) -> Result<(), Status> {
     hub.settled().await?;
     let mut next = Some(first);
@@ -132,7 +203,7 @@ async fn send_pages<R: Send + 'static, C: Send + 'static, F>(
         left -= rows.len() as u64;
         next = following;
         if !rows.is_empty() {
-            place.send(Ok(frame(rows)));
+            place.send(Ok(frame(rows, 0)));
         }
     }
     Ok(())
@@ -148,15 +219,18 @@ impl AuditService for Audit {
     ) -> Result<Response<Self::ListDeliveriesStream>, Status> {
         const CALL: &str = "ListDeliveries";
         let caller = self.hub.door.admit(&request)?;
-        let refuse = |refusal| self.hub.door.refuse(&caller, CALL, &refusal);
-        let Begun { selection, from, limit } =
-            self.begin(&caller, request.into_inner().selection).map_err(refuse)?;
+        let begun = self.begun(&caller, CALL, request.into_inner().selection).await?;
+        let frame = |deliveries, next_index| ListDeliveriesResponse { deliveries, next_index };
+        if begun.watch {
+            return self.watch(&caller, CALL, &begun, changes(begun.selection, None), frame);
+        }
+        let Begun { selection, from, limit, .. } = begun;
         let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| {
             let page = hub.door.view.deliveries(selection, from, most)?;
             let policy = hub.door.view.policy();
             Ok((page.rows.iter().map(|row| rows::delivery(&policy, row)).collect(), page.next))
         });
-        self.list(&caller, CALL, (from, limit), pages, |deliveries| ListDeliveriesResponse { deliveries })
+        self.list(&caller, CALL, (from, limit), pages, frame)
     }
 
     type ListReceiptsStream = Frames<ListReceiptsResponse>;
@@ -167,16 +241,31 @@ impl AuditService for Audit {
     ) -> Result<Response<Self::ListReceiptsStream>, Status> {
         const CALL: &str = "ListReceipts";
         let caller = self.hub.door.admit(&request)?;
-        let refuse = |refusal| self.hub.door.refuse(&caller, CALL, &refusal);
-        let Begun { selection, from, limit } =
-            self.begin(&caller, request.into_inner().selection).map_err(refuse)?;
-        let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| {
-            let page = hub.door.view.receipts(selection, from, most)?;
-            let found: Result<_, ReadError> =
-                page.rows.iter().map(|row| rows::receipt(&hub.door.view, row)).collect();
+        let request = request.into_inner();
+        let begun = self.begun(&caller, CALL, request.selection).await?;
+        let about = self.about(begun.selection, request.message_index).await?;
+        let about = about.map_err(|refusal| self.hub.door.refuse(&caller, CALL, &refusal))?;
+        let frame = |receipts, next_index| ListReceiptsResponse { receipts, next_index };
+        let selection = begun.selection;
+        let page = move |hub: &Hub, from, most| {
+            let view = &hub.door.view;
+            let page = match &about {
+                Some(message) => view.receipts_about(selection.permit, message, from, most)?,
+                None => view.receipts(selection, from, most)?,
+            };
+            let found: Result<_, ReadError> = page.rows.iter().map(|row| rows::receipt(view, row)).collect();
             Ok((found?, page.next))
-        });
-        self.list(&caller, CALL, (from, limit), pages, |receipts| ListReceiptsResponse { receipts })
+        };
+        if begun.watch {
+            let follow: Follow<_> = Arc::new(move |hub: &Hub, (from, until), most| {
+                let (mut rows, next): (Vec<proto::ReceiptRow>, Option<Index>) = page(hub, from, most)?;
+                let index = |row: &proto::ReceiptRow| row.stage.as_ref().map_or(0, |it| it.receipt_index);
+                rows.retain(|row| Index(index(row)) < until);
+                Ok((rows, next.filter(|next| *next < until)))
+            });
+            return self.watch(&caller, CALL, &begun, follow, frame);
+        }
+        self.list(&caller, CALL, (begun.from, begun.limit), Arc::new(page), frame)
     }
 
     type ListOutstandingStream = Frames<ListOutstandingResponse>;
@@ -190,7 +279,12 @@ impl AuditService for Audit {
         let refuse = |refusal| self.hub.door.refuse(&caller, CALL, &refusal);
         let request = request.into_inner();
         let unreached = unreached(request.stage).map_err(refuse)?;
-        let Begun { selection, from, limit } = self.begin(&caller, request.selection).map_err(refuse)?;
+        let begun = self.begun(&caller, CALL, request.selection).await?;
+        let frame = |deliveries, next_index| ListOutstandingResponse { deliveries, next_index };
+        if begun.watch {
+            return self.watch(&caller, CALL, &begun, changes(begun.selection, Some(unreached)), frame);
+        }
+        let Begun { selection, from, limit, .. } = begun;
         let first = OutstandingCursor::default();
         let pages: Pages<_, _> = Arc::new(move |hub: &Hub, cursor, most| {
             let page = hub.door.view.outstanding(selection, unreached, cursor, most)?;
@@ -198,7 +292,7 @@ impl AuditService for Audit {
             let wanted = page.rows.iter().filter(|row| row.message.index >= from);
             Ok((wanted.map(|row| rows::delivery(&policy, row)).collect(), page.next))
         });
-        self.list(&caller, CALL, (first, limit), pages, |deliveries| ListOutstandingResponse { deliveries })
+        self.list(&caller, CALL, (first, limit), pages, frame)
     }
 
     async fn describe_message(
@@ -232,15 +326,27 @@ impl AuditService for Audit {
     ) -> Result<Response<Self::ListEntriesStream>, Status> {
         const CALL: &str = "ListEntries";
         let caller = self.hub.door.admit(&request)?;
-        let refuse = |refusal| self.hub.door.refuse(&caller, CALL, &refusal);
-        let Begun { selection, from, limit } =
-            self.begin(&caller, request.into_inner().selection).map_err(refuse)?;
+        let begun = self.begun(&caller, CALL, request.into_inner().selection).await?;
+        let frame = |entries, next_index| ListEntriesResponse { entries, next_index };
+        let selection = begun.selection;
+        let page =
+            move |hub: &Hub, range, most| rows::entries(&hub.door.view, &hub.journal, selection, range, most);
+        if begun.watch {
+            return self.watch(&caller, CALL, &begun, Arc::new(page), frame);
+        }
         let until = self.hub.journal.mark().next_index;
-        let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| {
-            rows::entries(&hub.door.view, &hub.journal, selection, (from, until), most)
-        });
-        self.list(&caller, CALL, (from, limit), pages, |entries| ListEntriesResponse { entries })
+        let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| page(hub, (from, until), most));
+        self.list(&caller, CALL, (begun.from, begun.limit), pages, frame)
     }
+}
+
+/// What each entry did to deliveries.
+fn changes(selection: Selection, unreached: Option<Unreached>) -> Follow<proto::DeliveryRow> {
+    Arc::new(move |hub: &Hub, range, most| {
+        let page = hub.door.view.changes(selection, unreached, range, most)?;
+        let policy = hub.door.view.policy();
+        Ok((page.rows.iter().map(|row| rows::delivery(&policy, row)).collect(), page.next))
+    })
 }
 
 fn unreached(stage: i32) -> Result<Unreached, Refusal> {

@@ -13,6 +13,7 @@ mod delivery;
 mod directory;
 mod door;
 mod exchange;
+mod follow;
 pub mod founding;
 pub mod home;
 mod lane;
@@ -118,6 +119,13 @@ impl Hub {
         let decided = self.door.view.decided().next_index;
         let mut written = self.written.clone();
         written.wait_for(|written| *written >= decided).await.map(|_| ()).map_err(|_| stopping_status())
+    }
+
+    /// Finds the first entry at or after a time; the next one to come where all are before it.
+    async fn index_at(&self, time: UnixMicros) -> Result<Index, Status> {
+        let journal = self.journal.clone();
+        let found = self.reads.run(move || journal.index_at(time)).await.map_err(|_| stopping_status())?;
+        found.map_err(|error| read_fault(&error))
     }
 
     /// Reads messages and notices, from memory or from the journal, in the order of `indexes`; `None` for one that cannot

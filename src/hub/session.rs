@@ -14,6 +14,7 @@ use tonic::{Status, Streaming};
 use super::answers::{self, Answer, Answers, FRAMES_WAITING_MAX};
 use super::delivery::{self, Cursor};
 use super::{Hub, stopping_status};
+use crate::model::id::UnixMicros;
 use crate::model::identity::{Identity, Name};
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::convert;
@@ -87,10 +88,20 @@ async fn begin(
     let Some(SubscribeRequest { frame: Some(subscribe_request::Frame::Start(start)) }) = first else {
         return Err(refuse(Refusal::new(Reason::FrameUnexpected, "a subscription begins with `start`")));
     };
-    permit(hub, caller, &start).map_err(refuse)
+    let since = match start.replay_from_unix_us {
+        Some(time) => Some(hub.index_at(UnixMicros(time)).await?.0),
+        None => None,
+    };
+    let replay_from = start.replay_from_index.max(since);
+    permit(hub, caller, &start, replay_from).map_err(refuse)
 }
 
-fn permit(hub: &Hub, caller: &Identity, start: &Start) -> Result<(Cursor, Started), Refusal> {
+fn permit(
+    hub: &Hub,
+    caller: &Identity,
+    start: &Start,
+    replay_from: Option<u64>,
+) -> Result<(Cursor, Started), Refusal> {
     let streams: Vec<Name> =
         start.streams.iter().map(|name| convert::name("start.streams", name)).collect::<Result<_, _>>()?;
     let office = hub.door.view.policy().permit_subscribe(caller, &streams)?;
@@ -100,7 +111,7 @@ fn permit(hub: &Hub, caller: &Identity, start: &Start) -> Result<(Cursor, Starte
         outstanding: hub.door.view.owed_count(office).messages,
         credit,
     };
-    Ok((Cursor::new(hub, office, streams, start.replay_from_index), started))
+    Ok((Cursor::new(hub, office, streams, replay_from), started))
 }
 
 /// Takes receipts and credit up until the subscriber ends its side.

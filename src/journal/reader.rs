@@ -14,7 +14,7 @@ use super::scan::{FrameAt, Frames, READ_BYTES, SCAN_BYTES, Seen, Walk};
 use super::segment::SEGMENT_HEADER_BYTES;
 use super::shared::{Place, Shared};
 use crate::model::entry::{BatchName, Entry, Mark, Payload};
-use crate::model::id::{Index, Position};
+use crate::model::id::{Index, Position, UnixMicros};
 
 /// Reads a journal; clones read the same one.
 #[derive(Clone)]
@@ -75,6 +75,27 @@ impl Reader {
         }
         let (_, _, header) = find_batch(&self.shared, Position(last))?;
         Ok(Some(header.after(self.mark().journal)))
+    }
+
+    /// Finds the first entry of a batch at or after a time; the next one to come where all are before it. It reads the
+    /// headers of some batches: as many as their number can be halved.
+    ///
+    /// # Errors
+    /// `Damage`, `Disk`.
+    pub fn index_at(&self, time: UnixMicros) -> Result<Index, JournalError> {
+        let end = self.mark();
+        if end.time < time {
+            return Ok(end.next_index);
+        }
+        let (mut first, mut last) = (0, end.position.0);
+        while first < last {
+            let middle = first + (last - first) / 2;
+            match self.mark_at(Position(middle + 1))? {
+                Some(after) if after.time < time => first = middle + 1,
+                _ => last = middle,
+            }
+        }
+        Ok(self.mark_at(Position(first))?.map_or(end.next_index, |before| before.next_index))
     }
 
     /// Tells whether a mark lies on this journal's history.

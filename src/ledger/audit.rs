@@ -21,7 +21,7 @@ use crate::model::policy::{AuditPermit, OfficeNumber};
 use crate::model::receipt::{Action, Stage};
 
 /// Rows that a page looks at, at most: some tens of milliseconds.
-const LOOKED_MAX: usize = 4096;
+pub(super) const LOOKED_MAX: usize = 4096;
 
 /// Outstanding messages that are asked for at once.
 const STEP_MAX: usize = 256;
@@ -306,15 +306,11 @@ impl View {
         stage: Unreached,
         at: OutstandingCursor,
     ) -> Result<(Vec<Index>, Option<Index>), LedgerError> {
-        let reaching: &[Stage] = match stage {
-            Unreached::Received => {
-                let found = self.owed_indexes(at.office, at.lane, at.index, STEP_MAX);
-                let next = found.last().filter(|_| found.len() == STEP_MAX).map(|index| index.next());
-                return Ok((found, next));
-            }
-            Unreached::Read => &CLEARING[1..],
-            Unreached::Acted => &CLEARING[2..],
-        };
+        if stage == Unreached::Received {
+            let found = self.owed_indexes(at.office, at.lane, at.index, STEP_MAX);
+            let next = found.last().filter(|_| found.len() == STEP_MAX).map(|index| index.next());
+            return Ok((found, next));
+        }
         let Some((number, span)) = self.next_span(at.office, Some(Places::of(at.index).0))? else {
             return Ok((Vec::new(), None));
         };
@@ -322,10 +318,21 @@ impl View {
             Lane::Urgent => span.urgent,
             Lane::Other => span.owed.minus(span.urgent),
         };
-        let places = lane.minus(span.any_of(reaching));
+        let places = lane.minus(span.any_of(stage.reaching()));
         let found =
             places.iter().map(|place| Places::index(number, place)).filter(|index| *index >= at.index);
         Ok((found.collect(), number.checked_add(1).map(|number| Places::index(number, 0))))
+    }
+}
+
+impl Unreached {
+    /// The stages of which one is enough.
+    pub(super) fn reaching(self) -> &'static [Stage] {
+        match self {
+            Self::Received => &CLEARING,
+            Self::Read => &CLEARING[1..],
+            Self::Acted => &CLEARING[2..],
+        }
     }
 }
 
@@ -340,7 +347,7 @@ impl OutstandingCursor {
 }
 
 /// Puts rows together, and keeps what neighbours share.
-struct Tracer<'a> {
+pub(super) struct Tracer<'a> {
     view: &'a View,
     messages: Reader<'a, MessageRow>,
     receipts: Reader<'a, ReceiptRow>,
@@ -349,12 +356,12 @@ struct Tracer<'a> {
 }
 
 impl<'a> Tracer<'a> {
-    fn of(view: &'a View) -> Self {
+    pub(super) fn of(view: &'a View) -> Self {
         let (messages, receipts) = (Reader::of(view.table()), Reader::of(view.table()));
         Self { view, messages, receipts, spans: BTreeMap::new() }
     }
 
-    fn message(&mut self, index: Index) -> Result<Arc<MessageRow>, LedgerError> {
+    pub(super) fn message(&mut self, index: Index) -> Result<Arc<MessageRow>, LedgerError> {
         self.view.row(&mut self.messages, index)
     }
 
@@ -377,7 +384,7 @@ impl<'a> Tracer<'a> {
     }
 
     /// Adds a row for each recipient that the caller may see.
-    fn deliveries(
+    pub(super) fn deliveries(
         &mut self,
         selection: Selection,
         message: &Arc<MessageRow>,
@@ -391,7 +398,7 @@ impl<'a> Tracer<'a> {
         Ok(())
     }
 
-    fn delivery(
+    pub(super) fn delivery(
         &mut self,
         message: &Arc<MessageRow>,
         office: OfficeNumber,
@@ -447,7 +454,7 @@ impl<'a> Tracer<'a> {
 }
 
 /// Tells whether a caller may see what became of a message at a recipient.
-fn may_see(permit: AuditPermit, sender: OfficeNumber, recipient: OfficeNumber) -> bool {
+pub(super) fn may_see(permit: AuditPermit, sender: OfficeNumber, recipient: OfficeNumber) -> bool {
     match permit {
         AuditPermit::All => true,
         AuditPermit::Own(own) => own == sender || own == recipient,

@@ -8,6 +8,7 @@
 //! changes what readers see, [`Writer::write`] puts the rows and the mark into the store in one stroke.
 
 pub mod audit;
+mod changes;
 mod decide;
 pub mod entry;
 mod gather;

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod alerts;
+mod audit_watch;
 mod demo;
 mod enrol;
 mod exchange;

@@ -4,6 +4,7 @@
 mod stage;
 
 mod audit_rights;
+mod audit_watch;
 mod bad_frames;
 mod bad_messages;
 mod bad_receipts;

@@ -3,6 +3,7 @@
 use resguardo::wire::proto::{Delivery, Start};
 
 use crate::stage::Stage;
+use crate::stage::audit::all;
 use crate::stage::draft::{Draft, STREAM};
 use crate::stage::subscription::{id, message};
 use crate::stage::wait::within;
@@ -70,6 +71,35 @@ async fn replay_from_the_beginning_after_a_restart_brings_all_that_the_office_wa
     let mut nothing = stage.desk(MEXICO).await.subscribe_with(replay(indexes[9] + 1_000)).await;
     assert!(!message(&nothing.delivery().await).replayed);
     nothing.nothing_comes().await;
+}
+
+#[tokio::test]
+async fn replay_begins_at_a_time_of_the_hubs_as_at_the_index_that_came_first_then() {
+    let stage = Stage::open().await;
+    let (_, indexes) = scene(&stage).await;
+    let entries = stage.auditor("iachr").await.entries(all()).await.unwrap();
+    let time_of = |index: u64| entries[usize::try_from(index).unwrap()].recorded_unix_us;
+    let since = |time: u64| Start { replay_from_unix_us: Some(time), credit: 100, ..Start::default() };
+    for at in [0, 5, 9] {
+        let time = time_of(indexes[at]);
+        let begins = entries.iter().find(|entry| entry.recorded_unix_us >= time).unwrap().index;
+        let mut by_time = stage.desk(IACHR).await.subscribe_with(since(time)).await;
+        let mut by_index = stage.desk(IACHR).await.subscribe_with(replay(begins)).await;
+        // What comes again, and the two that are owed.
+        let again = (0..10).filter(|it| indexes[*it] >= begins || matches!(it, 3 | 7));
+        let count = again.count();
+        assert_eq!(
+            marks(&by_time.next(count).await),
+            marks(&by_index.next(count).await),
+            "from message {at}"
+        );
+        by_time.nothing_comes().await;
+    }
+    // After all that there is: only what is owed. With an index too, the later of both counts.
+    let later = Start { replay_from_index: Some(0), ..since(u64::MAX) };
+    let mut owed = stage.desk(IACHR).await.subscribe_with(later).await;
+    assert!(marks(&owed.next(2).await).iter().all(|(_, replayed)| !replayed));
+    owed.nothing_comes().await;
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ impl Auditor {
 
     /// Lists receipts.
     pub(crate) async fn receipts(&self, selection: Selection) -> Result<Vec<ReceiptRow>, Status> {
-        let request = ListReceiptsRequest { selection: Some(selection) };
+        let request = ListReceiptsRequest { selection: Some(selection), message_index: 0 };
         rows(self.audit().list_receipts(request).await, |frame| frame.receipts).await
     }
 

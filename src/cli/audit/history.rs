@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use clap::Args;
 use serde_json::{Map, Value};
-use tonic::transport::Channel;
 
-use super::rows;
+use super::watch::{self, Client};
+use super::{listing, rows};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::screen::{Tone, after, cell, table};
@@ -16,7 +16,6 @@ use crate::model::id::UnixMicros;
 use crate::model::identity::Name;
 use crate::model::receipt::{Action, Stage};
 use crate::wire::proto;
-use crate::wire::proto::audit_service_client::AuditServiceClient;
 
 /// `audit message`
 #[derive(Debug, Args)]
@@ -26,10 +25,18 @@ pub struct History {
     /// The office that sent it, where several used the same id.
     #[arg(long, value_name = "OFFICE")]
     sender: Option<Name>,
+    /// Show each further receipt about it as it comes, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
 }
 
 impl History {
-    pub(super) fn message_id(&self, context: &Context, home: &Home) -> Result<MessageId, Failure> {
+    /// Tells whether it goes on until it is stopped.
+    pub(super) fn watches(&self) -> bool {
+        self.watch
+    }
+
+    fn message_id(&self, context: &Context, home: &Home) -> Result<MessageId, Failure> {
         if let Some(id) = parse_message_id(&self.message) {
             return Ok(id);
         }
@@ -37,12 +44,10 @@ impl History {
         Ok(find(&self.message, &inbox.entries()?, &outbox.messages()?)?.message_id())
     }
 
-    pub(super) async fn run(
-        self,
-        context: &Context,
-        mut client: AuditServiceClient<Channel>,
-        id: MessageId,
-    ) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, context: &Context, home: &Home) -> Result<Exit, Failure> {
+        // What is typed is looked at before the hub is asked.
+        let id = self.message_id(context, home)?;
+        let mut client = watch::connect(context, home).await?;
         let request = proto::DescribeMessageRequest {
             message_id: Bytes::copy_from_slice(id.as_bytes()),
             sender_office: self.sender.map(|office| office.to_string()).unwrap_or_default(),
@@ -52,8 +57,24 @@ impl History {
         if !context.screen.is_json() {
             show(context, &told)?;
         }
-        Ok(Exit::Done)
+        if self.watch { watch_receipts(context, home, &told).await } else { Ok(Exit::Done) }
     }
+}
+
+/// Shows the receipts about a message that come after those that were told.
+async fn watch_receipts(
+    context: &Context,
+    home: &Home,
+    told: &proto::DescribeMessageResponse,
+) -> Result<Exit, Failure> {
+    let message_index = told.message.as_ref().map_or(0, |message| message.index);
+    let last = told.receipts.last().and_then(|row| row.stage.as_ref()).map(|stage| stage.receipt_index);
+    let from_index = last.unwrap_or(message_index) + 1;
+    let ask = async |mut client: Client, selection| {
+        client.list_receipts(proto::ListReceiptsRequest { selection: Some(selection), message_index }).await
+    };
+    let selection = proto::Selection { from_index, ..proto::Selection::default() };
+    watch::run(context, home, selection, listing::RECEIPTS, ask).await
 }
 
 fn object(told: &proto::DescribeMessageResponse) -> Value {

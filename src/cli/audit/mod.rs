@@ -3,24 +3,24 @@
 //! Owns the questions. Never sees a payload: the hub gives none here.
 
 mod history;
+mod listing;
 mod rows;
+mod watch;
 
 use clap::{Args, Subcommand};
-use comfy_table::{Cell, Table};
-use serde_json::Value;
-use tonic::{Status, Streaming};
+use tonic::{Response, Status, Streaming};
 
+use self::listing::{Listing, Shape};
+use self::watch::Client;
 use super::ack::named;
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::screen::table;
+use super::since::{Place, Since};
+use crate::desk::home::Home;
 use crate::model::identity::Name;
 use crate::model::receipt::Stage;
 use crate::wire::proto;
-use crate::wire::proto::audit_service_client::AuditServiceClient;
 
-/// Rows of a table at most; a longer listing is several tables, so that memory stays bounded.
-const TABLE_ROWS_MAX: usize = 500;
 /// Bytes that a frame of rows may have.
 const FRAME_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -43,22 +43,27 @@ pub enum Audit {
     #[command(after_help = "Example:\n  resguardo audit message 01928f3a-6c1e-7d3b-9f20-5b1c7d9be2c4")]
     Message(history::History),
     /// Lists entries of the journal.
-    #[command(after_help = "Example:\n  resguardo audit entries --limit 20")]
+    #[command(
+        after_help = "Example:\n  resguardo audit entries --limit 20\n  resguardo audit entries --watch --from 2h"
+    )]
     Entries(Selection),
 }
 
 /// Which rows.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// The first entry of the journal.
-    #[arg(long, value_name = "INDEX", default_value_t = 0)]
-    from: u64,
+    /// Where to begin: an entry of the journal, a time of the hub's (2026-11-25T10:00), or how long ago (2h).
+    #[arg(long, value_name = "INDEX|TIME|SPAN")]
+    from: Option<Since>,
     /// How many rows at most; 0: all.
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: u64,
     /// Only this office.
     #[arg(long, value_name = "OFFICE")]
     office: Option<Name>,
+    /// Show what happens from now on, or from where --from says, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
 }
 
 /// `audit outstanding`
@@ -74,152 +79,88 @@ pub struct Outstanding {
 const OUTSTANDING_STAGES: &[Stage] = &[Stage::Received, Stage::Read, Stage::Acted];
 
 impl Audit {
+    /// Tells whether it goes on until it is stopped.
+    pub(super) fn watches(&self) -> bool {
+        match self {
+            Self::Deliveries(selection) | Self::Receipts(selection) | Self::Entries(selection) => {
+                selection.watch
+            }
+            Self::Outstanding(asked) => asked.selection.watch,
+            Self::Message(history) => history.watches(),
+        }
+    }
+
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
-        let message = match &self {
-            // What is typed is looked at before the hub is asked.
-            Self::Message(history) => Some(history.message_id(context, &home)?),
-            _ => None,
-        };
-        let channel = context.connect(&home).await?;
-        let mut client = AuditServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX);
         match self {
             Self::Deliveries(selection) => {
-                let request = proto::ListDeliveriesRequest { selection: Some(selection.wire()) };
-                let frames = client.list_deliveries(request).await?.into_inner();
-                let page = |frame: proto::ListDeliveriesResponse| frame.deliveries;
-                deliveries(context, frames, page, "delivery").await
+                let ask = async |mut client: Client, selection| {
+                    client.list_deliveries(proto::ListDeliveriesRequest { selection: Some(selection) }).await
+                };
+                list(context, &home, &selection, listing::DELIVERIES, ask).await
             }
             Self::Outstanding(asked) => {
-                let selection = Some(asked.selection.wire());
-                let request = proto::ListOutstandingRequest { selection, stage: asked.stage as i32 };
-                let frames = client.list_outstanding(request).await?.into_inner();
-                let page = |frame: proto::ListOutstandingResponse| frame.deliveries;
-                deliveries(context, frames, page, "outstanding").await
+                let stage = asked.stage as i32;
+                let ask = async |mut client: Client, selection| {
+                    let selection = Some(selection);
+                    client.list_outstanding(proto::ListOutstandingRequest { selection, stage }).await
+                };
+                list(context, &home, &asked.selection, listing::OUTSTANDING, ask).await
             }
             Self::Receipts(selection) => {
-                let request = proto::ListReceiptsRequest { selection: Some(selection.wire()) };
-                let frames = client.list_receipts(request).await?.into_inner();
-                let page = |frame: proto::ListReceiptsResponse| frame.receipts;
-                let mut listing = Listing::new(context, rows::RECEIPT_HEADER);
-                listing.all(frames, page, rows::receipt_object, no_head, rows::receipt_cells).await?;
-                listing.end("receipts")
+                let ask = async |mut client: Client, selection| {
+                    let request = proto::ListReceiptsRequest { selection: Some(selection), message_index: 0 };
+                    client.list_receipts(request).await
+                };
+                list(context, &home, &selection, listing::RECEIPTS, ask).await
             }
             Self::Entries(selection) => {
-                let request = proto::ListEntriesRequest { selection: Some(selection.wire()) };
-                let frames = client.list_entries(request).await?.into_inner();
-                let page = |frame: proto::ListEntriesResponse| frame.entries;
-                let mut listing = Listing::new(context, rows::ENTRY_HEADER);
-                listing.all(frames, page, rows::entry_object, no_head, rows::entry_cells).await?;
-                listing.end("entries")
+                let ask = async |mut client: Client, selection| {
+                    client.list_entries(proto::ListEntriesRequest { selection: Some(selection) }).await
+                };
+                list(context, &home, &selection, listing::ENTRIES, ask).await
             }
-            Self::Message(history) => {
-                let message_id = message.ok_or_else(|| Failure::usage("which message?"))?;
-                history.run(context, client, message_id).await
-            }
+            Self::Message(history) => history.run(context, &home).await,
         }
     }
 }
 
 impl Selection {
-    fn wire(&self) -> proto::Selection {
-        let office = self.office.as_ref().map(ToString::to_string).unwrap_or_default();
-        proto::Selection { from_index: self.from, limit: self.limit, office }
+    fn wire(&self, context: &Context) -> Result<proto::Selection, Failure> {
+        let mut wire = proto::Selection { limit: self.limit, ..proto::Selection::default() };
+        wire.office = self.office.as_ref().map(ToString::to_string).unwrap_or_default();
+        match self.from.as_ref().map(|since| since.place(context)).transpose()? {
+            Some(Place::Index(index)) => wire.from_index = index.0,
+            Some(Place::Time(time)) => wire.from_unix_us = Some(time.0),
+            // Beyond the journal's end: what is new.
+            None if self.watch => wire.from_index = u64::MAX,
+            None => {}
+        }
+        Ok(wire)
     }
 }
 
-/// Lists deliveries, and counts what is real apart from what is not.
-async fn deliveries<F>(
+/// Shows the rows of a call, up to now or as they come.
+async fn list<F, R>(
     context: &Context,
-    frames: Streaming<F>,
-    page: fn(F) -> Vec<proto::DeliveryRow>,
-    object: &'static str,
+    home: &Home,
+    selection: &Selection,
+    shape: Shape<F, R>,
+    ask: impl AsyncFn(Client, proto::Selection) -> Result<Response<Streaming<F>>, Status>,
 ) -> Result<Exit, Failure> {
-    let mut listing = Listing::new(context, rows::DELIVERY_HEADER);
-    let mut counts = rows::Counts::default();
-    let to_object = |row: &proto::DeliveryRow| rows::delivery_object(object, row);
-    let head = |context: &Context, row: &proto::DeliveryRow| {
-        rows::message_head(context, &row.message.clone().unwrap_or_default())
-    };
-    let to_cells = |_: &Context, row: &proto::DeliveryRow| {
-        counts.add(row);
-        rows::delivery_cells(row)
-    };
-    listing.all(frames, page, to_object, head, to_cells).await?;
-    listing.end_with(&counts.words())
-}
-
-fn no_head<R>(_: &Context, _: &R) -> String {
-    String::new()
-}
-
-/// A listing, page by page. Neighbours with the same head share a table under it, if there is one.
-struct Listing<'a> {
-    context: &'a Context,
-    header: &'static [&'static str],
-    head: String,
-    table: Table,
-    count: usize,
-}
-
-impl<'a> Listing<'a> {
-    fn new(context: &'a Context, header: &'static [&'static str]) -> Self {
-        Self { context, header, head: String::new(), table: table(header), count: 0 }
+    let wire = selection.wire(context)?;
+    if selection.watch {
+        return watch::run(context, home, wire, shape, ask).await;
     }
-
-    async fn all<F, R>(
-        &mut self,
-        mut frames: Streaming<F>,
-        page: fn(F) -> Vec<R>,
-        object: impl Fn(&R) -> Value,
-        head: impl Fn(&Context, &R) -> String,
-        mut cells: impl FnMut(&Context, &R) -> Vec<Cell>,
-    ) -> Result<(), Failure> {
-        while let Some(frame) = frames.message().await.map_err(|status: Status| Failure::from(status))? {
-            for row in page(frame) {
-                self.count += 1;
-                if self.context.screen.is_json() {
-                    self.context.screen.object(&object(&row))?;
-                    continue;
-                }
-                self.under(head(self.context, &row))?;
-                self.table.add_row(cells(self.context, &row));
-                if self.table.row_count() == TABLE_ROWS_MAX {
-                    self.print()?;
-                }
-            }
+    let client = watch::connect(context, home).await?;
+    let mut frames = ask(client, wire).await?.into_inner();
+    let mut listing = Listing::new(context, shape.header);
+    while let Some(frame) = frames.message().await? {
+        for row in (shape.page)(frame).0 {
+            listing.add(&shape, &row)?;
         }
-        Ok(())
     }
-
-    fn under(&mut self, head: String) -> Result<(), Failure> {
-        if head == self.head {
-            return Ok(());
-        }
-        if self.table.row_count() > 0 {
-            self.print()?;
-            self.context.screen.line("")?;
-        }
-        self.context.screen.line(&head)?;
-        self.head = head;
-        Ok(())
-    }
-
-    fn print(&mut self) -> Result<(), Failure> {
-        let full = std::mem::replace(&mut self.table, table(self.header));
-        Ok(self.context.screen.table(&full)?)
-    }
-
-    fn end(self, what: &str) -> Result<Exit, Failure> {
-        let words = format!("{} {what}.", self.count);
-        self.end_with(&words)
-    }
-
-    fn end_with(mut self, words: &str) -> Result<Exit, Failure> {
-        if self.table.row_count() > 0 {
-            self.print()?;
-        }
-        self.context.screen.line(words)?;
-        Ok(Exit::Done)
-    }
+    listing.flush()?;
+    context.screen.line(&(shape.words)(&listing))?;
+    Ok(Exit::Done)
 }

@@ -13,7 +13,7 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::acknowledge::{Acknowledger, Own, Sent};
-use super::{End, Event, LineEnd, Observer, SessionError, Subscription};
+use super::{End, Event, LineEnd, Observer, ReplayFrom, SessionError, Subscription};
 use crate::desk::hand_in::{self, HandInError, passes_after_ms};
 use crate::desk::home::Home;
 use crate::desk::inbox::Outcome;
@@ -62,10 +62,16 @@ pub(super) async fn serve(
 ) -> Result<LineEnd, SessionError> {
     let stop = subscription.stop.clone();
     let credit = subscription.credit_wanted(CREDIT);
+    let (replay_from_index, replay_from_unix_us) = match subscription.plan.replay_from {
+        Some(ReplayFrom::Index(index)) => (Some(index.0), None),
+        Some(ReplayFrom::Time(time)) => (None, Some(time.0)),
+        None => (None, None),
+    };
     let start = proto::Start {
         streams: subscription.plan.streams.iter().map(ToString::to_string).collect(),
-        replay_from_index: subscription.plan.replay_from.map(|index| index.0),
+        replay_from_index,
         credit,
+        replay_from_unix_us,
     };
     let (sender, frames) = mpsc::channel(FRAMES_MAX);
     let start = proto::SubscribeRequest { frame: Some(proto::subscribe_request::Frame::Start(start)) };

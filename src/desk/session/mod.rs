@@ -26,7 +26,7 @@ use crate::host::clock::Clock;
 use crate::host::random::Random;
 use crate::host::tasks::Tasks;
 use crate::model::envelope::MessageId;
-use crate::model::id::Index;
+use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
 use crate::wire::connect_error::{self, ConnectError};
 use crate::wire::status::{CallError, Refused};
@@ -41,12 +41,21 @@ const BACKOFF_MAX_MS: u64 = 10_000;
 pub struct Plan {
     /// The streams wanted; none: all that policy gives.
     pub streams: Vec<Name>,
-    /// Have also what was acknowledged before, from this index on.
-    pub replay_from: Option<Index>,
+    /// Have also what was acknowledged before, from here on.
+    pub replay_from: Option<ReplayFrom>,
     /// End after so many messages that were not here before.
     pub count: Option<u64>,
     /// What to run for each message.
     pub exec: Option<ExecPlan>,
+}
+
+/// Where a replay begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayFrom {
+    /// At this entry of the journal.
+    Index(Index),
+    /// At the first entry at or after this time of the hub's.
+    Time(UnixMicros),
 }
 
 /// What is handed in.
@@ -252,7 +261,7 @@ impl<'a> Subscription<'a> {
             tries = if self.started_once { 0 } else { tries + 1 };
             self.started_once |= before;
             let retry_after_ms = self.worth_another_try(&why)?;
-            let retry_in_ms = self.pause_ms(tries).max(retry_after_ms);
+            let retry_in_ms = pause_ms(self.host.random.as_ref(), tries).max(retry_after_ms);
             self.observer.tell(Event::Lost { why: &why, retry_in_ms })?;
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(retry_in_ms)) => {}
@@ -290,12 +299,13 @@ impl<'a> Subscription<'a> {
             _ => Ok(0),
         }
     }
+}
 
-    /// Draws a pause: anywhere up to a bound that doubles, so that offices do not all come back at one moment.
-    fn pause_ms(&self, tries: u32) -> u64 {
-        let bound = BACKOFF_FIRST_MS.saturating_mul(1 << tries.min(16)).min(BACKOFF_MAX_MS);
-        let mut bytes = [0; 8];
-        self.host.random.fill(&mut bytes);
-        u64::from_le_bytes(bytes) % bound
-    }
+/// Draws a pause before connecting again, in milliseconds: anywhere up to a bound that doubles from try to try, so that
+/// offices do not all come back at one moment.
+pub fn pause_ms(random: &dyn Random, tries: u32) -> u64 {
+    let bound = BACKOFF_FIRST_MS.saturating_mul(1 << tries.min(16)).min(BACKOFF_MAX_MS);
+    let mut bytes = [0; 8];
+    random.fill(&mut bytes);
+    u64::from_le_bytes(bytes) % bound
 }

@@ -38,6 +38,28 @@ fn entries_and_batches_are_read_as_they_were_appended_across_segments_and_reopen
     });
 }
 
+#[test]
+fn first_entry_at_or_after_a_time_is_found_by_halving() {
+    on_one_thread(async || {
+        let disk = new_journal(SMALL);
+        let (mut writer, reader, _) = open_small(&disk);
+        assert_eq!(reader.index_at(UnixMicros(0)).unwrap(), Index(0));
+        let random = SeededRandom::new(3);
+        // Several batches have the same time, and there are gaps.
+        for number in 0..40 {
+            let time = UnixMicros(1_000 + number / 3 * 10);
+            writer.append(&Batch { time, ..random_batch(number, &random) }).unwrap();
+        }
+        assert!(segments_of(&disk).len() > 2);
+        let entries = entries_read(&reader).unwrap();
+        for time in (990..1_150).map(UnixMicros) {
+            let first = entries.iter().find(|entry| entry.time >= time).map(|entry| entry.index);
+            let expected = first.unwrap_or(reader.mark().next_index);
+            assert_eq!(reader.index_at(time).unwrap(), expected, "{time:?}");
+        }
+    });
+}
+
 fn reads_all(reader: &Reader, batches: &[Batch], marks: &[Mark]) {
     let entries = entries_expected(batches);
     assert_eq!(entries_read(reader).unwrap(), entries);

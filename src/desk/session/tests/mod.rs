@@ -128,7 +128,7 @@ fn indexes(receipt: &Receipt) -> Vec<u64> {
 async fn a_message_is_on_the_disk_before_its_receipt_is_handed_up() {
     let (desk, mut hub) = (Desk::new(), FakeHub::start().await);
     let streams = vec!["studies".parse().unwrap()];
-    let plan = Plan { streams, replay_from: Some(Index(4)), ..Plan::default() };
+    let plan = Plan { streams, replay_from: Some(ReplayFrom::Index(Index(4))), ..Plan::default() };
     let (end, ()) = desk
         .run(hub.way(), plan, async {
             let (mut call, start) = hub.subscribed().await;
