@@ -31,6 +31,10 @@ use crate::options::Options;
 use crate::point::{Measured, Point};
 use crate::stopwatch::Stopwatch;
 
+/// The callers and subscribers stand for offices' programs, which have this one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;

@@ -27,7 +27,7 @@ use super::lookout;
 use super::open::{self, News, OpenError, Opened};
 use super::papers::{Papers, PapersError};
 use super::refusals::Refusals;
-use super::sequence::{BATCH_BYTES_MAX, Sequence, SequenceError};
+use super::sequence::{BATCH_BYTES_MAX, RECEIPTS_WAIT, Sequence, SequenceError};
 use super::serve;
 use super::submit::Submitter;
 use super::{Hub, Run};
@@ -263,6 +263,7 @@ fn start(
         submissions,
         drain: drain.clone(),
         batch_bytes_max: BATCH_BYTES_MAX.min(half_segment),
+        receipts_wait: RECEIPTS_WAIT,
         epoch,
     };
     let tasks = host.tasks.as_ref();

@@ -8,6 +8,7 @@
 //! exits, a restart replays.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ use crate::order::{Order, Tail as _, TailError};
 pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Submissions in one batch.
 const BATCH_SUBMISSIONS_MAX: usize = 1_024;
+/// How long receipts wait for a message to go to the disk with. Nobody's next step waits for the answer to a receipt; but
+/// a message that comes while receipts are being synced waits for that. A timer's grain may double it.
+pub(super) const RECEIPTS_WAIT: Duration = Duration::from_millis(1);
 /// Between two attempts at writing to a full disk.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// Between two attempts at putting a batch in order.
@@ -77,6 +81,8 @@ pub(super) struct Sequence<O: Order> {
     pub drain: CancellationToken,
     /// Bytes in one batch, but for a single larger submission.
     pub batch_bytes_max: usize,
+    /// How long receipts wait for a message.
+    pub receipts_wait: Duration,
     /// This run's number.
     pub epoch: u64,
 }
@@ -118,7 +124,28 @@ impl<O: Order> Sequence<O> {
         {
             waiting.push_back(more);
         }
+        if waiting.iter().all(Submission::is_of_receipts) {
+            self.wait_for_company(waiting).await;
+        }
         true
+    }
+
+    /// Lets receipts wait for what is not one.
+    async fn wait_for_company(&mut self, waiting: &mut VecDeque<Submission>) {
+        let mut over = pin!(tokio::time::sleep(self.receipts_wait));
+        while waiting.len() < BATCH_SUBMISSIONS_MAX {
+            let more = tokio::select! {
+                biased;
+                more = self.submissions.recv() => more,
+                () = self.drain.cancelled() => return,
+                () = &mut over => return,
+            };
+            let Some(more) = more else { return };
+            waiting.push_back(more);
+            if waiting.back().is_some_and(|last| !last.is_of_receipts()) {
+                return;
+            }
+        }
     }
 
     async fn process(&mut self, name: BatchName, taken: Vec<Submission>) -> Result<(), SequenceError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::ledger::entry::{Outcome, Statement};
-use crate::model::entry::Proposal;
+use crate::model::entry::{EntryKind, Proposal};
 use crate::model::refusal::{Reason, Refusal};
 
 /// Submissions that may wait: more than all callers of a full hub make at once by single calls.
@@ -45,6 +45,13 @@ pub(super) struct Submission {
     /// What they weigh, in bytes.
     pub bytes: usize,
     _weight: OwnedSemaphorePermit,
+}
+
+impl Submission {
+    /// Tells whether it holds receipts and nothing else.
+    pub(super) fn is_of_receipts(&self) -> bool {
+        self.items.iter().all(|item| item.proposal.kind == EntryKind::Receipt)
+    }
 }
 
 /// Where the outcomes will come. They do not come when the hub fails before the things are on its disk.
@@ -146,7 +153,6 @@ pub(super) fn stopping() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::entry::EntryKind;
 
     fn of_bytes(bytes: usize) -> Vec<Submitted> {
         let (identity, statement) = (String::new(), vec![0; bytes - ITEM_BYTES].into());

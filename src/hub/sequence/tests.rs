@@ -25,6 +25,8 @@ struct Did {
     outcomes: Vec<Outcome>,
     /// The statements and times in the journal.
     journaled: Vec<(Bytes, UnixMicros)>,
+    /// How many there are in each batch.
+    in_batches: Vec<usize>,
     ended: Result<(), SequenceError>,
     /// Whether the journal was closed in order, and the disk has it.
     closed: bool,
@@ -35,6 +37,24 @@ fn run_over(
     order: Memory,
     things: &[&'static str],
     before: impl Fn(usize, &ManualClock, &MemoryDisk),
+) -> Did {
+    run(order, Duration::ZERO, async |submitter, clock, disk| {
+        let mut outcomes = Vec::new();
+        for (number, thing) in things.iter().enumerate() {
+            before(number, clock, disk);
+            let Ok(answer) = submitter.submit(vec![submitted(EntryKind::Refusal, thing)]).await else {
+                continue;
+            };
+            outcomes.extend(answer.await.unwrap_or_default());
+        }
+        outcomes
+    })
+}
+
+fn run(
+    order: Memory,
+    receipts_wait: Duration,
+    hand_in: impl AsyncFnOnce(&Submitter, &ManualClock, &MemoryDisk) -> Vec<Outcome>,
 ) -> Did {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
@@ -60,34 +80,31 @@ fn run_over(
             submissions,
             drain: drain.clone(),
             batch_bytes_max: BATCH_BYTES_MAX,
+            receipts_wait,
             epoch: 1,
         };
         let hand_in = async {
-            let mut outcomes = Vec::new();
-            for (number, thing) in things.iter().enumerate() {
-                before(number, &clock, &disk);
-                let Ok(answer) = submitter.submit(vec![submitted(thing)]).await else { continue };
-                outcomes.extend(answer.await.unwrap_or_default());
-            }
+            let outcomes = hand_in(&submitter, &clock, &disk).await;
             drain.cancel();
             outcomes
         };
         let rows = async { while written.recv().await.is_some() {} };
         let (ended, outcomes, ()) = tokio::join!(sequence.run(), hand_in, rows);
-        let mut journaled = Vec::new();
+        let (mut journaled, mut in_batches) = (Vec::new(), Vec::new());
         let mut batches = reader.batches(Position(0));
         while let Some(batch) = batches.next().unwrap() {
+            in_batches.push(batch.entries.len());
             journaled.extend(batch.entries.into_iter().map(|entry| (entry.statement, entry.time)));
         }
         let left = Arc::new(disk.crash(CrashStyle::DropUnsynced));
         let closed = journal::open(left, &LocalTasks, dir, options, None).is_ok_and(|(.., it)| it.closed);
-        Did { outcomes, journaled, ended, closed }
+        Did { outcomes, journaled, in_batches, ended, closed }
     })
 }
 
-fn submitted(thing: &'static str) -> Submitted {
+fn submitted(kind: EntryKind, thing: &'static str) -> Submitted {
     let (identity, statement) = ("urn:resguardo:hub:test".to_owned(), Bytes::from_static(thing.as_bytes()));
-    let proposal = Proposal { kind: EntryKind::Refusal, identity, statement, payload: None };
+    let proposal = Proposal { kind, identity, statement, payload: None };
     Submitted { proposal, statement: Statement::Refusal }
 }
 
@@ -160,5 +177,30 @@ fn nothing_is_answered_that_the_disk_did_not_sync_nor_anything_after_it() {
         assert_eq!(did.outcomes, [Outcome::Noted], "{point:?}");
         assert_eq!(statements(&did), [b"one"], "{point:?}");
         assert!(matches!(did.ended, Err(SequenceError::Journal(_))), "{point:?}: {:?}", did.ended);
+    }
+}
+
+#[test]
+fn receipts_go_to_the_disk_with_the_message_that_comes_next_and_alone_when_none_comes() {
+    use EntryKind::{Publish, Receipt};
+    let things = [(Receipt, "one"), (Receipt, "two"), (Publish, "three"), (Receipt, "four")];
+    for (wait, in_batches) in [(Duration::from_hours(1), vec![3, 1]), (Duration::ZERO, vec![1, 1, 1, 1])] {
+        let did = run(Memory::scripted(Position(0), []), wait, async |submitter, _, _| {
+            let mut answers = Vec::new();
+            for (kind, thing) in things {
+                answers.push(submitter.submit(vec![submitted(kind, thing)]).await.unwrap());
+                // The sequence has its turn: what would not wait is gone by then.
+                while wait.is_zero() && answers.last().is_some_and(oneshot::Receiver::is_empty) {
+                    tokio::task::yield_now().await;
+                }
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Vec::new()
+        });
+        assert!(did.ended.is_ok() && did.closed, "{:?}", did.ended);
+        assert_eq!(did.in_batches, in_batches, "receipts that wait {wait:?}");
+        assert_eq!(statements(&did), [b"one".as_slice(), b"two", b"three", b"four"]);
     }
 }
