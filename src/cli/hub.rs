@@ -1,4 +1,4 @@
-//! `hub init|run|status|verify|rebuild`: the operator's commands.
+//! `hub init|run|status|config|verify|rebuild`: the operator's commands.
 //!
 //! Owns what an operator is told. Never decides what is damage: the hub does.
 
@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
+use super::hub_config::HubConfig;
 use super::screen::Tone;
 use super::status;
 use crate::hub::home::{Home, HomeError};
@@ -42,6 +43,9 @@ pub enum HubCommand {
     /// Tells how a running hub is: alarms, disk, connections, and what is open at each office. For operators.
     #[command(after_help = "Example:\n  resguardo hub status --home certs-dev/operator-dev")]
     Status,
+    /// Checks a hub's `hub.toml`, and prints what is in effect with it. The hub may run.
+    #[command(after_help = "Example:\n  resguardo hub config --print --home certs-dev/hub")]
+    Config(HubConfig),
     /// Checks a hub that is not running: every frame of the journal, and that the ledger agrees with it.
     #[command(after_help = "Example:\n  resguardo hub verify --home certs-dev/hub")]
     Verify,
@@ -82,6 +86,7 @@ impl HubCommand {
                     .line(&format!("founded: {facts} facts are the first entries of the journal"))?;
             }
             Self::Run => serve(context, &host, home).await?,
+            Self::Config(config) => return config.run(context, &Home::at(home)),
             Self::Status => unreachable!("it is asked of a running hub, above"),
             Self::Verify => return verified(context, &host, home),
             Self::Rebuild => {

@@ -13,6 +13,7 @@ mod demo;
 mod exit;
 mod export;
 mod hub;
+mod hub_config;
 mod inbox;
 mod objects;
 mod office;

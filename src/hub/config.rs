@@ -1,22 +1,32 @@
 //! `hub.toml`: operating limits, and nothing that decides what is accepted in the ledger.
 //!
-//! Read once, checked whole: an unknown key, a wrong type or a value out of range is refused with its line.
+//! Read at the start and when it changes, checked whole: an unknown key, a wrong type or a value out of range is refused
+//! with its line. What may stand where is in [`keys`].
+
+pub mod keys;
+mod text;
 
 use std::net::SocketAddr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use toml::de::DeTable;
+
+use self::keys::{Effect, KEYS, Kind};
 
 use crate::model::identity::Name;
 
 /// What an operator may set.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The hub's name, as in `urn:resguardo:hub:<name>`.
-    #[serde(deserialize_with = "name")]
+    #[serde(deserialize_with = "name", serialize_with = "name_text")]
     pub name: Name,
     /// Where it listens, e.g. `127.0.0.1:7443`; port 0 takes a free one and prints it.
     pub listen: SocketAddr,
+    /// Where it answers with metrics, on this machine alone; `None`: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
     /// Bounds on what callers may ask for.
     #[serde(default)]
     pub limits: Limits,
@@ -29,7 +39,7 @@ pub struct Config {
 }
 
 /// Bounds on what callers may ask for. Each has its reason beside its default, below.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Largest payload, in bytes.
@@ -104,7 +114,7 @@ impl Default for Limits {
 }
 
 /// The journal's disk.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JournalConfig {
     /// Size of a segment file, in bytes: a multiple of 4096, and room for the largest batch.
@@ -119,7 +129,7 @@ impl Default for JournalConfig {
 }
 
 /// The ledger's store.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LedgerConfig {
     /// sled's cache, in bytes; its memory goes somewhat above.
@@ -139,15 +149,17 @@ pub enum ConfigError {
     /// Not TOML, an unknown key, a wrong type; with line and column.
     #[error("hub.toml: {0}")]
     Form(#[from] toml::de::Error),
-    /// A value out of its range.
-    #[error("hub.toml: {key} is {found}; {expected} expected")]
-    Range {
+    /// A value that may not stand at its key.
+    #[error("hub.toml{}: {key} is {found}; {expected} expected", line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Value {
+        /// The line, from 1; `None`: the key is not in the file, and its default does not fit the rest.
+        line: Option<usize>,
         /// The key.
         key: &'static str,
         /// What stands there.
-        found: u64,
+        found: String,
         /// What may stand there.
-        expected: &'static str,
+        expected: String,
     },
 }
 
@@ -155,78 +167,60 @@ impl Config {
     /// Reads and checks a `hub.toml`.
     ///
     /// # Errors
-    /// [`ConfigError::Form`] with line and column, [`ConfigError::Range`] with the key.
+    /// [`ConfigError::Form`] with line and column, [`ConfigError::Value`] with the key and its line.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text)?;
-        let limits = &config.limits;
-        let range = |key, found: u64, low: u64, high: u64, expected| {
-            if (low..=high).contains(&found) {
-                Ok(())
-            } else {
-                Err(ConfigError::Range { key, found, expected })
-            }
+        let wrong = |key, found: &dyn ToString, expected: &dyn ToString| {
+            let (line, found, expected) = (line_of(text, key), found.to_string(), expected.to_string());
+            Err(ConfigError::Value { line, key, found, expected })
         };
-        let mib = 1024 * 1024;
-        range("limits.payload_bytes_max", limits.payload_bytes_max, 1, 3 * mib, "1 to 3145728 bytes")?;
-        range("limits.recipients_max", limits.recipients_max as u64, 1, 4_096, "1 to 4096")?;
-        range("limits.connections_max", limits.connections_max as u64, 1, 100_000, "1 to 100000")?;
-        let of_office = limits.connections_per_office_max as u64;
-        range("limits.connections_per_office_max", of_office, 1, 100_000, "1 to 100000")?;
-        range("limits.handshakes_max", limits.handshakes_max as u64, 1, 10_000, "1 to 10000")?;
-        range("limits.handshake_ms", limits.handshake_ms, 100, 120_000, "100 to 120000 ms")?;
-        range("limits.streams_max", limits.streams_max as u64, 1, 100_000, "1 to 100000")?;
-        let of_office = limits.streams_per_office_max as u64;
-        range("limits.streams_per_office_max", of_office, 1, 100_000, "1 to 100000")?;
-        let streams = limits.streams_per_connection_max as u64;
-        range("limits.streams_per_connection_max", streams, 1, 10_000, "1 to 10000")?;
-        let in_flight = u64::from(limits.deliveries_in_flight_max);
-        range("limits.deliveries_in_flight_max", in_flight, 1, 65_536, "1 to 65536")?;
-        range("limits.publishes_per_s", u64::from(limits.publishes_per_s), 1, 10_000_000, "1 to 10000000")?;
-        range("limits.publishes_burst", u64::from(limits.publishes_burst), 1, 10_000_000, "1 to 10000000")?;
-        range("limits.receipts_per_s", u64::from(limits.receipts_per_s), 1, 10_000_000, "1 to 10000000")?;
-        range("limits.waiting_bytes_max", limits.waiting_bytes_max, 8 * mib, 1024 * mib, "8 MiB to 1 GiB")?;
-        range("limits.disk_reserve_bytes", limits.disk_reserve_bytes, 0, 1 << 50, "at most 2^50 bytes")?;
-        range("limits.grace_ms", limits.grace_ms, 100, 600_000, "100 to 600000 ms")?;
-        let segment_bytes = config.journal.segment_bytes;
-        range("journal.segment_bytes", segment_bytes, mib, 1024 * mib, "1 MiB to 1 GiB")?;
-        if !segment_bytes.is_multiple_of(4_096) {
-            let (key, expected) = ("journal.segment_bytes", "a multiple of 4096");
-            return Err(ConfigError::Range { key, found: segment_bytes, expected });
+        let table = config.table();
+        for key in KEYS {
+            let Some(found) = text::number(&table, key) else { continue };
+            if let Kind::Number(_, low, high) = key.kind
+                && !(low..=high).contains(&found)
+            {
+                return wrong(key.name, &found, &key.kind);
+            }
         }
-        let payload_bytes_max = limits.payload_bytes_max;
-        let room = "at most a quarter of journal.segment_bytes";
-        range("limits.payload_bytes_max", payload_bytes_max, 1, segment_bytes / 4, room)?;
-        range("ledger.cache_bytes", config.ledger.cache_bytes, mib, 65_536 * mib, "1 MiB to 64 GiB")?;
+        if let Some(address) = config.metrics.filter(|address| !address.ip().is_loopback()) {
+            return wrong("metrics", &address, &"an address of this machine alone, e.g. 127.0.0.1:9464,");
+        }
+        let segment_bytes = config.journal.segment_bytes;
+        if !segment_bytes.is_multiple_of(4_096) {
+            return wrong("journal.segment_bytes", &segment_bytes, &"a multiple of 4096");
+        }
+        if config.limits.payload_bytes_max > segment_bytes / 4 {
+            let found = config.limits.payload_bytes_max;
+            return wrong("limits.payload_bytes_max", &found, &"at most a quarter of journal.segment_bytes");
+        }
         Ok(config)
+    }
+
+    /// The keys in which another configuration differs and which count from the next start on only.
+    pub(super) fn at_next_start(&self, new: &Self) -> Vec<&'static str> {
+        let (old, new) = (self.table(), new.table());
+        let later = KEYS.iter().filter(|key| key.effect == Effect::NextStart).map(|key| key.name);
+        later.filter(|name| text::value(&old, name) != text::value(&new, name)).collect()
     }
 }
 
-impl Config {
-    /// The keys in which another configuration differs and which count from the next start on only.
-    pub(super) fn at_next_start(&self, new: &Self) -> Vec<&'static str> {
-        let (old, limits) = (&self.limits, &new.limits);
-        let differs = [
-            ("name", self.name != new.name),
-            ("listen", self.listen != new.listen),
-            ("journal", self.journal != new.journal),
-            ("ledger", self.ledger != new.ledger),
-            ("limits.connections_max", old.connections_max != limits.connections_max),
-            ("limits.handshakes_max", old.handshakes_max != limits.handshakes_max),
-            ("limits.handshake_ms", old.handshake_ms != limits.handshake_ms),
-            ("limits.streams_max", old.streams_max != limits.streams_max),
-            ("limits.streams_per_office_max", old.streams_per_office_max != limits.streams_per_office_max),
-            (
-                "limits.streams_per_connection_max",
-                old.streams_per_connection_max != limits.streams_per_connection_max,
-            ),
-            ("limits.waiting_bytes_max", old.waiting_bytes_max != limits.waiting_bytes_max),
-        ];
-        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
-    }
+/// The line, from 1, on which a key's value stands.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let value = match key.split_once('.') {
+        Some((section, name)) => table.get_ref().get(section)?.get_ref().get(name)?,
+        None => table.get_ref().get(key)?,
+    };
+    Some(text.get(..value.span().start)?.matches('\n').count() + 1)
 }
 
 fn name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn name_text<S: serde::Serializer>(name: &Name, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(name)
 }
 
 #[cfg(test)]
@@ -250,7 +244,25 @@ mod tests {
             ("name = 'dev'\nlisten = 'here'", "line 2"),
             (&format!("{head}[limits]\npayload = 3"), "unknown field `payload`"),
             (&format!("{head}[limits]\npublishes_per_s = '9'"), "line 4"),
-            (&format!("{head}[limits]\ngrace_ms = 1"), "limits.grace_ms is 1; 100 to 600000 ms expected"),
+            (
+                &format!("{head}[limits]\n\ngrace_ms = 1"),
+                "hub.toml, line 5: limits.grace_ms is 1; 100 to 600000 milliseconds expected",
+            ),
+            (&format!("{head}limits.grace_ms = 1"), "line 3: limits.grace_ms is 1"),
+            (&format!("{head}[limits]\ngrace_ms = -1"), "line 4"),
+            (&format!("{head}[limits]\ngrace_ms = '10 s'"), "line 4"),
+            (
+                &format!("{head}metrics = '0.0.0.0:9464'"),
+                "line 3: metrics is 0.0.0.0:9464; an address of this",
+            ),
+            (
+                &format!("{head}[journal]\nsegment_bytes = 1048577"),
+                "line 4: journal.segment_bytes is 1048577; a",
+            ),
+            (
+                &format!("{head}[journal]\nsegment_bytes = 1048576\n[limits]\npayload_bytes_max = 262145"),
+                "line 6: limits.payload_bytes_max is 262145; at most a quarter of journal.segment_bytes expected",
+            ),
             (&format!("{head}policy = 1"), "unknown field `policy`"),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();
