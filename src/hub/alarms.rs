@@ -17,7 +17,6 @@ macro_rules! alarms {
 
         impl Alarm {
             /// Every one.
-            #[cfg(test)]
             pub(super) const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// Gives the stable name.

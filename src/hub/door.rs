@@ -328,6 +328,7 @@ fn first_answer(known: &Known) -> Accepted {
 mod tests {
     use super::*;
     use crate::host::clock::ManualClock;
+    use crate::hub::metrics::Meters;
     use crate::ledger::store::memory::MemoryStore;
     use crate::ledger::{Ledger, Opened};
     use crate::model::id::UnixMicros;
@@ -338,8 +339,9 @@ mod tests {
             panic!("an empty store is of any journal")
         };
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UnixMicros(1)));
-        let submitter = submit::Submitter::new(1_000, 1_000).0;
-        let refusals = Refusals::new(Arc::clone(&clock), submitter, "urn:resguardo:hub:dev".parse().unwrap());
+        let submitter = submit::Submitter::new(Arc::clone(&clock), 1_000, 1_000).0;
+        let hub = "urn:resguardo:hub:dev".parse().unwrap();
+        let refusals = Refusals::new(Arc::clone(&clock), submitter, hub, Meters::new());
         Door::new(view, refusals, Limits::default(), clock)
     }
 

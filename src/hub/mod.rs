@@ -19,6 +19,7 @@ pub mod home;
 mod lane;
 mod live;
 mod lookout;
+mod metrics;
 pub mod open;
 mod operator;
 pub mod papers;
@@ -48,6 +49,7 @@ use self::connections::Connections;
 use self::door::Door;
 use self::lane::Lane;
 use self::live::{Item, Live};
+use self::metrics::Meters;
 use self::papers::Papers;
 use self::rows::ReadError;
 use self::submit::Submitter;
@@ -71,6 +73,8 @@ pub struct Hub {
     amending: Arc<tokio::sync::Mutex<()>>,
     /// What is wrong.
     alarms: Alarms,
+    /// What is counted and measured.
+    meters: Meters,
     /// This run.
     run: Run,
     /// Who is connected.

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::door::account;
+use super::metrics::Meters;
 use super::rates::Rates;
 use super::submit::{Submitted, Submitter};
 use crate::host::clock::Clock;
@@ -33,6 +34,7 @@ const STRANGERS_LOGGED_BURST: u32 = 20;
 pub(super) struct Refusals {
     clock: Arc<dyn Clock>,
     submitter: Submitter,
+    meters: Meters,
     /// The hub's own identity: it answers for summaries.
     hub: Identity,
     entries: Rates<String>,
@@ -48,15 +50,16 @@ struct Period {
 
 impl Refusals {
     /// Begins to count.
-    pub(super) fn new(clock: Arc<dyn Clock>, submitter: Submitter, hub: Identity) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, submitter: Submitter, hub: Identity, meters: Meters) -> Self {
         let period = Mutex::new(Period { since: clock.now(), counts: BTreeMap::new() });
         let entries = Rates::new(ENTRIES_PER_S, ENTRIES_BURST);
         let strangers = Rates::new(STRANGERS_LOGGED_PER_S, STRANGERS_LOGGED_BURST);
-        Self { clock, submitter, hub, entries, strangers, period }
+        Self { clock, submitter, meters, hub, entries, strangers, period }
     }
 
     /// Takes a refusal of somebody enrolled.
     pub(super) fn known(&self, identity: &Identity, call: &str, refusal: &Refusal) {
+        self.meters.refused(refusal.reason.name());
         let key = account(identity);
         if self.entries.take(key, self.clock.monotonic_us()).is_err() || !self.write(identity, call, refusal)
         {
@@ -68,11 +71,13 @@ impl Refusals {
 
     /// Takes a refusal for a bound of the hub's: counted and summed up.
     pub(super) fn beyond(&self, reason: Reason) {
+        self.meters.refused(reason.name());
         self.count(reason.name().to_owned());
     }
 
     /// Takes a refusal of somebody who is not enrolled.
-    pub(super) fn stranger(&self, reason: &str, peer: Option<SocketAddr>, said: &str) {
+    pub(super) fn stranger(&self, reason: &'static str, peer: Option<SocketAddr>, said: &str) {
+        self.meters.stranger(reason);
         self.count(format!("STRANGER_{reason}"));
         if self.strangers.take((), self.clock.monotonic_us()).is_ok() {
             let peer = peer.map_or_else(|| "unknown".into(), |peer| peer.to_string());

@@ -24,6 +24,7 @@ use super::home::{Home, HomeError};
 use super::lane::Lane;
 use super::live::Live;
 use super::lookout;
+use super::metrics::{self, Meters};
 use super::open::{self, News, OpenError, Opened};
 use super::papers::{Papers, PapersError};
 use super::refusals::Refusals;
@@ -121,15 +122,21 @@ pub async fn run(
     let config = home.config(host.disk.as_ref())?;
     let papers = Papers::read(&home, Arc::clone(&host.clock))?;
     let opened = open::open(host, &home, &config, news)?;
-    let socket = TcpListener::bind(config.listen).await;
-    let socket = socket.map_err(|error| RunError::Listen { address: config.listen, error })?;
-    let address = socket.local_addr().map_err(|error| RunError::Listen { address: config.listen, error })?;
+    let (socket, address) = listen(config.listen).await?;
+    let page = match config.metrics {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let Parts { hub, sequence, rows, reads, audits, mut faults, drain, space } =
         start(host, &home, &config, opened, papers)?;
     let limits = config.limits.clone();
     lookout::begin(&hub, &home, config, space, Arc::clone(&host.reload));
     let end = CancellationToken::new();
     let server = serve::serve(&hub, socket, &limits, end.clone());
+    if let Some((socket, address)) = page {
+        tracing::info!(%address, "metrics are answered at /metrics");
+        host.tasks.spawn("metrics", Box::pin(metrics::serve(Arc::clone(&hub), socket)));
+    }
     ready(address);
     let (mut sequence, mut rows) = (pin!(sequence.ended()), pin!(rows.ended()));
     let (mut server, mut ended) = (pin!(server), Ended::default());
@@ -164,6 +171,15 @@ pub async fn run(
     drop(lock);
     // Why a part or the rows ended says more than that the sequence could not go on.
     ended.part.unwrap_or(Ok(())).and(rows).and(sequence)
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
+    let socket = async {
+        let socket = TcpListener::bind(address).await?;
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    };
+    socket.await.map_err(|error| RunError::Listen { address, error })
 }
 
 /// What ended before the hub was asked to stop.
@@ -246,11 +262,12 @@ fn start(
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
     // A batch fits into a segment twice over, whatever its frames take beside what was weighed.
     let half_segment = usize::try_from(config.journal.segment_bytes / 2).unwrap_or(usize::MAX);
-    let (submitter, submissions) = Submitter::new(bytes_max, half_segment.min(SUBMISSION_BYTES_MAX));
+    let (submitter, submissions) =
+        Submitter::new(Arc::clone(&host.clock), bytes_max, half_segment.min(SUBMISSION_BYTES_MAX));
     let (live, drain) = (Arc::new(Live::default()), CancellationToken::new());
     let (staged, waiting) = mpsc::channel(ROWS_WAITING_MAX);
     let (tell_written, written) = watch::channel(view.written().next_index);
-    let space = journal.space();
+    let (space, meters) = (journal.space(), Meters::new());
     let order = Local::starting_at(journal.mark().position, Bounds::default());
     let sequence = Sequence {
         tail: order.tail(journal.mark().position),
@@ -259,6 +276,7 @@ fn start(
         ledger,
         rows: staged,
         live: Arc::clone(&live),
+        meters: meters.clone(),
         clock: Arc::clone(&host.clock),
         submissions,
         drain: drain.clone(),
@@ -274,7 +292,7 @@ fn start(
     let (audits, audits_task) = lane("audits")?;
     let (tell_fault, faults) = mpsc::channel(1);
     let identity = Identity::Hub(config.name.clone());
-    let refusals = Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity);
+    let refusals = Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity, meters.clone());
     let door = Door::new(view, refusals, config.limits.clone(), Arc::clone(&host.clock));
     let run = Run {
         name: config.name.clone(),
@@ -287,6 +305,7 @@ fn start(
         door,
         papers,
         alarms: Alarms::new(Arc::clone(&host.clock)),
+        meters,
         run,
         amending: Arc::default(),
         connections: Connections::default(),

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::decode;
 use super::live::{Item, Live};
+use super::metrics::Meters;
 use super::submit::Submission;
 use crate::host::clock::Clock;
 use crate::journal::{Appended, JournalError, Writer};
@@ -73,6 +74,8 @@ pub(super) struct Sequence<O: Order> {
     pub rows: mpsc::Sender<Staged>,
     /// What goes on now.
     pub live: Arc<Live>,
+    /// What is counted and measured.
+    pub meters: Meters,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// What comes in.
@@ -153,7 +156,7 @@ impl<O: Order> Sequence<O> {
         let (proposals, statements, replies) = unpack(taken);
         let batch = Arc::new(Batch { name, time, proposals });
         if let Err(refusal) = self.put_in_order(&batch).await {
-            answer(replies, vec![Outcome::Refused(refusal); batch.proposals.len()]);
+            self.answer(replies, vec![Outcome::Refused(refusal); batch.proposals.len()]);
             return Ok(());
         }
         loop {
@@ -164,7 +167,7 @@ impl<O: Order> Sequence<O> {
                 let decoded = appended.entries.iter().zip(statements);
                 let decoded: Vec<_> = decoded.map(|(entry, it)| decode::with_statement(entry, it)).collect();
                 let (outcomes, staged) = self.decide(appended, &decoded)?;
-                answer(replies, outcomes);
+                self.answer(replies, outcomes);
                 return self.rows.send(staged).await.map_err(|_| SequenceError::RowsEnded);
             }
             let decoded: Vec<_> = appended.entries.iter().map(decode::entry).collect();
@@ -176,12 +179,17 @@ impl<O: Order> Sequence<O> {
     /// Puts a batch on the disk. While there is no room for it nothing is taken or answered; reading goes on.
     async fn append(&mut self, batch: &Batch) -> Result<Appended, JournalError> {
         loop {
+            let began_us = self.clock.monotonic_us();
             match self.journal.append(batch) {
                 Err(JournalError::Full { shortage }) if !self.drain.is_cancelled() => {
                     tracing::error!(shortage, "nothing is taken until the disk has room for another segment");
                     tokio::time::sleep(FULL_PAUSE).await;
                 }
-                appended => return appended,
+                Ok(appended) => {
+                    self.meters.synced(self.clock.monotonic_us() - began_us);
+                    return Ok(appended);
+                }
+                failed => return failed,
             }
         }
     }
@@ -208,8 +216,19 @@ impl<O: Order> Sequence<O> {
         decoded: &[Decoded],
     ) -> Result<(Vec<Outcome>, Staged), SequenceError> {
         let applied = self.ledger.decide(appended.mark, decoded)?;
+        self.meters.decided(decoded, &applied);
         self.tell(appended.entries, &applied);
         Ok((applied.outcomes, applied.staged))
+    }
+
+    /// Hands the outcomes to who waits for them.
+    fn answer(&self, replies: Vec<Reply>, outcomes: Vec<Outcome>) {
+        let (mut outcomes, now_us) = (outcomes.into_iter(), self.clock.monotonic_us());
+        for reply in replies {
+            self.meters.confirmed(reply.publishes, now_us.saturating_sub(reply.since_us));
+            // Who asked may have gone: what was decided stands all the same.
+            let _ = reply.to.send(outcomes.by_ref().take(reply.count).collect());
+        }
     }
 
     /// Keeps new messages in memory for the subscriptions, and rings.
@@ -234,8 +253,13 @@ impl<O: Order> Sequence<O> {
     }
 }
 
-/// Who waits for how many outcomes.
-type Replies = Vec<(usize, oneshot::Sender<Vec<Outcome>>)>;
+/// Who waits for outcomes: for how many, how many of them of publishes, since when.
+struct Reply {
+    count: usize,
+    publishes: usize,
+    since_us: u64,
+    to: oneshot::Sender<Vec<Outcome>>,
+}
 
 fn take_batch(waiting: &mut VecDeque<Submission>, bytes_max: usize) -> Vec<Submission> {
     let mut bytes = 0;
@@ -247,26 +271,20 @@ fn take_batch(waiting: &mut VecDeque<Submission>, bytes_max: usize) -> Vec<Submi
     waiting.drain(..count).collect()
 }
 
-fn unpack(taken: Vec<Submission>) -> (Vec<Proposal>, Vec<Statement>, Replies) {
+fn unpack(taken: Vec<Submission>) -> (Vec<Proposal>, Vec<Statement>, Vec<Reply>) {
     let count = taken.iter().map(|one| one.items.len()).sum();
     let (mut proposals, mut statements) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut replies = Vec::with_capacity(taken.len());
     for submission in taken {
-        replies.push((submission.items.len(), submission.reply));
+        let publishes = submission.items.iter().filter(|item| item.proposal.kind == EntryKind::Publish);
+        let (count, publishes) = (submission.items.len(), publishes.count());
+        replies.push(Reply { count, publishes, since_us: submission.since_us, to: submission.reply });
         for item in submission.items {
             proposals.push(item.proposal);
             statements.push(item.statement);
         }
     }
     (proposals, statements, replies)
-}
-
-fn answer(replies: Replies, outcomes: Vec<Outcome>) {
-    let mut outcomes = outcomes.into_iter();
-    for (count, reply) in replies {
-        // Who asked may have gone: what was decided stands all the same.
-        let _ = reply.send(outcomes.by_ref().take(count).collect());
-    }
 }
 
 #[cfg(test)]

@@ -183,6 +183,7 @@ async fn deliver(hub: &Hub, mut cursor: Cursor, down: &Down, credit: &Credit) ->
         }
         let spent = u32::try_from(deliveries.len()).unwrap_or(u32::MAX);
         credit.left.fetch_sub(spent.min(left), Ordering::AcqRel);
+        hub.meters.sent(spent);
         place.send(Ok(delivery::frame(deliveries)));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::host::clock::Clock;
 use crate::ledger::entry::{Outcome, Statement};
 use crate::model::entry::{EntryKind, Proposal};
 use crate::model::refusal::{Reason, Refusal};
@@ -44,6 +45,8 @@ pub(super) struct Submission {
     pub reply: oneshot::Sender<Vec<Outcome>>,
     /// What they weigh, in bytes.
     pub bytes: usize,
+    /// When they were handed in, by the monotonic clock.
+    pub since_us: u64,
     _weight: OwnedSemaphorePermit,
 }
 
@@ -58,8 +61,9 @@ impl Submission {
 pub(super) type Outcomes = oneshot::Receiver<Vec<Outcome>>;
 
 /// The way in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Submitter {
+    clock: Arc<dyn Clock>,
     submissions: mpsc::Sender<Submission>,
     /// Bytes that may still wait.
     room: Arc<Semaphore>,
@@ -69,10 +73,20 @@ pub(super) struct Submitter {
 
 impl Submitter {
     /// Makes a way in that holds at most `bytes_max` bytes, of one submission at most `submission_bytes_max`; and its end.
-    pub(super) fn new(bytes_max: usize, submission_bytes_max: usize) -> (Self, mpsc::Receiver<Submission>) {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        bytes_max: usize,
+        submission_bytes_max: usize,
+    ) -> (Self, mpsc::Receiver<Submission>) {
         let (submissions, waiting) = mpsc::channel(SUBMISSIONS_WAITING_MAX);
         (
-            Self { submissions, room: Arc::new(Semaphore::new(bytes_max)), bytes_max, submission_bytes_max },
+            Self {
+                clock,
+                submissions,
+                room: Arc::new(Semaphore::new(bytes_max)),
+                bytes_max,
+                submission_bytes_max,
+            },
             waiting,
         )
     }
@@ -82,15 +96,16 @@ impl Submitter {
     /// # Errors
     /// [`Reason::Busy`], [`Reason::TooLarge`], [`Reason::Stopping`]; nothing was handed in.
     pub(super) fn submit_now(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
+        let since_us = self.clock.monotonic_us();
         let (bytes, permits) = self.weigh(&items)?;
         let weight = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| busy())?;
         let (reply, outcomes) = oneshot::channel();
-        self.submissions.try_send(Submission { items, reply, bytes, _weight: weight }).map_err(|error| {
-            match error {
+        self.submissions.try_send(Submission { items, reply, bytes, since_us, _weight: weight }).map_err(
+            |error| match error {
                 mpsc::error::TrySendError::Full(_) => busy(),
                 mpsc::error::TrySendError::Closed(_) => stopping(),
-            }
-        })?;
+            },
+        )?;
         Ok(outcomes)
     }
 
@@ -99,10 +114,11 @@ impl Submitter {
     /// # Errors
     /// [`Reason::TooLarge`], [`Reason::Stopping`]; nothing was handed in.
     pub(super) async fn submit(&self, items: Vec<Submitted>) -> Result<Outcomes, Refusal> {
+        let since_us = self.clock.monotonic_us();
         let (bytes, permits) = self.weigh(&items)?;
         let weight = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| stopping())?;
         let (reply, outcomes) = oneshot::channel();
-        let submission = Submission { items, reply, bytes, _weight: weight };
+        let submission = Submission { items, reply, bytes, since_us, _weight: weight };
         self.submissions.send(submission).await.map_err(|_| stopping())?;
         Ok(outcomes)
     }
@@ -153,6 +169,8 @@ pub(super) fn stopping() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::clock::ManualClock;
+    use crate::model::id::UnixMicros;
 
     fn of_bytes(bytes: usize) -> Vec<Submitted> {
         let (identity, statement) = (String::new(), vec![0; bytes - ITEM_BYTES].into());
@@ -162,7 +180,8 @@ mod tests {
 
     #[test]
     fn bytes_that_wait_are_bounded_until_those_before_are_done() {
-        let (submitter, mut waiting) = Submitter::new(10_000, 8_000);
+        let clock = Arc::new(ManualClock::at(UnixMicros(1)));
+        let (submitter, mut waiting) = Submitter::new(clock, 10_000, 8_000);
         let _first = submitter.submit_now(of_bytes(6_000)).unwrap();
         let refusal = submitter.submit_now(of_bytes(6_000)).unwrap_err();
         assert_eq!((refusal.reason, refusal.retry_after_ms), (Reason::Busy, Some(BUSY_RETRY_MS)));

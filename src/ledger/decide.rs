@@ -15,7 +15,7 @@ use super::rows::{FactRow, MessageRow, ReceiptRow};
 use super::span::{Places, Span};
 use super::state::{Gathered, State, by_span};
 use crate::model::envelope::{CapMsgType, Envelope, MessageId};
-use crate::model::id::Index;
+use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::policy::{Fact, OfficeNumber, Policy};
 use crate::model::receipt::{MessageRef, Receipt, Stage};
@@ -60,6 +60,8 @@ pub(super) struct Additions {
     pub(super) repeats: Vec<Bytes>,
     /// Offices for which something became outstanding.
     pub(super) owed: BTreeSet<OfficeNumber>,
+    /// How long after its acceptance each message was first received by an office.
+    pub(super) received_after_us: Vec<u64>,
 }
 
 /// Asks policy, and takes facts into it.
@@ -200,8 +202,8 @@ impl Deciding<'_> {
         receipt: &Receipt,
         office: OfficeNumber,
     ) -> Result<Outcome, LedgerError> {
-        let senders = match self.senders_of_owed(receipt, office)? {
-            Ok(senders) => senders,
+        let messages = match self.owed_messages(receipt, office)? {
+            Ok(messages) => messages,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
         let mut named: Vec<_> = receipt.messages.iter().map(|it| it.index).collect();
@@ -218,10 +220,15 @@ impl Deciding<'_> {
         let about: BTreeSet<_> = receipt
             .messages
             .iter()
-            .zip(&senders)
+            .zip(&messages)
             .filter(|(it, _)| is_news(it.index))
-            .map(|(_, by)| *by)
+            .map(|(_, (by, _))| *by)
             .collect();
+        if receipt.stage == Stage::Received {
+            let new = receipt.messages.iter().zip(&messages).filter(|(it, _)| is_news(it.index));
+            let after_us = new.map(|(_, (_, accepted))| entry.time.0.saturating_sub(accepted.0));
+            self.additions.received_after_us.extend(after_us);
+        }
         if matches!(receipt.stage, Stage::Declined | Stage::Unreadable) {
             for sender in &about {
                 self.state.owe_notice(*sender, entry.index);
@@ -238,26 +245,26 @@ impl Deciding<'_> {
         Ok(Outcome::Recorded { index, time: entry.time, news, about: about.into_iter().collect() })
     }
 
-    /// Checks that an office was owed all that a receipt names; gives the sender of each message.
-    fn senders_of_owed(
+    /// Checks that an office was owed all that a receipt names; gives the sender and acceptance of each message.
+    fn owed_messages(
         &self,
         receipt: &Receipt,
         office: OfficeNumber,
-    ) -> Result<Result<Vec<OfficeNumber>, Refusal>, LedgerError> {
+    ) -> Result<Result<Vec<(OfficeNumber, UnixMicros)>, Refusal>, LedgerError> {
         let span_of = |index| self.state.span(self.gathered, (office, Places::of(index).0));
         if let Err(refusal) = all_owed(receipt, span_of) {
             return Ok(Err(refusal));
         }
-        let mut senders = Vec::with_capacity(receipt.messages.len());
+        let mut messages = Vec::with_capacity(receipt.messages.len());
         for named in &receipt.messages {
             // Owed, so accepted: a refusal here would be another answer than a replay gives.
             let message = self.message(named.index).ok_or_else(|| missing(named.index))?;
             if let Err(refusal) = same_message(named, message) {
                 return Ok(Err(refusal));
             }
-            senders.push(message.sender_office);
+            messages.push((message.sender_office, message.accepted));
         }
-        Ok(Ok(senders))
+        Ok(Ok(messages))
     }
 
     fn index_of(&self, id: MessageId, office: OfficeNumber) -> Option<Index> {

@@ -92,6 +92,8 @@ pub struct Applied {
     pub outcomes: Vec<Outcome>,
     /// The offices for which something became outstanding, ascending.
     pub owed: Vec<OfficeNumber>,
+    /// How long after its acceptance each message was first said to be received by an office, in microseconds.
+    pub received_after_us: Vec<u64>,
     /// Its rows, to be written.
     pub staged: Staged,
 }
@@ -187,6 +189,7 @@ impl Ledger {
         self.count(entries, &outcomes);
         self.standing.mark = mark;
         let owed = std::mem::take(&mut additions.owed).into_iter().collect();
+        let received_after_us = std::mem::take(&mut additions.received_after_us);
         let added = additions.into_rows(&mut self.standing);
         self.shared.table.stage(self.stage, &added);
         rows.extend(added);
@@ -194,7 +197,12 @@ impl Ledger {
         state.mark = mark;
         state.policy = Arc::clone(&self.policy);
         drop(state);
-        Ok(Applied { outcomes, owed, staged: Staged { stages: self.stage..=self.stage, mark, rows } })
+        Ok(Applied {
+            outcomes,
+            owed,
+            received_after_us,
+            staged: Staged { stages: self.stage..=self.stage, mark, rows },
+        })
     }
 
     /// Decides entries up to a checkpoint, the first of them at `next`; gives back those after it.

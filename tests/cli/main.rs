@@ -9,6 +9,7 @@ mod enrol;
 mod exchange;
 mod exits;
 mod kills;
+mod metrics;
 mod objects;
 mod operator;
 mod real;

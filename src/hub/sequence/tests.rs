@@ -66,9 +66,9 @@ fn run(
         let Opened::Ready { ledger, .. } = Ledger::open(Arc::new(MemoryStore::default()), ID).unwrap() else {
             panic!("an empty store is of any journal")
         };
-        let (submitter, submissions) = Submitter::new(BATCH_BYTES_MAX, BATCH_BYTES_MAX);
         let (rows, mut written) = mpsc::channel(1);
         let (clock, drain) = (Arc::new(ManualClock::at(START)), CancellationToken::new());
+        let (submitter, submissions) = Submitter::new(clock.clone(), BATCH_BYTES_MAX, BATCH_BYTES_MAX);
         let sequence = Sequence {
             tail: order.tail(Position(0)),
             order,
@@ -76,6 +76,7 @@ fn run(
             ledger,
             rows,
             live: Arc::new(Live::default()),
+            meters: Meters::new(),
             clock: clock.clone(),
             submissions,
             drain: drain.clone(),
