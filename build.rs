@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "resguardo/v1/message.proto",
     "resguardo/v1/exchange.proto",
     "resguardo/v1/audit.proto",
     "resguardo/v1/directory.proto",
+    "resguardo/v1/enrolment.proto",
     "resguardo/v1/operator.proto",
 ];
 

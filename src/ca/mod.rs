@@ -13,6 +13,7 @@
 //! ```
 
 mod register;
+mod renew;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub use self::register::Signed;
 use self::register::{Register, counts};
+pub use self::renew::RenewRefusal;
 use crate::host::disk::{Disk, Lock, OpenMode};
 use crate::host::random::Random;
 use crate::model::id::UnixMicros;

@@ -1,4 +1,4 @@
-//! `ca init|sign|revoke|list`: the authority's commands, away from the hub.
+//! `ca init|sign|renew|revoke|list`: the authority's commands, away from the hub.
 //!
 //! Owns what the person who signs is told and asked. Never takes an identity from a request.
 
@@ -21,7 +21,7 @@ use crate::wire::request::{Request, RequestError};
 /// How long an authority lasts where nothing else is said, in days.
 const AUTHORITY_DAYS: u32 = 3_650;
 /// How long a certificate lasts where nothing else is said, in days.
-const CERTIFICATE_DAYS: u32 = 365;
+pub(super) const CERTIFICATE_DAYS: u32 = 365;
 /// How long a revocation list counts as new where nothing else is said, in days.
 const LIST_DAYS: u32 = 30;
 
@@ -37,6 +37,11 @@ Examples:
   resguardo ca sign request.pem --as urn:resguardo:office:ohchr-peru:desk-1 --home authority
   resguardo ca sign request.pem --as urn:resguardo:hub:main --address hub.example.org --home authority")]
     Sign(Sign),
+    /// Signs the next certificates of those who ask for them, with the identities that they have.
+    #[command(after_help = "\
+Example:
+  resguardo ca renew renewals --to answers --home authority")]
+    Renew(super::ca_renew::Renew),
     /// Takes certificates back, and writes the list for the hub; with nothing named, writes the list anew.
     #[command(after_help = "\
 Examples:
@@ -109,6 +114,7 @@ impl CaCommand {
                 told(context, home, &Authority::found(disk, home, &init.name, validity)?)?;
             }
             Self::Sign(sign) => sign.run(context, &mut Authority::open(disk, home)?)?,
+            Self::Renew(renew) => renew.run(context, &mut Authority::open(disk, home)?)?,
             Self::Revoke(revoke) => revoke.run(context, &mut Authority::open(disk, home)?)?,
             Self::List => list(context, &Authority::open(disk, home)?)?,
         }

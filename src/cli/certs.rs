@@ -30,7 +30,7 @@ const HUB: &str = "dev";
 const DESK: &str = "desk-1";
 /// Where the hub of the set listens.
 const ADDRESS: &str = "127.0.0.1:7443";
-/// How long the set is valid, in days; its authority a day more.
+/// How long the set is valid where nothing else is said, in days; its authority at least a year, and a day more.
 const DAYS: u32 = 365;
 /// The files of an authority's home, to be written over.
 const AUTHORITY_FILES: [&str; 4] = ["cert.pem", "key.pem", "register", "crl.pem"];
@@ -52,6 +52,9 @@ pub struct Dev {
     /// Where the hub is to listen.
     #[arg(long, value_name = "ADDRESS", default_value = ADDRESS)]
     pub listen: std::net::SocketAddr,
+    /// How long the certificates are valid.
+    #[arg(long, value_name = "DAYS", default_value_t = DAYS, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub days: u32,
     /// Write over a set that is there. Its hub and offices no longer fit each other's certificates until all are written.
     #[arg(long)]
     pub force: bool,
@@ -101,7 +104,8 @@ impl<'a> Set<'a> {
                 _ => {}
             }
         }
-        let validity = Validity { not_before: now, not_after: UnixMicros(now.0 + days_us(DAYS + 1)) };
+        let validity =
+            Validity { not_before: now, not_after: UnixMicros(now.0 + days_us(dev.days.max(DAYS) + 1)) };
         let authority = Authority::found(Arc::clone(&disk), &dir, &name("resguardo-dev"), validity)?;
         Ok(Self { context, disk, dev, authority })
     }
@@ -111,7 +115,7 @@ impl<'a> Set<'a> {
         let made = request::make()?;
         let request = Request::read(&PemFile::new("the request", made.request_pem))?;
         let Context { clock, random, .. } = self.context;
-        let bundle = self.authority.sign(&request, subject, DAYS, clock.now(), random.as_ref())?;
+        let bundle = self.authority.sign(&request, subject, self.dev.days, clock.now(), random.as_ref())?;
         Ok(Pair { certificate: bundle.certificate_pem, key: made.key_pem })
     }
 

@@ -6,6 +6,7 @@
 mod ack;
 mod audit;
 mod ca;
+mod ca_renew;
 mod certs;
 mod completions;
 mod context;
@@ -18,6 +19,7 @@ mod inbox;
 mod objects;
 mod office;
 mod publish;
+mod renewals;
 mod screen;
 mod show;
 mod since;

@@ -3,7 +3,7 @@
 //! Owns the question that a person must answer: is this the authority that was read out? Never answers it.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -11,13 +11,14 @@ use tonic::transport::Channel;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
+use super::renewals;
 use super::screen::{self, Screen, Tone, cell, read_out, utc};
 use crate::desk::enrol::{self, EnrolError, Offer};
 use crate::desk::members::Members;
 use crate::model::identity::{Identity, Name};
 use crate::model::policy::{Fact, Policy, StreamRights};
 use crate::wire::fingerprint::Fingerprint;
-use crate::wire::pem_file::PemFile;
+use crate::wire::tls::Credentials;
 
 /// An office's place in the exchange.
 #[derive(Debug, Subcommand)]
@@ -30,6 +31,12 @@ pub enum Office {
 Example:
   resguardo office accept bundle.pem --hub hub.example.org:7443 --home desk-1")]
     Accept(Accept),
+    /// Carries requests for next certificates from the hub to a file, and the authority's answers back. For operators.
+    #[command(after_help = "\
+Examples:
+  resguardo office renewals --to renewals
+  resguardo office renewals --answer answers")]
+    Renewals(super::renewals::Renewals),
     /// Lists the offices of the directory.
     #[command(after_help = "Example:\n  resguardo office list")]
     List,
@@ -86,7 +93,7 @@ pub struct RequestCommand {
 /// `office accept`
 #[derive(Debug, Args)]
 pub struct Accept {
-    /// The bundle, as `resguardo ca sign` wrote it.
+    /// The bundle, as `resguardo ca sign` wrote it, or the answers of `resguardo ca renew`.
     bundle: PathBuf,
     /// Where the hub listens; needed once.
     #[arg(long, value_name = "HOST:PORT")]
@@ -107,6 +114,7 @@ impl Office {
     pub(super) async fn run(&self, context: &Context) -> Result<Exit, Failure> {
         match self {
             Self::Request(_) | Self::Accept(_) => self.enrol(context),
+            Self::Renewals(renewals) => renewals.run(context).await,
             Self::List => list(context, &told(context).await?.1, None),
             Self::Show { office } => list(context, &told(context).await?.1, Some(office)),
             Self::Add(add) => amend(context, |policy| add.facts(policy)).await,
@@ -130,8 +138,13 @@ impl Office {
                 screen.line("Read its key to them over another line:\n")?;
                 screen.line(&format!("{}\n", read_out("  ", pending.key)))?;
                 screen.line("The key itself stays here. Next: resguardo office accept BUNDLE")?;
+                let renewal = follow(context, home)?;
+                if let Some(renewal) = &renewal {
+                    screen.line(&format!("Or, without reading it out: ca renew {}", renewal.display()))?;
+                }
                 screen.object(&serde_json::json!({
                     "object": "request", "request": path.to_string(), "key": pending.key.to_string(),
+                    "renewal": renewal.map(|renewal| renewal.display().to_string()),
                 }))?;
                 Ok(Exit::Done)
             }
@@ -139,6 +152,17 @@ impl Office {
             _ => unreachable!("only what is done in a home comes here"),
         }
     }
+}
+
+/// Has a home that has a certificate prove by it that it asks for the next one; gives the file. One whose certificate has
+/// ended proves nothing: its request is signed like a first one.
+fn follow(context: &Context, home: &Path) -> Result<Option<PathBuf>, Failure> {
+    let Ok(present) = Credentials::read(&home.join("tls")) else { return Ok(None) };
+    if !present.own().is_ok_and(|own| own.not_after >= context.clock.now()) {
+        return Ok(None);
+    }
+    enrol::renewal(context.disk.as_ref(), home, &present)?;
+    Ok(Some(enrol::renewal_path(home)))
 }
 
 /// Asks the hub for the directory.
@@ -257,8 +281,8 @@ impl Revoke {
 }
 
 impl Accept {
-    fn run(&self, context: &Context, home: &std::path::Path) -> Result<Exit, Failure> {
-        let bundle = PemFile::certificates(&self.bundle)?;
+    fn run(&self, context: &Context, home: &Path) -> Result<Exit, Failure> {
+        let bundle = renewals::bundle_for(context, home, &self.bundle)?;
         let offer = Offer::read(Arc::clone(&context.disk), home, &bundle, context.clock.as_ref())?;
         let screen = &context.screen;
         let identity = offer.identity().clone();
@@ -317,6 +341,7 @@ impl From<EnrolError> for Failure {
             EnrolError::Request(error) => error.into(),
             EnrolError::Disk { .. } | EnrolError::Certs(_) => Self::new(Exit::Fault, error.to_string()),
             EnrolError::Tls(_)
+            | EnrolError::Renewal(_)
             | EnrolError::NotAsked(_)
             | EnrolError::KeyForeign { .. }
             | EnrolError::Nameless(_)

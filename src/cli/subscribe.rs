@@ -19,6 +19,7 @@ use super::since::{Place, Since};
 use crate::desk::exec::{Plan as ExecPlan, Ran};
 use crate::desk::inbox::{InboxEntry, Kept};
 use crate::desk::outbox::Outcome;
+use crate::desk::renew::Renewed;
 use crate::desk::session::{End, Event, Host, Observer, Plan, ReplayFrom, Subscription};
 use crate::model::envelope::{CapMsgType, MessageId};
 use crate::model::identity::Name;
@@ -131,6 +132,11 @@ impl Observer for Watch<'_> {
             Event::StillPending(error) => {
                 self.aside(Tone::Warning, &format!("the outbox waits: {}", harmless(&error.to_string())))
             }
+            Event::Renewal(renewed) => self.renewal(renewed),
+            Event::RenewalFailed(error) => self.aside(
+                Tone::Warning,
+                &format!("the next certificate of this desk: {}", harmless(&error.to_string())),
+            ),
             Event::CommandEnded { entry, ran } => self.command_ended(entry, ran),
         }
     }
@@ -142,6 +148,31 @@ impl Watch<'_> {
             self.context.screen.object(&objects::warning(words))?;
         }
         self.context.screen.aside(tone, words);
+        Ok(())
+    }
+
+    fn renewal(&self, renewed: &Renewed) -> io::Result<()> {
+        let (tone, state, words) = match renewed {
+            Renewed::NotDue => return Ok(()),
+            Renewed::Waits => (
+                Tone::Faint,
+                "waits",
+                "The next certificate of this desk was asked for: it comes by itself, once the operator has had it signed."
+                    .to_owned(),
+            ),
+            Renewed::Installed { not_after } => (
+                Tone::Good,
+                "installed",
+                format!("The next certificate of this desk is in its place, until {}.", self.context.screen.time(*not_after)),
+            ),
+            Renewed::Refused { why } => (
+                Tone::Bad,
+                "refused",
+                format!("the authority refused the next certificate of this desk: {}; it is asked for anew", harmless(why)),
+            ),
+        };
+        self.context.screen.object(&json!({ "object": "renewal", "state": state, "message": words }))?;
+        self.context.screen.aside(tone, &words);
         Ok(())
     }
 

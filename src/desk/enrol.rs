@@ -7,11 +7,14 @@
 //! ```text
 //! tls/new-key.pem    a key whose certificate has not come yet
 //! tls/request.pem    the request for it
+//! tls/renewal        the same request, signed with the present key: a file for `ca renew`
 //! ```
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::home::{Home, HomeError, Settings, TlsFiles};
 use crate::host::clock::Clock;
@@ -22,13 +25,15 @@ use crate::wire::chain::Chain;
 use crate::wire::fingerprint::Fingerprint;
 use crate::wire::identity::Certificate;
 use crate::wire::pem_file::PemFile;
+use crate::wire::renewal::{self, Renewal, RenewalError};
 use crate::wire::request::{self, Request, RequestError};
-use crate::wire::tls::{TlsError, first_certificate};
+use crate::wire::tls::{Credentials, TlsError, first_certificate};
 
 /// Largest file of PEM here, in bytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 const NEW_KEY: &str = "tls/new-key.pem";
 const REQUEST: &str = "tls/request.pem";
+const RENEWAL: &str = "tls/renewal";
 
 /// A request that waits for its certificate.
 #[derive(Debug)]
@@ -75,6 +80,9 @@ pub enum EnrolError {
         /// What the disk said.
         source: io::Error,
     },
+    /// The request for the next certificate cannot be made.
+    #[error(transparent)]
+    Renewal(#[from] RenewalError),
     /// Nobody asked for a certificate here.
     #[error("{} holds no request: `resguardo office request` makes one, and this certificate is for another home", .0.display())]
     NotAsked(PathBuf),
@@ -128,6 +136,60 @@ pub fn request(disk: &dyn Disk, dir: &Path, anew: bool) -> Result<Pending, Enrol
     write(disk, &request, &made.request_pem)?;
     let fingerprint = Request::read(&pem_file(&request, &made.request_pem))?.fingerprint();
     Ok(Pending { request, key: fingerprint, repeated: false })
+}
+
+/// Makes the request for the certificate that follows the present one, exact bytes; gives the one that waits already, if
+/// it follows that certificate.
+///
+/// # Errors
+/// As [`request`]; [`EnrolError::Tls`], [`EnrolError::Renewal`] for a present certificate or key that cannot ask.
+pub fn renewal(disk: &dyn Disk, dir: &Path, present: &Credentials) -> Result<Bytes, EnrolError> {
+    let own = present.own()?;
+    let mut pending = request(disk, dir, false)?;
+    if pending.key == own.key {
+        // Left by a crash after its certificate was installed.
+        pending = request(disk, dir, true)?;
+    }
+    let path = dir.join(RENEWAL);
+    let waiting = match disk.read(&path, FILE_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        read => renewal::read_file(RENEWAL, &read.map_err(at(&path))?)
+            .ok()
+            .and_then(|(found, _)| found.into_iter().next()),
+    };
+    if let Some(waiting) = waiting
+        && let Ok(read) = Renewal::read(&waiting)
+        && (read.certificate.fingerprint, read.request.fingerprint()) == (own.fingerprint, pending.key)
+    {
+        return Ok(waiting);
+    }
+    let asked = text(disk, &pending.request)?.unwrap_or_default();
+    let made = renewal::make(&asked, &present.certificate, &present.key)?;
+    let file = renewal::file(vec![made.clone()], Vec::new());
+    disk.write_atomically(&path, &file).map_err(at(&path))?;
+    Ok(made)
+}
+
+/// Where [`renewal`] leaves its file.
+pub fn renewal_path(dir: &Path) -> PathBuf {
+    dir.join(RENEWAL)
+}
+
+/// Lets go of the request that waits, and of its key.
+///
+/// # Errors
+/// [`EnrolError::Disk`].
+pub fn forget(disk: &dyn Disk, dir: &Path) -> Result<(), EnrolError> {
+    // The key goes last: while it is there its certificate can be installed.
+    for name in [RENEWAL, REQUEST, NEW_KEY] {
+        let path = dir.join(name);
+        match disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
+            _ => {}
+        }
+    }
+    let folder = dir.join("tls");
+    disk.sync_dir(&folder).map_err(at(&folder))
 }
 
 impl Offer {
@@ -201,15 +263,7 @@ impl Offer {
             let settings = self.settings(hub, server_name)?;
             Home::create(Arc::clone(&self.disk), &self.dir, settings, files)?;
         }
-        for name in [REQUEST, NEW_KEY] {
-            let path = self.dir.join(name);
-            match self.disk.remove(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
-                _ => {}
-            }
-        }
-        let folder = self.dir.join("tls");
-        self.disk.sync_dir(&folder).map_err(at(&folder))
+        forget(self.disk.as_ref(), &self.dir)
     }
 
     fn settings(&self, hub: Option<&str>, server_name: Option<&str>) -> Result<Settings, EnrolError> {
@@ -230,9 +284,13 @@ fn whose(disk: &dyn Disk, dir: &Path, home: Option<&Home>) -> Result<Option<Iden
     if let Some(home) = home {
         return Ok(Some(home.settings().identity.clone()));
     }
-    let path = dir.join("tls/cert.pem");
-    let Some(text) = text(disk, &path)? else { return Ok(None) };
-    Ok(first_certificate(&pem_file(&path, &text))?.identity.ok())
+    for path in [dir.join("tls/key.pem"), dir.join("tls/cert.pem")] {
+        let file = text(disk, &path)?.map(|text| pem_file(&path, &text));
+        if let Some(file) = file.filter(PemFile::holds_certificate) {
+            return Ok(first_certificate(&file)?.identity.ok());
+        }
+    }
+    Ok(None)
 }
 
 fn text(disk: &dyn Disk, path: &Path) -> Result<Option<String>, EnrolError> {

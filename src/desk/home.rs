@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! desk.toml        identity, hub, server_name
-//! tls/cert.pem     the desk's certificate, and those between it and its CA
-//! tls/key.pem      its key
+//! tls/key.pem      the desk's key and its certificate: one file, so that both change at once
+//! tls/cert.pem     the certificate again, for whoever wants it without the key
 //! tls/ca.pem       the CA that the hub's certificate must come from
 //! inbox/ outbox/   see `inbox` and `outbox`
 //! directory        the directory, as the hub last told it
@@ -23,7 +23,6 @@ use serde::Deserialize;
 use super::store::{Folder, StoreError};
 use crate::host::disk::{Disk, Lock};
 use crate::model::identity::{Desk, Identity};
-use crate::wire::pem_file::PemFile;
 use crate::wire::tls::{Credentials, TlsError};
 
 /// The file of settings.
@@ -172,18 +171,31 @@ impl Home {
         Ok(Self { dir: dir.into(), disk, settings })
     }
 
-    /// Writes certificates and key into a folder's `tls/`: a desk's home or a hub's.
+    /// Writes certificates and key into a folder's `tls/`: a desk's home or a hub's. Whenever it is cut off, the key
+    /// there is that of the certificate.
     ///
     /// # Errors
     /// [`HomeError::Disk`].
     pub fn write_tls(disk: &dyn Disk, dir: &Path, tls: TlsFiles<'_>) -> Result<(), HomeError> {
         let tls_dir = dir.join("tls");
         disk.create_dir_all(&tls_dir).map_err(at(&tls_dir))?;
-        for (name, text) in [("ca.pem", tls.ca), ("cert.pem", tls.cert), ("key.pem", tls.key)] {
+        let write = |name: &str, text: &str| {
             let path = tls_dir.join(name);
-            disk.write_atomically(&path, text.as_bytes()).map_err(at(&path))?;
+            disk.write_atomically(&path, text.as_bytes()).map_err(at(&path))
+        };
+        // While the pair changes, the authorities of both are trusted: at a crash the home has the old pair or the new
+        // one, and each finds a hub that it knows.
+        let path = tls_dir.join("ca.pem");
+        let before = match disk.read(&path, FILE_BYTES_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            before => before.map_err(at(&path))?,
+        };
+        if before != tls.ca.as_bytes() {
+            write("ca.pem", &format!("{}{}", tls.ca, String::from_utf8_lossy(&before)))?;
         }
-        Ok(())
+        write("key.pem", &format!("{}{}", tls.key, tls.cert))?;
+        write("cert.pem", tls.cert)?;
+        if before.is_empty() || before == tls.ca.as_bytes() { Ok(()) } else { write("ca.pem", tls.ca) }
     }
 
     /// What `desk.toml` says.
@@ -212,12 +224,12 @@ impl Home {
     /// # Errors
     /// [`TlsError::File`]: one is missing, or the key is open to others.
     pub fn credentials(&self) -> Result<Credentials, TlsError> {
-        let tls = self.dir.join("tls");
-        Ok(Credentials {
-            authorities: PemFile::certificates(&tls.join("ca.pem"))?,
-            certificate: PemFile::certificates(&tls.join("cert.pem"))?,
-            key: PemFile::key(&tls.join("key.pem"))?,
-        })
+        Credentials::read(&self.dir.join("tls"))
+    }
+
+    /// The disk that it is on.
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// Takes the right to change what the home's processes share; waits a while for another that has it.
@@ -279,7 +291,7 @@ fn parse(text: &str) -> Result<Settings, (usize, String)> {
 fn written(settings: &Settings) -> String {
     let mut text = String::new();
     for (what, key, value) in [
-        ("Who this is: the URI in tls/cert.pem.", "identity", settings.identity.to_string()),
+        ("Who this is: the URI in the certificate.", "identity", settings.identity.to_string()),
         ("Where the hub listens, host:port.", "hub", settings.hub.clone()),
         ("The name that the hub's certificate must bear.", "server_name", settings.server_name.clone()),
     ] {

@@ -17,6 +17,7 @@ pub mod inbox;
 pub mod members;
 pub mod outbox;
 pub mod record;
+pub mod renew;
 #[cfg(test)]
 mod sample;
 pub mod session;

@@ -16,6 +16,7 @@ pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
             .map(|envelope| Statement::Publish { envelope: Box::new(envelope), digest: sha256(bytes) }),
         EntryKind::Receipt => convert::receipt(bytes).map(|receipt| Statement::Receipt(Box::new(receipt))),
         EntryKind::Directory => convert::fact(bytes).map(Statement::Fact),
+        EntryKind::Renewal => convert::renewal(bytes).map(Statement::Renewal),
         EntryKind::Refusal | EntryKind::Summary => Ok(Statement::Refusal),
     };
     decoded.unwrap_or_else(Statement::Undecodable)

@@ -12,6 +12,7 @@ mod decode;
 mod delivery;
 mod directory;
 mod door;
+mod enrolment;
 mod exchange;
 mod follow;
 pub mod founding;

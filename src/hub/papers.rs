@@ -106,11 +106,7 @@ impl Papers {
 
 impl Files {
     fn read(home: &Home) -> Result<Self, PapersError> {
-        let credentials = Credentials {
-            authorities: PemFile::certificates(&home.tls("ca.pem")).map_err(TlsError::from)?,
-            certificate: PemFile::certificates(&home.tls("cert.pem")).map_err(TlsError::from)?,
-            key: PemFile::key(&home.tls("key.pem")).map_err(TlsError::from)?,
-        };
+        let credentials = Credentials::read(&home.tls(""))?;
         let revocations = match PemFile::certificates(&home.tls("crl.pem")) {
             Err(PemFileError::Missing { .. }) => None,
             read => Some(read.map_err(TlsError::from)?),

@@ -165,7 +165,7 @@ fn concerns(view: &View, permit: AuditPermit, entry: &Entry) -> Result<bool, Rea
             Some(row) if row.notices.is_empty() => all_sent_by(view, own, &row.messages)?,
             _ => false,
         },
-        EntryKind::Refusal | EntryKind::Summary => false,
+        EntryKind::Refusal | EntryKind::Summary | EntryKind::Renewal => false,
     })
 }
 

@@ -21,6 +21,7 @@ use super::Hub;
 use super::audit::Audit;
 use super::config::Limits;
 use super::directory::Directory;
+use super::enrolment::Enrolment;
 use super::exchange::Exchange;
 use super::operator::Operator;
 use super::reader::Readers;
@@ -31,6 +32,7 @@ use crate::wire::listener::{self, ListenerLimits};
 use crate::wire::proto::DESCRIPTORS;
 use crate::wire::proto::audit_service_server::AuditServiceServer;
 use crate::wire::proto::directory_service_server::DirectoryServiceServer;
+use crate::wire::proto::enrolment_service_server::EnrolmentServiceServer;
 use crate::wire::proto::exchange_service_server::ExchangeServiceServer;
 use crate::wire::proto::operator_service_server::OperatorServiceServer;
 use crate::wire::stranger::{Observer, Stranger};
@@ -83,9 +85,11 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
             health.set_serving::<AuditServiceServer<Audit>>().await;
             health.set_serving::<DirectoryServiceServer<Directory>>().await;
             health.set_serving::<OperatorServiceServer<Operator>>().await;
+            health.set_serving::<EnrolmentServiceServer<Enrolment>>().await;
             let exchange = ExchangeServiceServer::new(Exchange::new(Arc::clone(&serving)));
             let audit = AuditServiceServer::new(Audit::new(Arc::clone(&serving)));
             let directory = DirectoryServiceServer::new(Directory::new(Arc::clone(&serving)));
+            let enrolment = EnrolmentServiceServer::new(Enrolment::new(Arc::clone(&serving)));
             let operator = OperatorServiceServer::new(Operator::new(Arc::clone(&serving)));
             let reflection = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -116,6 +120,7 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
                     operator.max_decoding_message_size(QUESTION_BYTES_MAX),
                     admit.clone(),
                 ))
+                .add_service(InterceptedService::new(enrolment, admit.clone()))
                 .add_service(InterceptedService::new(health_service, admit.clone()))
                 .add_service(InterceptedService::new(reflection, admit))
                 .serve_with_incoming_shutdown(incoming, stopped(serving.stop.clone(), health))
@@ -158,6 +163,7 @@ async fn stopped(stop: CancellationToken, mut health: HealthReporter) {
         <AuditServiceServer<Audit> as NamedService>::NAME,
         <DirectoryServiceServer<Directory> as NamedService>::NAME,
         <OperatorServiceServer<Operator> as NamedService>::NAME,
+        <EnrolmentServiceServer<Enrolment> as NamedService>::NAME,
         "",
     ] {
         health.clear_service_status(service).await;

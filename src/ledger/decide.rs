@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::LedgerError;
 use super::entry::{Decoded, Outcome, Statement};
 use super::keys;
-use super::rows::{FactRow, MessageRow, ReceiptRow};
+use super::rows::{FactRow, MessageRow, ReceiptRow, RenewalRow};
 use super::span::{Places, Span};
 use super::state::{Gathered, State, by_span};
 use crate::model::envelope::{CapMsgType, Envelope, MessageId};
@@ -20,6 +20,7 @@ use crate::model::identity::Identity;
 use crate::model::policy::{Fact, OfficeNumber, Policy};
 use crate::model::receipt::{MessageRef, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
+use crate::model::renewal::{Renewal, Renewals};
 
 /// An entry of which all is decided that policy alone decides.
 pub(super) enum Prepared<'a> {
@@ -56,6 +57,8 @@ pub(super) struct Additions {
     pub(super) receipts: Vec<Arc<ReceiptRow>>,
     /// Facts that were taken in.
     pub(super) facts: Vec<Arc<FactRow>>,
+    /// What was taken in about renewals.
+    pub(super) renewals: Vec<Arc<RenewalRow>>,
     /// Keys of repetitions.
     pub(super) repeats: Vec<Bytes>,
     /// Offices for which something became outstanding.
@@ -64,9 +67,10 @@ pub(super) struct Additions {
     pub(super) received_after_us: Vec<u64>,
 }
 
-/// Asks policy, and takes facts into it.
+/// Asks policy, and takes in facts and renewals.
 pub(super) fn prepare<'a>(
     policy: &mut Arc<Policy>,
+    renewals: &mut Arc<Renewals>,
     additions: &mut Additions,
     entry: &'a Decoded,
 ) -> Prepared<'a> {
@@ -82,6 +86,13 @@ pub(super) fn prepare<'a>(
         Statement::Fact(fact) => match take_in(policy, entry, fact) {
             Ok(()) => {
                 additions.facts.push(Arc::new(FactRow { index: entry.index, fact: fact.clone() }));
+                Outcome::Noted
+            }
+            Err(refusal) => Outcome::Refused(refusal),
+        },
+        Statement::Renewal(renewal) => match take_renewal(policy, renewals, entry, renewal) {
+            Ok(row) => {
+                additions.renewals.push(Arc::new(row));
                 Outcome::Noted
             }
             Err(refusal) => Outcome::Refused(refusal),
@@ -134,6 +145,21 @@ fn take_in(policy: &mut Arc<Policy>, entry: &Decoded, fact: &Fact) -> Result<(),
     Arc::make_mut(policy)
         .apply(entry.index, fact.clone())
         .map_err(|found| Refusal::field("fact", format!("the fact does not follow: {found}")))
+}
+
+fn take_renewal(
+    policy: &Policy,
+    renewals: &mut Arc<Renewals>,
+    entry: &Decoded,
+    renewal: &Renewal,
+) -> Result<RenewalRow, Refusal> {
+    let by = caller(entry)?;
+    match renewal {
+        Renewal::Asked { .. } => policy.admit(by)?,
+        Renewal::Answered { .. } => policy.permit_operate(by).map(|_| ())?,
+    }
+    Arc::make_mut(renewals).take(entry.index, by, renewal)?;
+    Ok(RenewalRow { index: entry.index, by: by.clone(), renewal: renewal.clone() })
 }
 
 fn caller(entry: &Decoded) -> Result<&Identity, Refusal> {

@@ -8,6 +8,7 @@ use crate::model::identity::Identity;
 use crate::model::policy::{Fact, OfficeNumber};
 use crate::model::receipt::Receipt;
 use crate::model::refusal::Refusal;
+use crate::model::renewal::Renewal;
 
 /// An entry of the journal, its statement decoded by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Statement {
     Receipt(Box<Receipt>),
     /// A fact of the directory.
     Fact(Fact),
+    /// A request for a next certificate, or the answer to one.
+    Renewal(Renewal),
     /// A refusal, or a summary of refusals: nothing follows from it.
     Refusal,
     /// Bytes that could not be decoded, and why: answered with that refusal.

@@ -15,6 +15,8 @@ pub(super) const MESSAGES: u8 = b'm';
 pub(super) const RECEIPTS: u8 = b'r';
 /// Facts of the directory, in groups, by the index of the first.
 pub(super) const FACTS: u8 = b'f';
+/// What entries said of renewals, in groups, by the index of the first.
+pub(super) const RENEWALS: u8 = b'n';
 /// What an office was owed and stated, a row for a span of indexes.
 const SPANS: u8 = b'o';
 /// What is outstanding for an office, a row for a chunk of indexes.

@@ -43,6 +43,7 @@ use self::table::Table;
 use crate::model::entry::Mark;
 use crate::model::id::Index;
 use crate::model::policy::{OfficeNumber, Policy};
+use crate::model::renewal::Renewals;
 
 /// Entries decided under one lock at most: readers wait some tens of microseconds.
 const LOCKED_ENTRIES_MAX: usize = 64;
@@ -81,6 +82,7 @@ pub enum LedgerError {
 pub struct Ledger {
     shared: Arc<Shared>,
     policy: Arc<Policy>,
+    renewals: Arc<Renewals>,
     standing: Standing,
     stage: u64,
     fault: Option<LedgerError>,
@@ -172,7 +174,9 @@ impl Ledger {
         let mut additions = Additions::default();
         let mut outcomes = Vec::with_capacity(entries.len());
         for slice in entries.chunks(LOCKED_ENTRIES_MAX) {
-            let prepared = slice.iter().map(|it| decide::prepare(&mut self.policy, &mut additions, it));
+            let prepared = slice
+                .iter()
+                .map(|it| decide::prepare(&mut self.policy, &mut self.renewals, &mut additions, it));
             let mut prepared = prepared.collect::<Vec<_>>();
             let mut next = slice[0].index;
             while !prepared.is_empty() {
@@ -196,6 +200,7 @@ impl Ledger {
         let mut state = self.shared.state_mut();
         state.mark = mark;
         state.policy = Arc::clone(&self.policy);
+        state.renewals = Arc::clone(&self.renewals);
         drop(state);
         Ok(Applied {
             outcomes,
@@ -303,6 +308,7 @@ impl Additions {
         log::pack(&self.messages, &mut rows);
         log::pack(&self.receipts, &mut rows);
         log::pack::<FactRow>(&self.facts, &mut rows);
+        log::pack(&self.renewals, &mut rows);
         rows.extend(self.repeats.into_iter().map(|key| (key, Some(bytes::Bytes::new()))));
         for (key, value) in &rows {
             standing.sum.put(key, value.as_deref().unwrap_or_default());

@@ -10,7 +10,7 @@ use super::gather::stored_span;
 use super::ids::Ids;
 use super::log::{self, Reader};
 use super::outstanding::Outstanding;
-use super::rows::{FactRow, MessageRow, ReceiptRow};
+use super::rows::{FactRow, MessageRow, ReceiptRow, RenewalRow};
 use super::standing::{Found, Standing};
 use super::state::{Gathered, State, by_span};
 use super::store::Store;
@@ -22,6 +22,8 @@ use crate::model::entry::Mark;
 use crate::model::id::Index;
 use crate::model::policy::Policy;
 use crate::model::receipt::Stage;
+use crate::model::refusal::Refusal;
+use crate::model::renewal::Renewals;
 
 /// What a store was found to hold.
 #[expect(clippy::large_enum_variant, reason = "one is made at a start")]
@@ -85,10 +87,12 @@ impl Ledger {
             ));
         }
         let policy = Arc::new(policy(&table)?);
+        let renewals = Arc::new(renewals(&table)?);
         let mut state = State::loaded(
             standing.mark,
             standing.checkpoint,
             Arc::clone(&policy),
+            Arc::clone(&renewals),
             Ids::load(&table)?,
             Outstanding::load(&table)?,
         );
@@ -97,7 +101,7 @@ impl Ledger {
             Arc::new(Shared { table, state: RwLock::new(state), written: RwLock::new(standing.mark) });
         let view = View::of(Arc::clone(&shared));
         let writer = Writer { shared: Arc::clone(&shared), stage: 0, fault: None };
-        let ledger = Self { shared, policy, standing, stage: 0, fault: None };
+        let ledger = Self { shared, policy, renewals, standing, stage: 0, fault: None };
         Ok(Opened::Ready { ledger, writer, view })
     }
 }
@@ -110,6 +114,17 @@ fn policy(table: &Table) -> Result<Policy, LedgerError> {
         Ok(std::ops::ControlFlow::Continue(()))
     })?;
     Ok(policy)
+}
+
+fn renewals(table: &Table) -> Result<Renewals, LedgerError> {
+    let mut renewals = Renewals::default();
+    log::each(table, Index(0), |row: Arc<RenewalRow>| {
+        let damaged =
+            |refusal: Refusal| LedgerError::row(&keys::group(keys::RENEWALS, row.index), refusal.message);
+        renewals.take(row.index, &row.by, &row.renewal).map_err(damaged)?;
+        Ok(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(renewals)
 }
 
 /// Makes again the changes of the messages and receipts after the checkpoint, in their order.

@@ -10,9 +10,10 @@ use super::keys;
 use super::log::Record;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, MessageId, Priority};
 use crate::model::id::{Index, UnixMicros};
-use crate::model::identity::{Desk, Name, NameError};
+use crate::model::identity::{Desk, Identity, IdentityError, Name, NameError};
 use crate::model::policy::{Fact, OfficeNumber};
 use crate::model::receipt::{Action, Stage};
+use crate::model::renewal::Renewal;
 
 /// An accepted message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,6 +233,53 @@ impl Record for FactRow {
         };
         Ok(Self { index, fact })
     }
+}
+
+/// What an entry said of a renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RenewalRow {
+    pub(super) index: Index,
+    /// The entry's identity.
+    pub(super) by: Identity,
+    pub(super) renewal: Renewal,
+}
+
+impl Record for RenewalRow {
+    const LETTER: u8 = keys::RENEWALS;
+
+    fn index(&self) -> Index {
+        self.index
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let (digest, answered) = match &self.renewal {
+            Renewal::Asked { digest } => (digest, String::new()),
+            Renewal::Answered { identity, digest } => (digest, identity.to_string()),
+        };
+        RenewalBytes { by: self.by.to_string(), digest: digest.to_vec(), answered }.encode_raw(out);
+    }
+
+    fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
+        let it = RenewalBytes::decode(bytes).map_err(|error| error.to_string())?;
+        let identity = |uri: &str| uri.parse().map_err(|error: IdentityError| error.to_string());
+        let digest = it.digest.try_into().map_err(|_| "no digest")?;
+        let renewal = match it.answered.as_str() {
+            "" => Renewal::Asked { digest },
+            uri => Renewal::Answered { identity: identity(uri)?, digest },
+        };
+        Ok(Self { index, by: identity(&it.by)?, renewal })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RenewalBytes {
+    #[prost(string, tag = "1")]
+    by: String,
+    #[prost(bytes = "vec", tag = "2")]
+    digest: Vec<u8>,
+    /// Whose request was answered; empty: it is a request.
+    #[prost(string, tag = "3")]
+    answered: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

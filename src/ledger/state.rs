@@ -20,6 +20,7 @@ use crate::model::envelope::{CapStatus, MessageId, Priority};
 use crate::model::id::Index;
 use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::Stage;
+use crate::model::renewal::Renewals;
 
 /// The places of the newest messages: a power of two; some 9 MB, and at 45,000 messages a second 0.7 s.
 const RECENT_MAX: usize = if SMALL { 256 } else { 32_768 };
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) mark: Mark,
     /// As of the last decided batch.
     pub(super) policy: Arc<Policy>,
+    /// As of the last decided batch.
+    pub(super) renewals: Arc<Renewals>,
     /// The newest ids.
     pub(super) ids: Ids,
     /// By office number; an office without one is owed nothing.
@@ -78,11 +81,12 @@ impl State {
         mark: Mark,
         checkpoint: Index,
         policy: Arc<Policy>,
+        renewals: Arc<Renewals>,
         ids: Ids,
         outstanding: Vec<Outstanding>,
     ) -> Self {
         let recent = vec![None; RECENT_MAX];
-        Self { mark, policy, ids, outstanding, spans: BTreeMap::new(), checkpoint, recent }
+        Self { mark, policy, renewals, ids, outstanding, spans: BTreeMap::new(), checkpoint, recent }
     }
 
     /// Tells whether a message is among the newest and will still be when entries before `next` were decided.

@@ -19,6 +19,7 @@ use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::Receipt;
 use crate::model::refusal::Refusal;
+use crate::model::renewal::Renewals;
 
 /// A message that was accepted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,11 @@ impl View {
     /// The policy as of the last decided batch.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.shared.state().policy)
+    }
+
+    /// The renewals as of the last decided batch.
+    pub fn renewals(&self) -> Arc<Renewals> {
+        Arc::clone(&self.shared.state().renewals)
     }
 
     /// Where the ledger stands: after the last decided batch.

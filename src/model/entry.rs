@@ -23,12 +23,14 @@ pub enum EntryKind {
     Refusal = 4,
     /// A summary of refused strangers, or of refusals beyond the rate.
     Summary = 5,
+    /// A request for a next certificate, or the answer to one.
+    Renewal = 7,
 }
 
 impl EntryKind {
     /// Reads the kind from its number in the journal; `None` for a number that this version does not know.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Directory, Self::Publish, Self::Receipt, Self::Refusal, Self::Summary]
+        [Self::Directory, Self::Publish, Self::Receipt, Self::Refusal, Self::Summary, Self::Renewal]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }

@@ -11,3 +11,4 @@ pub mod identity;
 pub mod policy;
 pub mod receipt;
 pub mod refusal;
+pub mod renewal;

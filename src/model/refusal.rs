@@ -68,6 +68,10 @@ reasons! {
     NotOwed = "NOT_OWED",
     /// No such message, or not for the caller to see.
     MessageUnknown = "MESSAGE_UNKNOWN",
+    /// The answer is to no request for a certificate that waits.
+    RenewalUnknown = "RENEWAL_UNKNOWN",
+    /// The request is not for the certificate that the caller shows.
+    RenewalForeign = "RENEWAL_FOREIGN",
     /// More publishes a second than the office may make.
     RateExceeded = "RATE_EXCEEDED",
     /// More connections, calls or subscriptions than allowed.

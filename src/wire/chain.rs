@@ -64,7 +64,8 @@ impl Chain {
     }
 }
 
-fn is_signed_by(own: &CertificateDer<'_>, authority: &CertificateDer<'_>) -> bool {
+/// Tells whether one certificate was signed by the other, an authority's.
+pub(super) fn is_signed_by(own: &CertificateDer<'_>, authority: &CertificateDer<'_>) -> bool {
     let (Ok((_, own)), Ok((_, authority))) =
         (X509Certificate::from_der(own), X509Certificate::from_der(authority))
     else {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::proto;
+use super::renewal::{BUNDLE_BYTES_MAX, digest_of};
 use crate::model::envelope::{
     CapMsgType, CapStatus, ENVELOPE_BYTES_MAX, Envelope, MessageClass, MessageId, Priority,
 };
@@ -18,6 +19,10 @@ use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::Fact;
 use crate::model::receipt::{Action, MessageRef, REASON_BYTES_MAX, RECEIPT_BYTES_MAX, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
+use crate::model::renewal::Renewal;
+
+/// Bytes of a renewal's statement at most: an answer with its bundle.
+const RENEWAL_BYTES_MAX: usize = 20 * 1024;
 
 /// Decodes an envelope.
 ///
@@ -164,6 +169,39 @@ pub fn fact(bytes: &Bytes) -> Result<Fact, Refusal> {
             ));
         }
     })
+}
+
+/// Decodes what an entry says of a renewal. What a request holds is not looked at: who signs does.
+///
+/// # Errors
+/// [`Reason::TooLarge`], [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
+pub fn renewal(bytes: &Bytes) -> Result<Renewal, Refusal> {
+    use proto::renewal_record::Record;
+    let wire: proto::RenewalRecord = decode("renewal", bytes, RENEWAL_BYTES_MAX)?;
+    match wire.record {
+        Some(Record::Request(request)) => Ok(Renewal::Asked { digest: digest_of(&request) }),
+        Some(Record::Answer(answer)) => renewal_answer(&answer),
+        None => Err(Refusal::field("record", "a renewal is a request or an answer; this says neither")),
+    }
+}
+
+/// Reads an answer to a request for a next certificate.
+///
+/// # Errors
+/// [`Reason::FieldInvalid`] with the field.
+pub fn renewal_answer(answer: &proto::RenewalAnswer) -> Result<Renewal, Refusal> {
+    let identity = Identity::from_str(&answer.identity)
+        .map_err(|error| Refusal::field("answers.identity", format!("answers.identity: {error}")))?;
+    let digest = array("answers.request_digest", &answer.request_digest)?;
+    let (bundle, refusal) = (answer.bundle.len(), answer.refusal.len());
+    if (bundle == 0) == (refusal == 0) || bundle > BUNDLE_BYTES_MAX || refusal > REASON_BYTES_MAX {
+        let message = format!(
+            "an answer is a bundle of {BUNDLE_BYTES_MAX} bytes at most, or a refusal of {REASON_BYTES_MAX}; \
+             {bundle} and {refusal} came"
+        );
+        return Err(Refusal::field("answers", message));
+    }
+    Ok(Renewal::Answered { identity, digest })
 }
 
 fn reason(text: String) -> Result<String, Refusal> {

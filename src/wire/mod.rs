@@ -13,6 +13,7 @@ pub mod identity;
 pub mod listener;
 pub mod pem_file;
 pub mod proto;
+pub mod renewal;
 pub mod request;
 pub mod revocations;
 pub mod status;

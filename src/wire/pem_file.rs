@@ -97,6 +97,12 @@ impl PemFile {
         &self.bytes
     }
 
+    /// Tells whether a certificate stands in it.
+    pub fn holds_certificate(&self) -> bool {
+        const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+        self.bytes.windows(BEGIN.len()).any(|window| window == BEGIN)
+    }
+
     fn read(path: &Path, expected: &'static str) -> Result<(Self, File), PemFileError> {
         let name = path.display().to_string();
         let failed = |error: io::Error| match error.kind() {

@@ -74,12 +74,20 @@ impl Request {
     pub fn read(file: &PemFile) -> Result<Self, RequestError> {
         let none = || RequestError::None(file.name().to_owned());
         let der = CertificateSigningRequestDer::from_pem_slice(file.bytes()).map_err(|_| none())?;
-        match CertificateSigningRequestParams::from_der(&der) {
+        Self::of(&der, file.name())
+    }
+
+    /// Reads a request's DER and checks that its maker has the key; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// [`RequestError::None`], [`RequestError::Signature`].
+    pub(super) fn of(der: &[u8], name: &str) -> Result<Self, RequestError> {
+        match CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(der)) {
             Ok(params) => Ok(Self { key: params.public_key }),
             Err(rcgen::Error::InvalidCertificationRequestSignature) => {
-                Err(RequestError::Signature(file.name().to_owned()))
+                Err(RequestError::Signature(name.to_owned()))
             }
-            Err(_) => Err(none()),
+            Err(_) => Err(RequestError::None(name.to_owned())),
         }
     }
 

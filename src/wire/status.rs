@@ -91,11 +91,12 @@ fn code(reason: Reason) -> Code {
         | R::RecipientNotMember
         | R::ReferenceForeign
         | R::AuditNotAllowed
+        | R::RenewalForeign
         | R::Revoked => Code::PermissionDenied,
         R::StreamUnknown | R::OfficeUnknown | R::MessageUnknown => Code::NotFound,
         R::Malformed | R::FieldInvalid | R::PayloadMismatch | R::FrameUnexpected => Code::InvalidArgument,
         R::IdReused => Code::AlreadyExists,
-        R::NotOwed | R::DirectoryStale => Code::FailedPrecondition,
+        R::NotOwed | R::DirectoryStale | R::RenewalUnknown => Code::FailedPrecondition,
         // Too large comes without a time to come again: the same bytes fit only once an operator has raised the bound.
         R::TooLarge | R::RateExceeded | R::ConnectionsExceeded | R::Busy | R::DiskReserve => {
             Code::ResourceExhausted

@@ -6,6 +6,7 @@
 //! The cryptographic provider is given to each configuration; no process-wide default is set or read.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
@@ -42,6 +43,21 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// Reads a folder's: `ca.pem`, and `key.pem` with the key and its certificate. Where that file holds the key alone,
+    /// the certificate stands in `cert.pem`.
+    ///
+    /// # Errors
+    /// [`TlsError::File`]: one is missing, or the key is open to others.
+    pub fn read(folder: &Path) -> Result<Self, TlsError> {
+        let key = PemFile::key(&folder.join("key.pem"))?;
+        let certificate = if key.holds_certificate() {
+            key.clone()
+        } else {
+            PemFile::certificates(&folder.join("cert.pem"))?
+        };
+        Ok(Self { authorities: PemFile::certificates(&folder.join("ca.pem"))?, certificate, key })
+    }
+
     /// Says what this side's own certificate says: the identity that envelopes and receipts must name, and how long
     /// it is still valid.
     ///

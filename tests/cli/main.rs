@@ -13,6 +13,7 @@ mod metrics;
 mod objects;
 mod operator;
 mod real;
+mod renew;
 mod stage;
 mod unread;
 mod watch;

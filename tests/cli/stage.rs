@@ -43,13 +43,25 @@ impl Stage {
         stage
     }
 
+    /// As [`Stage::set`], with certificates that end after so many days.
+    pub(crate) fn ending_in(days: &str) -> Self {
+        let mut stage = Self::made(&["--days", days]);
+        stage.start_hub();
+        stage
+    }
+
     /// Makes homes and founds the hub; nobody listens.
     pub(crate) fn without_hub() -> Self {
+        Self::made(&[])
+    }
+
+    fn made(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let stage = Self { dir, hub: None };
         let made = run(Command::new(PROGRAM)
             .args(["certs", "dev", "--listen", "127.0.0.1:1", "--dir"])
-            .arg(stage.path("")));
+            .arg(stage.path(""))
+            .args(arguments));
         assert_eq!(made.code, 0, "{made:?}");
         let founded = run(Command::new(PROGRAM).args(["hub", "init", "--home"]).arg(stage.path("hub")));
         assert_eq!(founded.code, 0, "{founded:?}");

@@ -64,7 +64,8 @@ async fn files_changed_after_the_founding_change_no_right() {
     let mut stage = Stage::open().await;
     let before = stage.desk(IACHR).await.directory().await.unwrap();
     assert!(stage.stop().await.success());
-    let poorer = Founding { streams: Vec::new() }.with_stream(STREAMS[0], &[IACHR], &[IACHR]);
+    let poorer =
+        Founding { streams: Vec::new(), ..Founding::default() }.with_stream(STREAMS[0], &[IACHR], &[IACHR]);
     fs::write(stage.home().join("founding.toml"), poorer.toml()).unwrap();
     stage.start().await;
     let sender = stage.desk(HONDURAS).await;

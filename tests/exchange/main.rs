@@ -25,6 +25,7 @@ mod publish;
 mod publish_again;
 mod receipts;
 mod refusals;
+mod renew;
 mod replay;
 mod slow;
 mod stop;

@@ -29,6 +29,8 @@ pub(crate) struct FoundingStream {
 #[derive(Clone)]
 pub(crate) struct Founding {
     pub(crate) streams: Vec<FoundingStream>,
+    /// Operators, by name.
+    pub(crate) operators: Vec<String>,
 }
 
 impl Default for Founding {
@@ -37,7 +39,7 @@ impl Default for Founding {
         let all = || OFFICES.iter().map(|(office, _)| (*office).to_owned()).collect::<Vec<_>>();
         let stream =
             |name: &&str| FoundingStream { name: (*name).to_owned(), publishers: all(), subscribers: all() };
-        Self { streams: STREAMS.iter().map(stream).collect() }
+        Self { streams: STREAMS.iter().map(stream).collect(), operators: Vec::new() }
     }
 }
 
@@ -53,6 +55,12 @@ impl Founding {
         self
     }
 
+    /// The usual one with an operator.
+    pub(crate) fn with_operator(mut self, name: &str) -> Self {
+        self.operators.push(name.to_owned());
+        self
+    }
+
     /// The file's text.
     pub(crate) fn toml(&self) -> String {
         let mut text = "institutions = [\"iachr\", \"ohchr\"]\nheadquarters = \"iachr\"\n".to_owned();
@@ -61,6 +69,9 @@ impl Founding {
         }
         for name in ["iachr", "ohchr"] {
             let _ = write!(text, "\n[[auditor]]\nname = {name:?}\ninstitution = {name:?}\n");
+        }
+        for name in &self.operators {
+            let _ = write!(text, "\n[[operator]]\nname = {name:?}\ninstitution = \"ohchr\"\n");
         }
         for FoundingStream { name, publishers, subscribers } in &self.streams {
             let _ = write!(

@@ -17,6 +17,7 @@ use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
 use crate::model::id::UnixMicros;
 use crate::model::policy::Fact;
 use crate::model::receipt::{Action, Stage};
+use crate::model::renewal::Renewal;
 use crate::wire::{convert, proto};
 
 pub(super) const DELIVERY_HEADER: &[&str] = &["For", "Received", "Read", "Acted", "Refused there"];
@@ -233,6 +234,7 @@ fn kind(number: i32) -> &'static str {
         Some(EntryKind::Receipt) => "receipt",
         Some(EntryKind::Refusal) => "refusal",
         Some(EntryKind::Summary) => "summary",
+        Some(EntryKind::Renewal) => "renewal",
         None => "unknown",
     }
 }
@@ -274,6 +276,11 @@ fn what(row: &proto::EntryRow) -> String {
         Some(EntryKind::Refusal) => match proto::RefusalRecord::decode(row.statement.clone()) {
             Ok(it) => format!("{}: {} [{}]", it.call, it.message, it.reason),
             Err(error) => unreadable(&error),
+        },
+        Some(EntryKind::Renewal) => match convert::renewal(&row.statement) {
+            Ok(Renewal::Asked { .. }) => "asked for its next certificate".into(),
+            Ok(Renewal::Answered { identity, .. }) => format!("the authority's answer to {identity}"),
+            Err(refusal) => unreadable(&refusal.message),
         },
         Some(EntryKind::Summary) => match proto::RefusalSummary::decode(row.statement.clone()) {
             Ok(it) => {

@@ -3,7 +3,7 @@
 //! Owns the order of things on it: keep, tell, acknowledge, give credit. Never connects again.
 
 use std::future::pending;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -18,7 +18,9 @@ use crate::desk::hand_in::{self, HandInError, passes_after_ms};
 use crate::desk::home::Home;
 use crate::desk::inbox::Outcome;
 use crate::desk::outbox::Outbox;
+use crate::desk::renew::{self, Renewed};
 use crate::desk::store::StoreError;
+use crate::host::clock::Clock;
 use crate::model::identity::Desk;
 use crate::model::receipt::MessageRef;
 use crate::wire::proto;
@@ -46,10 +48,26 @@ struct Line<'s, 'a> {
     credit: u32,
     /// How many it lets be on their way at most: beyond that, more credit is lost.
     credit_max: u32,
-    closing: Option<End>,
+    closing: Option<Closing>,
     gather: Timer,
     grace: Timer,
     rounds: u32,
+}
+
+/// Why a connection is being ended from here.
+#[derive(Clone, Copy)]
+enum Closing {
+    Done(End),
+    Renewed,
+}
+
+impl From<Closing> for LineEnd {
+    fn from(closing: Closing) -> Self {
+        match closing {
+            Closing::Done(end) => Self::Done(end),
+            Closing::Renewed => Self::Renewed,
+        }
+    }
 }
 
 /// Serves one connection.
@@ -86,7 +104,9 @@ pub(super) async fn serve(
         Err(status) => return Ok(LineEnd::Lost(status.into())),
     };
     let (home, outbox) = (subscription.home, subscription.outbox.clone());
-    let courier = courier(home, &outbox, channel, subscription.observer);
+    let courier = courier(home, &outbox, channel.clone(), subscription.observer);
+    let (clock, observer) = (subscription.host.clock.clone(), subscription.observer);
+    let renewed = pin!(renewing(home, channel, clock.as_ref(), observer));
     let mut line = Line {
         desk: home.desk()?.clone(),
         subscription,
@@ -99,7 +119,7 @@ pub(super) async fn serve(
         rounds: 0,
     };
     tokio::select! {
-        end = line.run(down, sender) => end,
+        end = line.run(down, sender, renewed) => end,
         error = courier => Err(error),
     }
 }
@@ -109,21 +129,28 @@ impl Line<'_, '_> {
         &mut self,
         mut down: Streaming<proto::SubscribeResponse>,
         up: mpsc::Sender<proto::SubscribeRequest>,
+        mut renewed: Pin<&mut impl Future<Output = Result<(), SessionError>>>,
     ) -> Result<LineEnd, SessionError> {
         let stop = self.subscription.stop.clone();
         let mut rounds = interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if let Some(end) = self.closing
+            if let Some(closing) = self.closing
                 && self.receipts.is_done()
             {
-                return Ok(LineEnd::Done(end));
+                return Ok(closing.into());
             }
             // What goes up comes first: a hub that waits for receipts sends nothing new.
             tokio::select! {
                 biased;
-                () = stop.cancelled(), if self.closing.is_none() => self.close(End::Stopped),
-                () = self.grace.elapsed() => return Ok(LineEnd::Done(self.closing.unwrap_or(End::Stopped))),
+                () = stop.cancelled(), if self.closing.is_none() => self.close(Closing::Done(End::Stopped)),
+                () = self.grace.elapsed() => {
+                    return Ok(self.closing.unwrap_or(Closing::Done(End::Stopped)).into());
+                }
+                renewed = &mut renewed, if self.closing.is_none() => {
+                    renewed?;
+                    self.close(Closing::Renewed);
+                }
                 () = self.gather.elapsed() => self.flush(),
                 permit = up.reserve(), if self.receipts.has_frame() => match permit {
                     Ok(permit) => self.hand_up(permit),
@@ -149,8 +176,8 @@ impl Line<'_, '_> {
     }
 
     /// Ends the subscription as soon as what is kept is acknowledged.
-    fn close(&mut self, end: End) {
-        self.closing = Some(end);
+    fn close(&mut self, closing: Closing) {
+        self.closing = Some(closing);
         self.grace.start(CLOSE_GRACE);
         self.flush();
     }
@@ -210,7 +237,7 @@ impl Line<'_, '_> {
             self.receipts.credit(missing);
         }
         if self.subscription.remaining == Some(0) {
-            self.close(End::Counted);
+            self.close(Closing::Done(End::Counted));
         }
         Ok(())
     }
@@ -335,6 +362,38 @@ async fn courier(home: &Home, outbox: &Outbox, channel: Channel, observer: &dyn 
     loop {
         if let Err(error) = carry(home, outbox, &channel, observer).await {
             return error;
+        }
+        sleep(ROUND * ROUNDS_TO_OUTBOX).await;
+    }
+}
+
+/// Sees to the desk's next certificate, again and again; ends when there is one, for another connection.
+async fn renewing(
+    home: &Home,
+    channel: Channel,
+    clock: &dyn Clock,
+    observer: &dyn Observer,
+) -> Result<(), SessionError> {
+    // The same is not told twice.
+    let (mut waits, mut failed) = (false, String::new());
+    loop {
+        match renew::look(home, channel.clone(), clock).await {
+            Ok(renewed) => {
+                failed.clear();
+                let again = renewed == Renewed::NotDue || (renewed == Renewed::Waits && waits);
+                waits = renewed == Renewed::Waits;
+                if !again {
+                    observer.tell(Event::Renewal(&renewed))?;
+                }
+                if let Renewed::Installed { .. } = renewed {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.to_string() != failed => {
+                failed = error.to_string();
+                observer.tell(Event::RenewalFailed(&error))?;
+            }
+            Err(_) => {}
         }
         sleep(ROUND * ROUNDS_TO_OUTBOX).await;
     }

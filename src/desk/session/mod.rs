@@ -21,6 +21,7 @@ use super::hand_in::{HandInError, passes_after_ms};
 use super::home::{Home, HomeError};
 use super::inbox::{InboxEntry, InboxWriter, Kept, KeptNotice};
 use super::outbox::{Outbox, Outcome, StatementEntry};
+use super::renew::{RenewError, Renewed};
 use super::store::StoreError;
 use crate::host::clock::Clock;
 use crate::host::random::Random;
@@ -121,6 +122,10 @@ pub enum Event<'a> {
         /// What it said.
         outcome: &'a Outcome,
     },
+    /// Something became of this desk's next certificate.
+    Renewal(&'a Renewed),
+    /// This desk's next certificate could not be asked for or installed, and why; it is tried again.
+    RenewalFailed(&'a RenewError),
     /// Something in the outbox still waits, and why.
     StillPending(&'a HandInError),
     /// A command ended.
@@ -189,6 +194,8 @@ pub struct Subscription<'a> {
 /// Why one connection ended.
 enum LineEnd {
     Done(End),
+    /// The desk has another certificate: it connects with that one.
+    Renewed,
     Lost(CallError),
 }
 
@@ -256,6 +263,7 @@ impl<'a> Subscription<'a> {
             let before = std::mem::take(&mut self.started_once);
             let why = match self.serve_once().await? {
                 LineEnd::Done(end) => return Ok(end),
+                LineEnd::Renewed => continue,
                 LineEnd::Lost(why) => why,
             };
             tries = if self.started_once { 0 } else { tries + 1 };

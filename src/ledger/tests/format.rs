@@ -6,7 +6,7 @@ use super::bench::*;
 use crate::ledger::ids::Ids;
 use crate::ledger::log::pack;
 use crate::ledger::outstanding::Outstanding;
-use crate::ledger::rows::{FactRow, MessageRow, ReceiptRow};
+use crate::ledger::rows::{FactRow, MessageRow, ReceiptRow, RenewalRow};
 use crate::ledger::span::{Places, Span, Statement};
 use crate::ledger::standing::Standing;
 use crate::ledger::store::RowBatch;
@@ -17,9 +17,10 @@ use crate::ledger::{Tally, keys};
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
 use crate::model::id::{Index, Position, UnixMicros};
-use crate::model::identity::{Desk, Name};
+use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::Fact;
 use crate::model::receipt::{Action, Stage};
+use crate::model::renewal::Renewal;
 
 fn shown(rows: &RowBatch) -> Vec<(String, String)> {
     rows.iter().map(|(key, value)| (hex(key), hex(value.as_deref().unwrap_or_default()))).collect()
@@ -70,7 +71,7 @@ fn standing_row() {
     assert_eq!(keys::STANDING, b"a");
     assert_eq!(
         hex(&standing.encode()),
-        "0802121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
+        "0803121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
          60056a105e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
     );
 }
@@ -153,6 +154,27 @@ fn fact_rows() {
                 28080412086164766f63616379220569616368722a0569616368722a0c6f686368722d6d657869636f010908\
                 0512056961636872010d080612036465761a04626f746801180807120c6f686368722d6d657869636f320663\
                 6c6f7365640119080812056961636872320673746f6c656e3a066465736b2d32",
+        )],
+    );
+}
+
+#[test]
+fn renewal_rows() {
+    let mut rows = RowBatch::new();
+    let (by, operator) = (Identity::Desk(desk("iachr")), "urn:resguardo:operator:dev".parse().unwrap());
+    let asked = Renewal::Asked { digest: [0xd1; 32] };
+    let answered = Renewal::Answered { identity: by.clone(), digest: [0xd1; 32] };
+    let asked = RenewalRow { index: Index(9), by, renewal: asked };
+    let answered = RenewalRow { index: Index(12), by: operator, renewal: answered };
+    pack(&[Arc::new(asked), Arc::new(answered)], &mut rows);
+    assert_rows(
+        &rows,
+        &[(
+            "6e0000000000000009",
+            "0000450a2175726e3a72657367756172646f3a6f66666963653a69616368723a6465736b2d311220d1d1d1d1\
+             d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d103610a1a75726e3a72657367756172\
+             646f3a6f70657261746f723a6465761220d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1\
+             d1d1d1d1d11a2175726e3a72657367756172646f3a6f66666963653a69616368723a6465736b2d31",
         )],
     );
 }
