@@ -5,15 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anstream::{AutoStream, ColorChoice};
 use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use tracing_subscriber::EnvFilter;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::hub_config::HubConfig;
+use super::log::{self, LogForm};
 use super::screen::Tone;
 use super::status;
 use crate::hub::home::{Home, HomeError};
@@ -39,7 +38,7 @@ pub enum HubCommand {
     ///
     /// Prints `listening on ADDRESS` when it takes calls. What an operator should know goes to standard error.
     #[command(after_help = "Example:\n  resguardo hub run --home certs-dev/hub")]
-    Run,
+    Run(Run),
     /// Tells how a running hub is: alarms, disk, connections, and what is open at each office. For operators.
     #[command(after_help = "Example:\n  resguardo hub status --home certs-dev/operator-dev")]
     Status,
@@ -52,6 +51,14 @@ pub enum HubCommand {
     /// Builds the ledger of a hub that is not running anew from its journal; the old one is moved aside.
     #[command(after_help = "Example:\n  resguardo hub rebuild --home certs-dev/hub")]
     Rebuild,
+}
+
+/// `hub run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The form of the log on standard error; what is told in it, the environment variable RUST_LOG says.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    log: LogForm,
 }
 
 /// `hub init`
@@ -85,7 +92,7 @@ impl HubCommand {
                     .screen
                     .line(&format!("founded: {facts} facts are the first entries of the journal"))?;
             }
-            Self::Run => serve(context, &host, home).await?,
+            Self::Run(run) => serve(context, &host, home, run.log).await?,
             Self::Config(config) => return config.run(context, &Home::at(home)),
             Self::Status => unreachable!("it is asked of a running hub, above"),
             Self::Verify => return verified(context, &host, home),
@@ -127,13 +134,10 @@ fn host(context: &Context) -> Host {
     }
 }
 
-async fn serve(context: &Context, host: &Host, home: &Path) -> Result<(), Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // A second hub in one process, as tests have, keeps the first one's log.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let colours = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
-    let _ = log.with_ansi(colours).try_init();
+async fn serve(context: &Context, host: &Host, home: &Path, form: LogForm) -> Result<(), Failure> {
+    form.begin();
     let ready = |address| {
+        log::ready();
         // A closed standard output is no reason not to serve.
         let _ = context.screen.line(&format!("listening on {address}"));
         let _ = context.screen.object(&serde_json::json!({ "object": "listening", "address": address }));

@@ -16,6 +16,7 @@ mod export;
 mod hub;
 mod hub_config;
 mod inbox;
+mod log;
 mod objects;
 mod office;
 mod publish;

@@ -106,6 +106,18 @@ mod tests {
     }
 
     #[test]
+    fn each_alarm_is_explained_to_operators() {
+        let page = include_str!("../../docs/operating.md");
+        for alarm in Alarm::ALL {
+            assert!(
+                page.contains(&format!("| `{}` | ", alarm.name())),
+                "{} is not in the page",
+                alarm.name()
+            );
+        }
+    }
+
+    #[test]
     fn names_are_stable_ascending_and_each_its_own() {
         let names: Vec<_> = Alarm::ALL.iter().map(|it| it.name()).collect();
         assert!(names.is_sorted() && names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");

@@ -29,6 +29,8 @@ pub(super) const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// The cursor of one subscription.
 pub(super) struct Cursor {
     places: Places,
+    /// The office's name.
+    office: String,
     /// Only these streams; none: all.
     streams: Vec<Name>,
     bell: watch::Receiver<()>,
@@ -80,7 +82,8 @@ impl Cursor {
         let until = hub.door.view.decided().next_index;
         let replay = replay_from.map(|from| (Index(from), until));
         let places = Places { office, urgent: Index(0), replay, covered: replay, other: Index(0) };
-        Self { places, streams, bell: hub.live.listen(office) }
+        let name = hub.door.view.policy().office(office).map(ToString::to_string).unwrap_or_default();
+        Self { places, office: name, streams, bell: hub.live.listen(office) }
     }
 
     /// Waits until something new is owed.
@@ -161,6 +164,9 @@ impl Cursor {
                     bytes += item.bytes();
                     if bytes > FRAME_BYTES_MAX && !deliveries.is_empty() {
                         break;
+                    }
+                    if let Owed::Message(row) = &one.owed {
+                        tracing::debug!(message_id = %row.message_id, office = self.office, "sent down");
                     }
                     deliveries.push(delivery(&one, item, now));
                 }

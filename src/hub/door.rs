@@ -206,6 +206,24 @@ impl Door {
     /// [`Reason::RateExceeded`], [`Reason::DiskReserve`], [`Reason::Stopping`].
     pub(super) fn publish(&self, caller: &Identity, request: PublishRequest) -> Result<Publish, Refusal> {
         let envelope = convert::envelope(&request.envelope)?;
+        let message_id = envelope.message_id;
+        let checked = self.check(caller, request, envelope);
+        match &checked {
+            Ok(Publish::New(_)) => tracing::debug!(%message_id, %caller, "let in"),
+            Ok(Publish::Known(_)) => tracing::debug!(%message_id, %caller, "known: it gets its first answer"),
+            Err(refusal) => {
+                tracing::debug!(%message_id, %caller, reason = %refusal.reason, "refused at the door");
+            }
+        }
+        checked
+    }
+
+    fn check(
+        &self,
+        caller: &Identity,
+        request: PublishRequest,
+        envelope: Envelope,
+    ) -> Result<Publish, Refusal> {
         let digest = sha256(&request.envelope);
         let payload_digest = sha256(&request.payload);
         // What was accepted once gets its first answer, whatever bounds and rights have become since.

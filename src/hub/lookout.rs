@@ -48,7 +48,16 @@ pub(super) fn begin(hub: &Arc<Hub>, home: &Home, config: Config, space: Space, r
     };
     hub.tasks.spawn("disk-watch", repeat(Arc::clone(hub), DISK_LOOK, None, look));
     let summed = Arc::clone(hub);
-    let sum_up = move || summed.door.refusals.sum_up();
+    let mut before = [0; 3];
+    let sum_up = move || {
+        summed.door.refusals.sum_up();
+        let now = summed.meters.totals();
+        if now != before {
+            let [accepted, receipts, deliveries] = [0, 1, 2].map(|at| now[at] - before[at]);
+            tracing::info!(accepted, receipts, deliveries, "in the last minute");
+            before = now;
+        }
+    };
     hub.tasks.spawn("sum-up", repeat(Arc::clone(hub), SUM_UP, None, sum_up));
     hub.tasks.spawn("directory", Box::pin(watch_directory(Arc::clone(hub), hub.live.listen_directory())));
     let files = Files {

@@ -217,6 +217,7 @@ impl<O: Order> Sequence<O> {
     ) -> Result<(Vec<Outcome>, Staged), SequenceError> {
         let applied = self.ledger.decide(appended.mark, decoded)?;
         self.meters.decided(decoded, &applied);
+        trace(decoded, &applied.outcomes);
         self.tell(appended.entries, &applied);
         Ok((applied.outcomes, applied.staged))
     }
@@ -249,6 +250,34 @@ impl<O: Order> Sequence<O> {
         self.live.keep(entries.into_iter().zip(&applied.outcomes).filter_map(new));
         for office in &applied.owed {
             self.live.ring(*office);
+        }
+    }
+}
+
+/// Tells of each message what was decided, where that is asked for: at some thousand messages a second it is not.
+fn trace(entries: &[Decoded], outcomes: &[Outcome]) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    for (entry, outcome) in entries.iter().zip(outcomes) {
+        let index = entry.index;
+        match (&entry.statement, outcome) {
+            (Statement::Publish { envelope, .. }, Outcome::Refused(refusal)) => {
+                let message_id = envelope.message_id;
+                tracing::debug!(%message_id, %index, reason = %refusal.reason, "refused");
+            }
+            (Statement::Publish { envelope, .. }, _) => {
+                let (message_id, sender) = (envelope.message_id, &envelope.sender);
+                tracing::debug!(%message_id, %index, %sender, priority = envelope.priority.name(), "accepted");
+            }
+            (Statement::Receipt(receipt), outcome) => {
+                let refused = matches!(outcome, Outcome::Refused(_));
+                for message in &receipt.messages {
+                    let (message_id, desk, stage) = (message.message_id, &receipt.desk, receipt.stage.name());
+                    tracing::debug!(%message_id, %index, %desk, stage, refused, "stated");
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -8,6 +8,9 @@ use std::net::TcpStream;
 use super::alerts;
 use super::stage::{Stage, until};
 
+/// The page that says what each metric means.
+const OPERATING: &str = include_str!("../../docs/operating.md");
+
 /// Samples by name and labels, exactly as they stand.
 type Samples = BTreeMap<String, f64>;
 
@@ -51,6 +54,7 @@ fn parse(text: &str) -> Samples {
             assert!(is_name(name) && name.starts_with("resguardo_"), "{line}");
             match word {
                 "HELP" => {
+                    assert!(OPERATING.contains(&format!("`{name}")), "not in docs/operating.md: {line}");
                     assert!(
                         rest.len() > 5 && !seen.contains(&name.to_owned()),
                         "said twice or nothing: {line}"

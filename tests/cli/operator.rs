@@ -143,3 +143,37 @@ fn certificate_that_ends_soon_is_an_alarm_for_the_operator_and_louder_for_its_be
         stage.kill_hub();
     }
 }
+
+#[test]
+fn one_id_leads_through_the_log_and_neither_payload_nor_key_is_ever_in_it() {
+    let mut stage = Stage::without_hub();
+    stage.logs = (vec!["--log", "json"], "debug");
+    stage.start_hub();
+    let id = publish(&stage, "secreto", "Actual");
+    stage.well("iachr", &["subscribe", "--count", "1"]);
+    stage
+        .well("iachr", &["ack", &id, "--stage", "acted", "--action", "none", "--reason", "razones-del-caso"]);
+    let log = fs::read_to_string(stage.path("hub.log")).unwrap();
+    let lines: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let of_message: Vec<_> = lines.iter().filter(|line| line["message_id"] == *id).collect();
+    let told: Vec<_> = of_message.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(told, ["let in", "accepted", "sent down", "stated", "stated"], "{of_message:?}");
+    assert_eq!((&of_message[2]["office"], &of_message[4]["stage"]), (&"iachr".into(), &"acted".into()));
+    for secret in ["Titular", "Amenaza", "secreto", "razones-del-caso", "PRIVATE KEY", "BEGIN CERTIFICATE"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[test]
+fn service_manager_is_told_when_the_hub_is_ready() {
+    let mut stage = Stage::without_hub();
+    let path = stage.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_mins(1))).unwrap();
+    stage.notify = Some(path);
+    stage.start_hub();
+    let mut told = [0; 64];
+    let length = socket.recv(&mut told).unwrap();
+    assert_eq!(&told[..length], b"READY=1");
+}

@@ -16,6 +16,10 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
 pub(crate) struct Stage {
     dir: TempDir,
     hub: Option<Child>,
+    /// More arguments of `hub run`, and what `RUST_LOG` is.
+    pub(crate) logs: (Vec<&'static str>, &'static str),
+    /// Where a service manager listens.
+    pub(crate) notify: Option<PathBuf>,
 }
 
 /// What a command left.
@@ -57,7 +61,7 @@ impl Stage {
 
     fn made(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let stage = Self { dir, hub: None };
+        let stage = Self { dir, hub: None, logs: (Vec::new(), "info"), notify: None };
         let made = run(Command::new(PROGRAM)
             .args(["certs", "dev", "--listen", "127.0.0.1:1", "--dir"])
             .arg(stage.path(""))
@@ -73,6 +77,10 @@ impl Stage {
         self.rewrite("hub/hub.toml", "127.0.0.1:1\"", "127.0.0.1:0\"");
         let mut command = Command::new(PROGRAM);
         command.args(["hub", "run", "--home"]).arg(self.path("hub")).stdout(Stdio::piped());
+        command.args(&self.logs.0).env("RUST_LOG", self.logs.1);
+        if let Some(path) = &self.notify {
+            command.env("NOTIFY_SOCKET", path);
+        }
         let log = fs::File::create(self.path("hub.log")).unwrap();
         let mut child = command.stderr(log).spawn().unwrap();
         let mut line = String::new();

@@ -11,6 +11,7 @@ mod proto;
 mod rust;
 mod text;
 mod tree;
+mod unit;
 
 /// Fails with every finding on a line of its own.
 fn assert_none(findings: &[String]) {

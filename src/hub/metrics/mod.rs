@@ -22,6 +22,8 @@ use super::alarms::Alarm;
 use super::{Hub, operator};
 use crate::ledger::Applied;
 use crate::ledger::entry::{Decoded, Outcome, Statement};
+use crate::model::envelope::CapStatus;
+use crate::model::receipt::Stage;
 use crate::wire::proto::{DescribeHubResponse, OfficeBacklog};
 
 /// Upper ends of the classes for what takes a sync and a place in a queue, in seconds.
@@ -92,6 +94,14 @@ impl Meters {
             received,
             sync,
         }
+    }
+
+    /// How much there was so far: accepted messages, receipts, deliveries.
+    pub(super) fn totals(&self) -> [u64; 3] {
+        let accepted =
+            CapStatus::ALL.iter().map(|it| self.accepted.get_or_create(&[("status", it.name())]).get());
+        let receipts = Stage::ALL.iter().map(|it| self.receipts.get_or_create(&[("stage", it.name())]).get());
+        [accepted.sum(), receipts.sum(), self.deliveries.get()]
     }
 
     /// A refusal of somebody enrolled.
