@@ -84,7 +84,7 @@ mod tests {
     use crate::ca::{Which, days_us};
     use crate::host::disk::MemoryDisk;
     use crate::host::random::SeededRandom;
-    use crate::wire::certs::{HubAddress, Subject, Validity, issue_ca, issue_server};
+    use crate::wire::certs::{self, HubAddress, Subject, Validity, issue_ca};
     use crate::wire::renewal;
     use crate::wire::request::{self, Request};
 
@@ -152,18 +152,27 @@ mod tests {
     #[test]
     fn a_hub_cannot_give_itself_other_addresses() {
         let mut authority = founded();
-        let addresses = vec![HubAddress::Dns("hub.example.org".into())];
-        let subject = Subject::Hub { name: "main".parse().unwrap(), addresses };
-        let present = signed(&mut authority, &subject, 1);
-        let Ok(bundle) = renew(&mut authority, &ask(&present), later(1)) else { panic!("it is known") };
-        assert!(bundle.certificate.identity.is_ok_and(|it| it.to_string() == "urn:resguardo:hub:main"));
-        // A certificate that it made itself, for names of others.
+        let named = |address: &str| Subject::Hub {
+            name: "main".parse().unwrap(),
+            addresses: vec![HubAddress::Dns(address.into())],
+        };
+        let made = request::make().unwrap();
+        let request = Request::read(&PemFile::new("request.pem", made.request_pem)).unwrap();
+        let bundle =
+            authority.sign(&request, &named("hub.example.org"), 60, NOW, &SeededRandom::new(1)).unwrap();
+        let key = PemFile::new("key.pem", made.key_pem);
+        let present = Pair(PemFile::new("cert.pem", bundle.certificate_pem), key.clone());
+        let asked = ask(&present);
+        assert_eq!(asked.subject, named("hub.example.org"));
+        // It has the key, and the register has key, number and identity: only the signature tells that it made this
+        // certificate itself, for the names of others.
         let validity = Validity { not_before: NOW, not_after: later(60) };
         let own = issue_ca(&"joint".parse().unwrap(), validity).unwrap();
-        let names = [HubAddress::Dns("bank.example.org".into())];
-        let forged = issue_server(&own, &"main".parse().unwrap(), &names, validity).unwrap();
         let forged =
-            Pair(PemFile::new("cert.pem", forged.certificate_pem), PemFile::new("key.pem", forged.key_pem));
-        assert_eq!(renew(&mut authority, &ask(&forged), later(1)).err(), Some(RenewRefusal::Unknown));
+            certs::sign(&own, &request, &named("bank.example.org"), validity, &bundle.certificate.serial);
+        let forged = ask(&Pair(PemFile::new("cert.pem", forged.unwrap()), key));
+        assert_eq!(renew(&mut authority, &forged, later(1)).err(), Some(RenewRefusal::Unknown));
+        let renewed = renew(&mut authority, &asked, later(1)).map(|bundle| bundle.certificate.identity);
+        assert_eq!(renewed.unwrap().unwrap().to_string(), "urn:resguardo:hub:main");
     }
 }
