@@ -289,6 +289,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_remembered_of_an_exercise_that_was_received_and_read() {
+        let mut open = Outstanding::default();
+        open.owe(Index(7), true, false);
+        open.urgent.remove(7);
+        open.settle(Index(7));
+        assert!(open.drills.contains(7), "it is still unread");
+        open.unread.remove(7);
+        open.settle(Index(7));
+        assert_eq!(open, Outstanding::default());
+    }
+
+    #[test]
     fn urgent_lane_merges_notices_by_index() {
         let owed = Outstanding {
             urgent: [3, 9].into_iter().collect(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use super::alerts;
 use super::stage::{Stage, until};
@@ -14,9 +15,16 @@ const OPERATING: &str = include_str!("../../docs/operating.md");
 /// Samples by name and labels, exactly as they stand.
 type Samples = BTreeMap<String, f64>;
 
+/// Connects; what does not come within a minute never comes.
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    stream
+}
+
 /// Sends a request and gives the answer's head and body.
 fn ask(address: &str, request: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
+    let mut stream = connect(address);
     write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -179,7 +187,7 @@ fn page_is_for_this_machine_alone_and_bounded() {
     assert!(ask(&address, "GET /").0.starts_with("HTTP/1.1 404"));
     assert!(ask(&address, "POST /metrics").0.starts_with("HTTP/1.1 405"));
     // Who holds all places in silence is cut off, and others are answered then.
-    let mut silent: Vec<_> = (0..12).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let mut silent: Vec<_> = (0..12).map(|_| connect(&address)).collect();
     page(&address);
     let mut rest = Vec::new();
     silent[0].read_to_end(&mut rest).unwrap();
