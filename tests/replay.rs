@@ -164,7 +164,7 @@ fn fill(host: &Host, dir: &Path, random: &SeededRandom) {
         let first = opened.journal.mark().next_index.0;
         let count = 1 + random.below(8);
         let proposals = (0..count).map(|at| offices.proposal(Index(first + at))).collect();
-        let name = BatchName { hub: 1, epoch: opened.epoch, number };
+        let name = BatchName { hub: 1, run: opened.run, number };
         let time = UnixMicros(opened.journal.mark().time.0 + random.below(5_000_000));
         opened.journal.append(&Batch { name, time, proposals }).expect("a step of the test");
     }

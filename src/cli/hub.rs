@@ -1,4 +1,4 @@
-//! `hub init|run|status|config|verify|rebuild`: the operator's commands.
+//! `hub init|run|status|config|verify|rebuild|backup|restore`: the operator's commands.
 //!
 //! Owns what an operator is told. Never decides what is damage: the hub does.
 
@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use super::backup::{Backup, Restore};
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::hub_config::HubConfig;
@@ -51,6 +52,10 @@ pub enum HubCommand {
     /// Builds the ledger of a hub that is not running anew from its journal; the old one is moved aside.
     #[command(after_help = "Example:\n  resguardo hub rebuild --home certs-dev/hub")]
     Rebuild,
+    /// Backs up a hub, running or not, into a folder: its journal and `hub.toml`, not its keys.
+    Backup(Backup),
+    /// Lays a new home from a backup; the hub that runs on it goes on where the backup ends.
+    Restore(Restore),
 }
 
 /// `hub run`
@@ -85,6 +90,8 @@ impl HubCommand {
         };
         let host = host(context);
         match self {
+            Self::Backup(backup) => return backup.run(context, &host, home).await,
+            Self::Restore(restore) => return restore.run(context, &host, home),
             Self::Init(init) => {
                 let (place, founding) = (Home::at(home), init.founding.as_deref());
                 let facts = open::found(&host, &place, founding, &mut |news| tell(context, news))?;
@@ -101,7 +108,7 @@ impl HubCommand {
                 let _lock = place.lock(host.disk.as_ref())?;
                 let config = place.config(host.disk.as_ref())?;
                 let opened = match open::rebuild(&host, &place, &config, &mut |news| tell(context, news)) {
-                    Err(OpenError::Stopped) => return Ok(stopped(context)),
+                    Err(OpenError::Stopped) => return Ok(stopped(context, &OpenError::Stopped)),
                     opened => opened?,
                 };
                 let entries = opened.reader.mark().next_index;
@@ -114,8 +121,8 @@ impl HubCommand {
 }
 
 /// Says that more was asked for than was done.
-fn stopped(context: &Context) -> Exit {
-    context.screen.aside(Tone::Warning, &OpenError::Stopped.to_string());
+pub(super) fn stopped(context: &Context, error: &impl ToString) -> Exit {
+    context.screen.aside(Tone::Warning, &error.to_string());
     context.stop.exit()
 }
 
@@ -163,17 +170,22 @@ fn watch_hangups(context: &Context, reload: Arc<Notify>) {
     drop(context.tasks.spawn("hangups", Box::pin(watch)));
 }
 
-fn verified(context: &Context, host: &Host, home: &Path) -> Result<Exit, Failure> {
+/// Tells how far the check of a journal is, now and then.
+pub(super) fn checking(context: &Context) -> impl FnMut(&Verified) {
     let mut told = 0;
-    let mut progress = |so_far: &Verified| {
+    move |so_far| {
         if so_far.entries >= told + PROGRESS_ENTRIES {
             told = so_far.entries;
             // Progress that cannot be told stops nothing.
             let _ = context.screen.line(&format!("checked so far: {} entries, {} bytes", told, so_far.bytes));
         }
-    };
+    }
+}
+
+fn verified(context: &Context, host: &Host, home: &Path) -> Result<Exit, Failure> {
+    let mut progress = checking(context);
     let report = match verify::verify(host, home, &mut |news| tell(context, news), &mut progress) {
-        Err(VerifyError::Open(OpenError::Stopped)) => return Ok(stopped(context)),
+        Err(VerifyError::Open(OpenError::Stopped)) => return Ok(stopped(context, &OpenError::Stopped)),
         report => report?,
     };
     let (journal, rows) = (report.journal, report.ledger_rows);

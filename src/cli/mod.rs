@@ -5,6 +5,7 @@
 
 mod ack;
 mod audit;
+mod backup;
 mod ca;
 mod ca_renew;
 mod certs;

@@ -3,11 +3,15 @@
 //! One mechanism for publishing streams and receipts. A hub that fails before it has the outcomes answers nothing of
 //! the frame: the caller hands the same bytes in again.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::submit::{Outcomes, Submitted, Submitter};
+use super::Hub;
+use super::submit::{Outcomes, Submitted};
 use crate::ledger::entry::Outcome;
+use crate::model::epoch::Epochs;
 use crate::model::refusal::Refusal;
 use crate::wire::proto::{Accepted, PublishResult, ReceiptResult, Recorded, publish_result, receipt_result};
 use crate::wire::status;
@@ -22,7 +26,7 @@ pub(super) trait Answer: Send + Sized + 'static {
     /// Makes the answer of a refusal.
     fn refused(refusal: &Refusal) -> Self;
     /// Makes the answer of an outcome.
-    fn outcome(outcome: Outcome) -> Self;
+    fn outcome(outcome: Outcome, epochs: &Epochs) -> Self;
 }
 
 impl Answer for PublishResult {
@@ -30,8 +34,8 @@ impl Answer for PublishResult {
         Self { outcome: Some(publish_result::Outcome::Refusal(refusal.into())) }
     }
 
-    fn outcome(outcome: Outcome) -> Self {
-        match accepted(outcome) {
+    fn outcome(outcome: Outcome, epochs: &Epochs) -> Self {
+        match accepted(outcome, epochs) {
             Ok(accepted) => Self { outcome: Some(publish_result::Outcome::Accepted(accepted)) },
             Err(refusal) => Self::refused(&refusal),
         }
@@ -43,10 +47,10 @@ impl Answer for ReceiptResult {
         Self { outcome: Some(receipt_result::Outcome::Refusal(refusal.into())) }
     }
 
-    fn outcome(outcome: Outcome) -> Self {
+    fn outcome(outcome: Outcome, epochs: &Epochs) -> Self {
         let recorded = match outcome {
             Outcome::Recorded { index, time, news, .. } => {
-                Recorded { index: index.0, recorded_unix_us: time.0, news }
+                Recorded { index: index.0, recorded_unix_us: time.0, news, epoch: epochs.of(index).0 }
             }
             Outcome::Refused(refusal) => return Self::refused(&refusal),
             other => unreachable!("a receipt is recorded or refused, not {other:?}"),
@@ -59,10 +63,11 @@ impl Answer for ReceiptResult {
 ///
 /// # Errors
 /// The refusal that the ledger decided.
-pub(super) fn accepted(outcome: Outcome) -> Result<Accepted, Refusal> {
+pub(super) fn accepted(outcome: Outcome, epochs: &Epochs) -> Result<Accepted, Refusal> {
     match outcome {
         Outcome::Accepted { index, time, duplicate } => {
-            Ok(Accepted { index: index.0, accepted_unix_us: time.0, duplicate })
+            let epoch = epochs.of(index).0;
+            Ok(Accepted { index: index.0, accepted_unix_us: time.0, duplicate, epoch })
         }
         Outcome::Refused(refusal) => Err(refusal),
         other => unreachable!("a publish is accepted or refused, not {other:?}"),
@@ -74,6 +79,7 @@ pub(super) struct Answers<A> {
     /// The answers in order; `None` where the outcome must come.
     slots: Vec<Option<A>>,
     outcomes: Vec<Outcomes>,
+    epochs: Arc<Epochs>,
 }
 
 impl<A: Answer> Answers<A> {
@@ -81,10 +87,7 @@ impl<A: Answer> Answers<A> {
     ///
     /// # Errors
     /// [`crate::model::refusal::Reason::Stopping`]; nothing was handed in.
-    pub(super) async fn of(
-        checked: Vec<Result<Submitted, A>>,
-        submitter: &Submitter,
-    ) -> Result<Self, Refusal> {
+    pub(super) async fn of(checked: Vec<Result<Submitted, A>>, hub: &Hub) -> Result<Self, Refusal> {
         let mut slots = Vec::with_capacity(checked.len());
         let mut items = Vec::with_capacity(checked.len());
         for one in checked {
@@ -97,10 +100,10 @@ impl<A: Answer> Answers<A> {
             }
         }
         let mut outcomes = Vec::new();
-        for part in submitter.parts(items) {
-            outcomes.push(submitter.submit(part).await?);
+        for part in hub.submitter.parts(items) {
+            outcomes.push(hub.submitter.submit(part).await?);
         }
-        Ok(Self { slots, outcomes })
+        Ok(Self { slots, outcomes, epochs: hub.door.view.epochs() })
     }
 
     /// Waits for the outcomes.
@@ -113,7 +116,7 @@ impl<A: Answer> Answers<A> {
             outcomes.extend(part.await.ok()?);
         }
         let mut outcomes = outcomes.into_iter();
-        let fill = |slot: Option<A>| slot.or_else(|| outcomes.next().map(A::outcome));
+        let fill = |slot: Option<A>| slot.or_else(|| outcomes.next().map(|it| A::outcome(it, &self.epochs)));
         self.slots.into_iter().map(fill).collect()
     }
 

@@ -17,6 +17,7 @@ pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
         EntryKind::Receipt => convert::receipt(bytes).map(|receipt| Statement::Receipt(Box::new(receipt))),
         EntryKind::Directory => convert::fact(bytes).map(Statement::Fact),
         EntryKind::Renewal => convert::renewal(bytes).map(Statement::Renewal),
+        EntryKind::Epoch => convert::epoch(bytes).map(Statement::Epoch),
         EntryKind::Refusal | EntryKind::Summary => Ok(Statement::Refusal),
     };
     decoded.unwrap_or_else(Statement::Undecodable)

@@ -230,7 +230,7 @@ impl Door {
         if let Some(known) = self.known(caller, &envelope) {
             envelope.check_payload(request.payload.len(), &payload_digest)?;
             if known.digest == digest {
-                return Ok(Publish::Known(first_answer(&known)));
+                return Ok(Publish::Known(self.first_answer(&known)));
             }
             return Err(envelope.message_id.reused(known.index));
         }
@@ -249,6 +249,11 @@ impl Door {
             proposal,
             statement: Statement::Publish { envelope: Box::new(envelope), digest },
         }))
+    }
+
+    fn first_answer(&self, known: &Known) -> Accepted {
+        let epoch = self.view.epochs().of(known.index).0;
+        Accepted { index: known.index.0, accepted_unix_us: known.time.0, duplicate: true, epoch }
     }
 
     /// What the ledger knows of a message of the caller's own. A ledger that cannot tell says nothing here: the message is
@@ -336,10 +341,6 @@ pub(super) fn line<T>(request: &Request<T>) -> Option<Arc<Semaphore>> {
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")
-}
-
-fn first_answer(known: &Known) -> Accepted {
-    Accepted { index: known.index.0, accepted_unix_us: known.time.0, duplicate: true }
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ impl ExchangeService for Exchange {
         let outcomes = submitted.unwrap_or_else(|_| Err(submit::busy())).map_err(|it| refuse(&it))?;
         let outcome = outcomes.await.map_err(|_| status::fault())?.pop().ok_or_else(status::fault)?;
         // What the ledger refused is an entry already: it is not recorded a second time.
-        let accepted = answers::accepted(outcome).map_err(|refusal| status::refused(&refusal))?;
+        let accepted = answers::accepted(outcome, &self.hub.door.view.epochs())
+            .map_err(|refusal| status::refused(&refusal))?;
         Ok(Response::new(PublishResponse { accepted: Some(accepted) }))
     }
 
@@ -151,8 +152,7 @@ async fn take_frames(
             }
         };
         let checked = frame.messages.into_iter().map(check).collect();
-        let waiting =
-            Answers::of(checked, &hub.submitter).await.map_err(|refusal| status::refused(&refusal))?;
+        let waiting = Answers::of(checked, hub).await.map_err(|refusal| status::refused(&refusal))?;
         if answers.send(waiting).await.is_err() {
             return Ok(());
         }

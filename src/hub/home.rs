@@ -86,7 +86,19 @@ impl Home {
     /// # Errors
     /// [`HomeError::File`], [`HomeError::Text`], [`HomeError::Config`].
     pub fn config(&self, disk: &dyn Disk) -> Result<Config, HomeError> {
-        Ok(Config::parse(&text(disk, &self.dir.join("hub.toml"))?)?)
+        Ok(Config::parse(&text(disk, &self.config_path())?)?)
+    }
+
+    /// Reads `hub.toml` as it is, for a backup.
+    ///
+    /// # Errors
+    /// [`HomeError::File`]
+    pub(super) fn config_bytes(&self, disk: &dyn Disk) -> Result<Vec<u8>, HomeError> {
+        bytes(disk, &self.config_path())
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.dir.join("hub.toml")
     }
 }
 
@@ -95,10 +107,13 @@ impl Home {
 /// # Errors
 /// [`HomeError::File`], [`HomeError::Text`].
 pub fn text(disk: &dyn Disk, path: &Path) -> Result<String, HomeError> {
-    let bytes = disk.read(path, TEXT_BYTES_MAX).map_err(|error| HomeError::File {
+    String::from_utf8(bytes(disk, path)?).map_err(|_| HomeError::Text(path.to_owned()))
+}
+
+fn bytes(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, HomeError> {
+    disk.read(path, TEXT_BYTES_MAX).map_err(|error| HomeError::File {
         path: path.to_owned(),
         error,
         hint: "",
-    })?;
-    String::from_utf8(bytes).map_err(|_| HomeError::Text(path.to_owned()))
+    })
 }

@@ -6,6 +6,7 @@
 mod alarms;
 mod answers;
 mod audit;
+pub mod backup;
 pub mod config;
 mod connections;
 mod decode;
@@ -20,6 +21,7 @@ pub mod home;
 mod lane;
 mod live;
 mod lookout;
+pub mod manifest;
 mod metrics;
 pub mod open;
 mod operator;
@@ -27,6 +29,7 @@ pub mod papers;
 mod rates;
 mod reader;
 mod refusals;
+pub mod restore;
 mod rows;
 pub mod run;
 mod sequence;
@@ -108,8 +111,6 @@ pub struct Hub {
 struct Run {
     /// The hub's name.
     name: Name,
-    /// The run's number.
-    epoch: u64,
     /// When it began.
     started: UnixMicros,
     /// The same, by the clock that never jumps.

@@ -97,7 +97,7 @@ pub struct Opened {
     /// Where the ledger's rows are.
     pub store: Arc<dyn Store>,
     /// This run's number: one more than the last run that wrote.
-    pub epoch: u64,
+    pub run: u64,
 }
 
 impl Opened {
@@ -130,7 +130,7 @@ pub fn found(
     if journal.mark().position != Position(0) {
         return Err(OpenError::Founded(home.journal()));
     }
-    let name = BatchName { hub: HUB_NUMBER, epoch: 0, number: 0 };
+    let name = BatchName { hub: HUB_NUMBER, run: 0, number: 0 };
     let hub = Identity::Hub(config.name).to_string();
     let proposals = facts.iter().map(|fact| directory_proposal(&hub, fact)).collect();
     journal.append(&Batch { name, time: host.clock.now(), proposals })?;
@@ -207,8 +207,8 @@ pub fn open(
         built => built,
     };
     let (ledger, rows, view) = built?;
-    let epoch = last_epoch(&reader)? + 1;
-    Ok(Opened { journal, reader, ledger, rows, view, store, epoch })
+    let run = last_run(&reader)? + 1;
+    Ok(Opened { journal, reader, ledger, rows, view, store, run })
 }
 
 /// Builds the ledger anew from the journal; the old rows are moved aside.
@@ -282,9 +282,10 @@ pub fn catch_up(
     Ok((ledger, rows, view))
 }
 
-fn last_epoch(reader: &Reader) -> Result<u64, JournalError> {
+/// The number of the last run that wrote.
+pub(super) fn last_run(reader: &Reader) -> Result<u64, JournalError> {
     let last = Position(reader.mark().position.0.saturating_sub(1));
-    Ok(reader.batches(last).next()?.map_or(0, |batch| batch.name.epoch))
+    Ok(reader.batches(last).next()?.map_or(0, |batch| batch.name.run))
 }
 
 /// Where the ledger's store is, and how it is opened.

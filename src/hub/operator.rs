@@ -71,7 +71,7 @@ fn look(hub: &Hub) -> Result<DescribeHubResponse, LedgerError> {
     Ok(DescribeHubResponse {
         name: hub.run.name.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        epoch: hub.run.epoch,
+        epoch: hub.door.view.epochs().number(),
         started_unix_us: hub.run.started.0,
         now_unix_us: hub.clock.now().0,
         uptime_s: hub.clock.monotonic_us().saturating_sub(hub.run.started_monotonic_us) / 1_000_000,

@@ -159,7 +159,7 @@ fn office_of(policy: &Policy, identity: &str) -> Option<OfficeNumber> {
 fn concerns(view: &View, permit: AuditPermit, entry: &Entry) -> Result<bool, ReadError> {
     let AuditPermit::Own(own) = permit else { return Ok(true) };
     Ok(match entry.kind {
-        EntryKind::Directory => true,
+        EntryKind::Directory | EntryKind::Epoch => true,
         EntryKind::Publish => view.message(entry.index)?.is_some_and(|row| row.recipients.contains(&own)),
         EntryKind::Receipt => match view.receipt(entry.index)? {
             Some(row) if row.notices.is_empty() => all_sent_by(view, own, &row.messages)?,

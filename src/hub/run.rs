@@ -258,7 +258,7 @@ fn start(
     opened: Opened,
     papers: Papers,
 ) -> Result<Parts, RunError> {
-    let Opened { journal, reader, ledger, rows, view, epoch, store: _ } = opened;
+    let Opened { journal, reader, ledger, rows, view, run, store: _ } = opened;
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
     // A batch fits into a segment twice over, whatever its frames take beside what was weighed.
     let half_segment = usize::try_from(config.journal.segment_bytes / 2).unwrap_or(usize::MAX);
@@ -282,7 +282,7 @@ fn start(
         drain: drain.clone(),
         batch_bytes_max: BATCH_BYTES_MAX.min(half_segment),
         receipts_wait: RECEIPTS_WAIT,
-        epoch,
+        run,
     };
     let tasks = host.tasks.as_ref();
     let sequence = Dedicated::start(tasks, "sequence", move || sequence.run())?;
@@ -296,7 +296,6 @@ fn start(
     let door = Door::new(view, refusals, config.limits.clone(), Arc::clone(&host.clock));
     let run = Run {
         name: config.name.clone(),
-        epoch,
         started: host.clock.now(),
         started_monotonic_us: host.clock.monotonic_us(),
         journal: home.journal(),

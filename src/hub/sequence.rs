@@ -87,7 +87,7 @@ pub(super) struct Sequence<O: Order> {
     /// How long receipts wait for a message.
     pub receipts_wait: Duration,
     /// This run's number.
-    pub epoch: u64,
+    pub run: u64,
 }
 
 impl<O: Order> Sequence<O> {
@@ -100,7 +100,7 @@ impl<O: Order> Sequence<O> {
         let mut number = 0;
         while self.gather(&mut waiting).await {
             let taken = take_batch(&mut waiting, self.batch_bytes_max);
-            let name = BatchName { hub: HUB_NUMBER, epoch: self.epoch, number };
+            let name = BatchName { hub: HUB_NUMBER, run: self.run, number };
             number += 1;
             self.process(name, taken).await?;
         }

@@ -110,6 +110,7 @@ fn permit(
         next_index: hub.door.view.decided().next_index.0,
         outstanding: hub.door.view.owed_count(office).messages,
         credit,
+        epochs: hub.door.view.epochs().begun().iter().map(convert::wire_epoch).collect(),
     };
     Ok((Cursor::new(hub, office, streams, replay_from), started))
 }
@@ -163,7 +164,7 @@ async fn take_receipts(
         })
     };
     let checked = receipts.receipts.into_iter().map(check).collect();
-    Answers::of(checked, &hub.submitter).await.map_err(|refusal| status::refused(&refusal))
+    Answers::of(checked, hub).await.map_err(|refusal| status::refused(&refusal))
 }
 
 /// Sends down what is owed, as far as the credit goes, until the reader is gone.

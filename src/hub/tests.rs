@@ -120,7 +120,7 @@ fn verify_reads_also_what_no_start_and_no_ledger_reads() {
     let mut opened = open(&host, &home, &config, &mut |_| {}).unwrap();
     // Each fills more than half of a segment.
     for number in 0..3 {
-        let name = BatchName { hub: 1, epoch: opened.epoch, number };
+        let name = BatchName { hub: 1, run: opened.run, number };
         let (statement, payload) = (Bytes::from_static(b"no envelope"), Some(vec![1; 600_000].into()));
         let proposals =
             vec![Proposal { kind: EntryKind::Publish, identity: String::new(), statement, payload }];

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::home::{Home, HomeError};
+use super::manifest::hex;
 use super::open::{self, News, OpenError};
 use super::run::Host;
 use crate::journal::{self, JournalError, Verified};
@@ -143,13 +144,4 @@ fn differs(found: Option<&Row>, expected: Option<&Row>) -> VerifyError {
         _ => "none".into(),
     };
     VerifyError::Differs { key: hex(smaller), found: said(found), expected: said(expected) }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

@@ -181,7 +181,7 @@ impl BatchHeader {
         let mut body = [0; BATCH_BODY_BYTES];
         body[..4].copy_from_slice(&self.name.hub.to_le_bytes());
         body[4..8].copy_from_slice(&self.entry_count.to_le_bytes());
-        let longs = [self.name.epoch, self.name.number, self.position.0, self.first_index.0, self.time.0];
+        let longs = [self.name.run, self.name.number, self.position.0, self.first_index.0, self.time.0];
         for (place, long) in body[8..48].chunks_exact_mut(8).zip(longs) {
             place.copy_from_slice(&long.to_le_bytes());
         }
@@ -197,7 +197,7 @@ impl BatchHeader {
         if body.len() != BATCH_BODY_BYTES {
             return Err(Wrong::number("a batch header of bytes", body.len() as u64, BATCH_BODY_BYTES as u64));
         }
-        let name = BatchName { hub: u32_at(body, 0), epoch: u64_at(body, 8), number: u64_at(body, 16) };
+        let name = BatchName { hub: u32_at(body, 0), run: u64_at(body, 8), number: u64_at(body, 16) };
         Ok(Self {
             name,
             entry_count: u32_at(body, 4),

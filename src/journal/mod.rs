@@ -8,6 +8,7 @@
 //! overwritten).
 
 mod batch;
+mod copy;
 mod error;
 mod frame;
 mod prepare;
@@ -23,10 +24,11 @@ mod verify;
 mod writer;
 
 pub use self::batch::{BATCH_BYTES_MAX, IDENTITY_BYTES_MAX, PAYLOAD_BYTES_MAX, STATEMENT_BYTES_MAX};
+pub use self::copy::{Copied, Extent, Room, copy, look_until};
 pub use self::error::{Damage, JournalError};
 pub use self::prepare::Space;
 pub use self::reader::{Batches, Cursor, Reader, StoredBatch};
-pub use self::recover::{Recovery, Torn, create, open};
+pub use self::recover::{Recovery, Torn, create, look, open};
 pub use self::segment::{SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use self::verify::{Verified, verify};
 pub use self::writer::{Appended, Writer};

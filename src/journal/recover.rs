@@ -83,7 +83,7 @@ pub fn open(
         }
         locked => locked?,
     };
-    let found = Found::look(disk.as_ref(), dir)?;
+    let found = Found::look(disk.as_ref(), dir, OpenMode::Write)?;
     let shared = Arc::new(Shared::new(disk.clone(), dir.into(), found.segments.clone(), found.walk.mark));
     let reader = Reader { shared: shared.clone() };
     if let Some(confirmed) = confirmed {
@@ -94,6 +94,18 @@ pub fn open(
     let preparer = Preparer::start(disk.clone(), tasks, dir, segment_bytes)?;
     let writer = Writer::new(Parts { disk, dir: dir.into(), shared, segment_bytes, tail, preparer, lock });
     Ok((writer, reader, recovery))
+}
+
+/// Looks at what is whole in a journal that another process may be appending to: takes no lock, changes nothing, and leaves
+/// out what is not whole yet. All that it shows is synced when it returns.
+///
+/// # Errors
+/// `NotFound`, `Version`, `Disk`. `Damage`, also where the other process was met in the middle of a write: look again then.
+pub fn look(disk: Arc<dyn Disk>, dir: &Path) -> Result<Reader, JournalError> {
+    let found = Found::look(disk.as_ref(), dir, OpenMode::Read)?;
+    // The last batch may have been met between its write and its sync; those before it were synced before it was written.
+    found.file.sync_data().map_err(JournalError::disk("sync", &found.walk.frames.path))?;
+    Ok(Reader { shared: Arc::new(Shared::new(disk, dir.into(), found.segments, found.walk.mark)) })
 }
 
 fn lock(disk: &dyn Disk, dir: &Path) -> Result<Lock, JournalError> {
@@ -118,16 +130,16 @@ struct Found {
 }
 
 impl Found {
-    fn look(disk: &dyn Disk, dir: &Path) -> Result<Self, JournalError> {
+    fn look(disk: &dyn Disk, dir: &Path, mode: OpenMode) -> Result<Self, JournalError> {
         let numbers = segment_numbers(disk, dir)?;
         let Some(last) = numbers.last().copied() else {
             return Err(JournalError::NotFound { dir: dir.into() });
         };
         let (mut segments, mut ends_missing) = (Vec::<Segment>::new(), Vec::new());
-        let mut opened = open_segment(disk, dir, 0)?;
+        let mut opened = open_segment(disk, dir, 0, mode)?;
         check_first(&opened)?;
         for number in 0..last {
-            let next = open_segment(disk, dir, number + 1)?;
+            let next = open_segment(disk, dir, number + 1, mode)?;
             let (segment, missing) = full_segment(std::mem::replace(&mut opened, next), &opened.2)?;
             segments.push(segment);
             ends_missing.extend(missing.then_some(number));
@@ -203,11 +215,16 @@ impl Found {
     }
 }
 
-type Opened = (PathBuf, Arc<dyn DiskFile>, SegmentHeader);
+pub(super) type Opened = (PathBuf, Arc<dyn DiskFile>, SegmentHeader);
 
-fn open_segment(disk: &dyn Disk, dir: &Path, number: u32) -> Result<Opened, JournalError> {
+pub(super) fn open_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u32,
+    mode: OpenMode,
+) -> Result<Opened, JournalError> {
     let path = segment_path(dir, number);
-    let file = disk.open(&path, OpenMode::Write).map_err(|error| match error.kind() {
+    let file = disk.open(&path, mode).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             Wrong::new("no such file", "the segment, as later ones are there").at(&path, 0, Index::default())
         }
@@ -217,7 +234,7 @@ fn open_segment(disk: &dyn Disk, dir: &Path, number: u32) -> Result<Opened, Jour
     Ok((path, file, header))
 }
 
-fn check_first((path, _, header): &Opened) -> Result<(), JournalError> {
+pub(super) fn check_first((path, _, header): &Opened) -> Result<(), JournalError> {
     let expected = Mark { journal: header.start.journal, ..Mark::default() };
     if header.start == expected {
         return Ok(());
@@ -238,7 +255,7 @@ fn check_endless(file: &dyn DiskFile, path: &Path, header: &SegmentHeader) -> Re
     }
 }
 
-fn walk(path: PathBuf, file: Arc<dyn DiskFile>, header: &SegmentHeader) -> Walk {
+pub(super) fn walk(path: PathBuf, file: Arc<dyn DiskFile>, header: &SegmentHeader) -> Walk {
     let frames = Frames::new((path, file), &header.start, SEGMENT_HEADER_BYTES, SCAN_BYTES);
     Walk::new(frames, header.start)
 }
@@ -250,7 +267,10 @@ fn walk_to(walk: &mut Walk, end: u64, points: &mut PointTrack) -> Result<(), Jou
 }
 
 /// Reads the end of a segment that another follows, or scans the segment if its end is missing; `true` if it is.
-fn full_segment((path, file, header): Opened, next: &SegmentHeader) -> Result<(Segment, bool), JournalError> {
+pub(super) fn full_segment(
+    (path, file, header): Opened,
+    next: &SegmentHeader,
+) -> Result<(Segment, bool), JournalError> {
     let missing = match SegmentEnd::read(file.as_ref(), &path, &header) {
         Ok(end) if end.mark == next.start => {
             return Ok((Segment { header, frames_end: end.frames_end, points: end.points }, false));

@@ -87,6 +87,13 @@ impl Shared {
         self.state().segments.get(number as usize).cloned()
     }
 
+    /// The last segment's number, and where its synced frames end.
+    pub(super) fn last_segment(&self) -> (u32, u64) {
+        let state = self.state();
+        let last = state.segments.last().expect("a journal has a segment");
+        (last.header.number, last.frames_end)
+    }
+
     /// Where a segment's synced frames end, and whether another segment follows.
     pub(super) fn frames_end(&self, number: u32) -> (u64, bool) {
         let state = self.state();

@@ -15,6 +15,7 @@ use super::rows::{FactRow, MessageRow, ReceiptRow, RenewalRow};
 use super::span::{Places, Span};
 use super::state::{Gathered, State, by_span};
 use crate::model::envelope::{CapMsgType, Envelope, MessageId};
+use crate::model::epoch::Begun;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::policy::{Fact, OfficeNumber, Policy};
@@ -59,6 +60,8 @@ pub(super) struct Additions {
     pub(super) facts: Vec<Arc<FactRow>>,
     /// What was taken in about renewals.
     pub(super) renewals: Vec<Arc<RenewalRow>>,
+    /// Epochs that began.
+    pub(super) epochs: Vec<Arc<Begun>>,
     /// Keys of repetitions.
     pub(super) repeats: Vec<Bytes>,
     /// Offices for which something became outstanding.
@@ -94,6 +97,17 @@ pub(super) fn prepare<'a>(
             Ok(row) => {
                 additions.renewals.push(Arc::new(row));
                 Outcome::Noted
+            }
+            Err(refusal) => Outcome::Refused(refusal),
+        },
+        Statement::Epoch(epoch) => match caller(entry) {
+            Ok(Identity::Hub(_)) => {
+                additions.epochs.push(Arc::new(Begun { epoch: *epoch, first: entry.index }));
+                Outcome::Noted
+            }
+            Ok(other) => {
+                let message = format!("only the hub begins an epoch of its log; the caller is {other}");
+                Outcome::Refused(Refusal::new(Reason::RoleNotAllowed, message))
             }
             Err(refusal) => Outcome::Refused(refusal),
         },

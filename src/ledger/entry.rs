@@ -3,6 +3,7 @@
 //! Owns these two shapes. Never decodes: exact bytes are the caller's, so that no format of the wire is known here.
 
 use crate::model::envelope::Envelope;
+use crate::model::epoch::Epoch;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::policy::{Fact, OfficeNumber};
@@ -39,6 +40,8 @@ pub enum Statement {
     Fact(Fact),
     /// A request for a next certificate, or the answer to one.
     Renewal(Renewal),
+    /// The hub was restored from a backup.
+    Epoch(Epoch),
     /// A refusal, or a summary of refusals: nothing follows from it.
     Refusal,
     /// Bytes that could not be decoded, and why: answered with that refusal.

@@ -17,6 +17,8 @@ pub(super) const RECEIPTS: u8 = b'r';
 pub(super) const FACTS: u8 = b'f';
 /// What entries said of renewals, in groups, by the index of the first.
 pub(super) const RENEWALS: u8 = b'n';
+/// Epochs, in groups, by the index of the first.
+pub(super) const EPOCHS: u8 = b'p';
 /// What an office was owed and stated, a row for a span of indexes.
 const SPANS: u8 = b'o';
 /// What is outstanding for an office, a row for a chunk of indexes.

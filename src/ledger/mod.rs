@@ -41,6 +41,7 @@ use self::state::State;
 use self::store::{RowBatch, StoreError};
 use self::table::Table;
 use crate::model::entry::Mark;
+use crate::model::epoch::Begun;
 use crate::model::id::Index;
 use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::renewal::Renewals;
@@ -192,6 +193,7 @@ impl Ledger {
         self.date_repeats(entries, &additions, &mut outcomes)?;
         self.count(entries, &outcomes);
         self.standing.mark = mark;
+        let begun: Vec<_> = additions.epochs.iter().map(|begun| **begun).collect();
         let owed = std::mem::take(&mut additions.owed).into_iter().collect();
         let received_after_us = std::mem::take(&mut additions.received_after_us);
         let added = additions.into_rows(&mut self.standing);
@@ -201,6 +203,9 @@ impl Ledger {
         state.mark = mark;
         state.policy = Arc::clone(&self.policy);
         state.renewals = Arc::clone(&self.renewals);
+        for begun in begun {
+            Arc::make_mut(&mut state.epochs).begin(begun);
+        }
         drop(state);
         Ok(Applied {
             outcomes,
@@ -309,6 +314,7 @@ impl Additions {
         log::pack(&self.receipts, &mut rows);
         log::pack::<FactRow>(&self.facts, &mut rows);
         log::pack(&self.renewals, &mut rows);
+        log::pack::<Begun>(&self.epochs, &mut rows);
         rows.extend(self.repeats.into_iter().map(|key| (key, Some(bytes::Bytes::new()))));
         for (key, value) in &rows {
             standing.sum.put(key, value.as_deref().unwrap_or_default());

@@ -19,6 +19,7 @@ use super::table::Table;
 use super::view::View;
 use super::{Ledger, LedgerError, Shared, Writer, keys};
 use crate::model::entry::Mark;
+use crate::model::epoch::{Begun, Epochs};
 use crate::model::id::Index;
 use crate::model::policy::Policy;
 use crate::model::receipt::Stage;
@@ -93,6 +94,7 @@ impl Ledger {
             standing.checkpoint,
             Arc::clone(&policy),
             Arc::clone(&renewals),
+            Arc::new(epochs(&table)?),
             Ids::load(&table)?,
             Outstanding::load(&table)?,
         );
@@ -125,6 +127,15 @@ fn renewals(table: &Table) -> Result<Renewals, LedgerError> {
         Ok(std::ops::ControlFlow::Continue(()))
     })?;
     Ok(renewals)
+}
+
+fn epochs(table: &Table) -> Result<Epochs, LedgerError> {
+    let mut epochs = Epochs::default();
+    log::each(table, Index(0), |begun: Arc<Begun>| {
+        epochs.begin(*begun);
+        Ok(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(epochs)
 }
 
 /// Makes again the changes of the messages and receipts after the checkpoint, in their order.

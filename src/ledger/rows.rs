@@ -9,6 +9,7 @@ use prost::Message;
 use super::keys;
 use super::log::Record;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, MessageId, Priority};
+use crate::model::epoch::{Begun, Epoch, EpochId};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::{Desk, Identity, IdentityError, Name, NameError};
 use crate::model::policy::{Fact, OfficeNumber};
@@ -271,6 +272,26 @@ impl Record for RenewalRow {
     }
 }
 
+/// An epoch that began.
+impl Record for Begun {
+    const LETTER: u8 = keys::EPOCHS;
+
+    fn index(&self) -> Index {
+        self.first
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let Epoch { id, number, backup } = self.epoch;
+        EpochBytes { id: id.0, number, backup: backup.0 }.encode_raw(out);
+    }
+
+    fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
+        let it = EpochBytes::decode(bytes).map_err(|error| error.to_string())?;
+        let epoch = Epoch { id: EpochId(it.id), number: it.number, backup: UnixMicros(it.backup) };
+        Ok(Self { epoch, first: index })
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct RenewalBytes {
     #[prost(string, tag = "1")]
@@ -280,6 +301,16 @@ struct RenewalBytes {
     /// Whose request was answered; empty: it is a request.
     #[prost(string, tag = "3")]
     answered: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EpochBytes {
+    #[prost(fixed64, tag = "1")]
+    id: u64,
+    #[prost(uint64, tag = "2")]
+    number: u64,
+    #[prost(uint64, tag = "3")]
+    backup: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -17,6 +17,7 @@ use super::table::{Table, put_long};
 use super::{LedgerError, SMALL};
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapStatus, MessageId, Priority};
+use crate::model::epoch::Epochs;
 use crate::model::id::Index;
 use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::Stage;
@@ -42,6 +43,8 @@ pub(super) struct State {
     pub(super) policy: Arc<Policy>,
     /// As of the last decided batch.
     pub(super) renewals: Arc<Renewals>,
+    /// As of the last decided batch.
+    pub(super) epochs: Arc<Epochs>,
     /// The newest ids.
     pub(super) ids: Ids,
     /// By office number; an office without one is owed nothing.
@@ -82,11 +85,12 @@ impl State {
         checkpoint: Index,
         policy: Arc<Policy>,
         renewals: Arc<Renewals>,
+        epochs: Arc<Epochs>,
         ids: Ids,
         outstanding: Vec<Outstanding>,
     ) -> Self {
         let recent = vec![None; RECENT_MAX];
-        Self { mark, policy, renewals, ids, outstanding, spans: BTreeMap::new(), checkpoint, recent }
+        Self { mark, policy, renewals, epochs, ids, outstanding, spans: BTreeMap::new(), checkpoint, recent }
     }
 
     /// Tells whether a message is among the newest and will still be when entries before `next` were decided.

@@ -15,6 +15,7 @@ use super::table::Table;
 use super::{LedgerError, Shared, decide as rules, ids, keys};
 use crate::model::entry::Mark;
 use crate::model::envelope::{Envelope, MessageId};
+use crate::model::epoch::Epochs;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::Receipt;
@@ -104,6 +105,11 @@ impl View {
     /// The renewals as of the last decided batch.
     pub fn renewals(&self) -> Arc<Renewals> {
         Arc::clone(&self.shared.state().renewals)
+    }
+
+    /// The epochs of the log as of the last decided batch. While a hub runs none begins.
+    pub fn epochs(&self) -> Arc<Epochs> {
+        Arc::clone(&self.shared.state().epochs)
     }
 
     /// Where the ledger stands: after the last decided batch.

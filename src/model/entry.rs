@@ -25,14 +25,24 @@ pub enum EntryKind {
     Summary = 5,
     /// A request for a next certificate, or the answer to one.
     Renewal = 7,
+    /// A hub restored from a backup: what followed in the log before is no longer there.
+    Epoch = 9,
 }
 
 impl EntryKind {
     /// Reads the kind from its number in the journal; `None` for a number that this version does not know.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Directory, Self::Publish, Self::Receipt, Self::Refusal, Self::Summary, Self::Renewal]
-            .into_iter()
-            .find(|kind| *kind as u8 == number)
+        [
+            Self::Directory,
+            Self::Publish,
+            Self::Receipt,
+            Self::Refusal,
+            Self::Summary,
+            Self::Renewal,
+            Self::Epoch,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == number)
     }
 }
 
@@ -42,7 +52,7 @@ pub struct BatchName {
     /// The hub that made the batch.
     pub hub: u32,
     /// That hub's run: one more at each start.
-    pub epoch: u64,
+    pub run: u64,
     /// The batch's number in that run, from 0, without gaps.
     pub number: u64,
 }

@@ -1,10 +1,11 @@
 //! What an envelope, an entry, a receipt and a right *are*: pure types and rules.
 //!
-//! Owns ids, times, entries, envelopes, receipts, policy and the limits of each.
+//! Owns ids, times, entries, envelopes, receipts, epochs, policy and the limits of each.
 //! Never knows protobuf, TLS, disks, tasks or the time of day: time is an argument.
 
 pub mod entry;
 pub mod envelope;
+pub mod epoch;
 pub mod expiry;
 pub mod id;
 pub mod identity;

@@ -159,7 +159,7 @@ pub(super) fn named(hub: u32, number: u64, bytes: usize) -> Arc<Batch> {
         statement: Bytes::from(vec![0; bytes]),
         payload: None,
     };
-    let name = BatchName { hub, epoch: 1, number };
+    let name = BatchName { hub, run: 1, number };
     Arc::new(Batch { name, time: UnixMicros(number), proposals: vec![proposal] })
 }
 

@@ -157,7 +157,7 @@ impl Sequence {
 
 impl Run {
     fn position_of(&self, name: BatchName) -> Option<Position> {
-        let same_run = name.hub == self.first_name.hub && name.epoch == self.first_name.epoch;
+        let same_run = name.hub == self.first_name.hub && name.run == self.first_name.run;
         let place = name.number.checked_sub(self.first_name.number)?;
         (same_run && place < self.batches).then(|| Position(self.first.0 + place))
     }

@@ -14,6 +14,7 @@ use super::renewal::{BUNDLE_BYTES_MAX, digest_of};
 use crate::model::envelope::{
     CapMsgType, CapStatus, ENVELOPE_BYTES_MAX, Envelope, MessageClass, MessageId, Priority,
 };
+use crate::model::epoch::{Begun, Epoch, EpochId};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::Fact;
@@ -246,6 +247,35 @@ pub fn wire_fact(fact: &Fact) -> proto::DirectoryFact {
         }
     };
     proto::DirectoryFact { fact: Some(fact) }
+}
+
+/// Decodes what an entry says that begins an epoch.
+///
+/// # Errors
+/// [`Reason::Malformed`]
+pub fn epoch(bytes: &Bytes) -> Result<Epoch, Refusal> {
+    let wire: proto::EpochRecord = decode("epoch", bytes, usize::MAX)?;
+    Ok(Epoch { id: EpochId(wire.id), number: wire.number, backup: UnixMicros(wire.backup_unix_us) })
+}
+
+/// Encodes what an entry says that begins an epoch at an index.
+pub fn epoch_bytes(begun: &Begun) -> Bytes {
+    let Begun { epoch: Epoch { id, number, backup }, first } = begun;
+    let last_kept_index = first.0.saturating_sub(1);
+    let wire = proto::EpochRecord { id: id.0, number: *number, last_kept_index, backup_unix_us: backup.0 };
+    wire.encode_to_vec().into()
+}
+
+/// Puts an epoch of the log on the wire.
+pub fn wire_epoch(begun: &Begun) -> proto::Epoch {
+    let Begun { epoch: Epoch { id, number, backup }, first } = begun;
+    proto::Epoch { id: id.0, first_index: first.0, number: *number, backup_unix_us: backup.0 }
+}
+
+/// Reads an epoch of the log from the wire.
+pub fn begun(wire: &proto::Epoch) -> Begun {
+    let (id, backup) = (EpochId(wire.id), UnixMicros(wire.backup_unix_us));
+    Begun { epoch: Epoch { id, number: wire.number, backup }, first: Index(wire.first_index) }
 }
 
 /// Reads a message id from the wire.

@@ -14,6 +14,7 @@ mod objects;
 mod operator;
 mod real;
 mod renew;
+mod restore;
 mod stage;
 mod unread;
 mod watch;

@@ -235,6 +235,7 @@ fn kind(number: i32) -> &'static str {
         Some(EntryKind::Refusal) => "refusal",
         Some(EntryKind::Summary) => "summary",
         Some(EntryKind::Renewal) => "renewal",
+        Some(EntryKind::Epoch) => "epoch",
         None => "unknown",
     }
 }
@@ -289,6 +290,16 @@ fn what(row: &proto::EntryRow) -> String {
             }
             Err(error) => unreadable(&error),
         },
+        Some(EntryKind::Epoch) => convert::epoch(&row.statement).map_or_else(
+            |refusal| unreadable(&refusal.message),
+            |it| {
+                format!(
+                    "epoch {}: the hub was restored from a backup of {}; what it accepted after that may be missing",
+                    it.number,
+                    crate::wire::tls::time(it.backup)
+                )
+            },
+        ),
         None => format!("of a kind that only a newer program knows: {}", row.kind),
     }
 }

@@ -82,7 +82,7 @@ fn run(
             drain: drain.clone(),
             batch_bytes_max: BATCH_BYTES_MAX,
             receipts_wait,
-            epoch: 1,
+            run: 1,
         };
         let hand_in = async {
             let outcomes = hand_in(&submitter, &clock, &disk).await;

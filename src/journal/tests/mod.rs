@@ -1,6 +1,7 @@
 //! What the journal promises, on disks in memory and on the machine's.
 
 mod append;
+mod copy;
 mod crash;
 mod damage;
 mod format;
@@ -68,7 +69,7 @@ fn proposal(statement: &[u8], payload: Option<&[u8]>) -> Proposal {
 
 fn batch(number: u64, proposals: Vec<Proposal>) -> Batch {
     Batch {
-        name: BatchName { hub: 3, epoch: 2, number },
+        name: BatchName { hub: 3, run: 2, number },
         time: UnixMicros(1_700_000_000_000_000 + number),
         proposals,
     }

@@ -70,7 +70,13 @@ impl FakeHub {
         match call.up.message().await.unwrap().unwrap().frame.unwrap() {
             proto::subscribe_request::Frame::Start(start) => {
                 let credit = start.credit.min(credit_max);
-                call.send(Frame::Started(proto::Started { next_index: 100, outstanding: 1, credit })).await;
+                call.send(Frame::Started(proto::Started {
+                    next_index: 100,
+                    outstanding: 1,
+                    credit,
+                    epochs: Vec::new(),
+                }))
+                .await;
                 (call, start)
             }
             other => panic!("{other:?} is no start"),
@@ -117,7 +123,7 @@ impl Call {
 
     pub(super) async fn record(&self, indexes: impl IntoIterator<Item = u64>) {
         let recorded = |index| {
-            let recorded = proto::Recorded { index, recorded_unix_us: 9_000 + index, news: 1 };
+            let recorded = proto::Recorded { index, recorded_unix_us: 9_000 + index, news: 1, epoch: 0 };
             let outcome = Some(proto::receipt_result::Outcome::Recorded(recorded));
             proto::ReceiptResult { outcome }
         };

@@ -13,7 +13,7 @@ fn outgoing(seed: u64) -> Outgoing {
 }
 
 fn accepted(index: u64) -> proto::Accepted {
-    proto::Accepted { index, accepted_unix_us: NOW.0, duplicate: false }
+    proto::Accepted { index, accepted_unix_us: NOW.0, duplicate: false, epoch: 0 }
 }
 
 #[tokio::test]

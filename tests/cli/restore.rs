@@ -1,0 +1,100 @@
+//! Backups of a hub at work, and hubs restored from them.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::stage::{Ran, Stage, objects};
+
+/// Backs the hub up into `backup`, and gives what is told of it.
+fn back_up(stage: &Stage) -> Value {
+    let to = stage.path("backup");
+    stage.objects("hub", &["hub", "backup", to.to_str().unwrap()]).pop().unwrap()
+}
+
+/// Loses the hub with its home, and lays the backup in its place; the keys come from elsewhere.
+fn lose_and_restore(stage: &mut Stage) -> Value {
+    stage.kill_hub();
+    fs::rename(stage.path("hub"), stage.path("lost")).unwrap();
+    let restored = restore(stage, "hub");
+    assert_eq!(restored.code, 0, "{restored:?}");
+    fs::rename(stage.path("lost/tls"), stage.path("hub/tls")).unwrap();
+    fs::remove_dir_all(stage.path("lost")).unwrap();
+    objects(&restored.out).pop().unwrap()
+}
+
+fn restore(stage: &Stage, home: &str) -> Ran {
+    let from = stage.path("backup");
+    stage.run(home, &["--json", "hub", "restore", from.to_str().unwrap()])
+}
+
+fn publish(stage: &Stage, name: &str) -> String {
+    let file = stage.alert(&name.replace([' ', ','], "-"));
+    let published = stage.objects("ohchr-honduras", &["publish", "alert", &file, "--to", "iachr"]);
+    published[0]["message_id"].as_str().unwrap().to_owned()
+}
+
+fn entries(stage: &Stage) -> Vec<Value> {
+    stage.objects("auditor-iachr", &["audit", "entries"])
+}
+
+#[test]
+fn backup_of_a_hub_at_work_is_restored_elsewhere_and_an_auditor_sees_where_it_ends() {
+    let mut stage = Stage::set();
+    publish(&stage, "first");
+    let first = back_up(&stage);
+    publish(&stage, "second");
+    stage.well("iachr", &["subscribe", "--count", "2"]);
+    let second = back_up(&stage);
+    let (before, after) = (first["entries"].as_u64().unwrap(), second["entries"].as_u64().unwrap());
+    assert_eq!(second["new_entries"].as_u64().unwrap(), after - before, "only what is new is copied");
+    assert!(second["copied_bytes"].as_u64().unwrap() < first["copied_bytes"].as_u64().unwrap());
+    let held = entries(&stage);
+    assert_eq!(held.len() as u64, after);
+    publish(&stage, "third, lost");
+    let restored = lose_and_restore(&mut stage);
+    assert_eq!(restored["last_kept_index"].as_u64().unwrap(), after - 1);
+    stage.start_hub();
+    let now = entries(&stage);
+    assert_eq!(now[..held.len()], held[..], "every entry of the backup is there, byte for byte");
+    let epoch = &now[held.len()];
+    assert_eq!((epoch["kind"].as_str(), now.len()), (Some("epoch"), held.len() + 1));
+    assert!(epoch["what"].as_str().unwrap().starts_with("epoch 2: the hub was restored"), "{epoch}");
+    // It goes on from there, and so do its backups; one more restore begins one more epoch.
+    publish(&stage, "after the restore");
+    assert_eq!(back_up(&stage)["epoch"], 2);
+    assert_eq!(lose_and_restore(&mut stage)["epoch"], 3);
+    assert_eq!(stage.run("hub", &["hub", "verify"]).code, 0);
+}
+
+#[test]
+fn restore_and_backup_refuse_what_they_would_spoil() {
+    let mut stage = Stage::set();
+    publish(&stage, "first");
+    back_up(&stage);
+    let refused = restore(&stage, "hub");
+    assert_eq!(refused.code, 2, "a home that holds a hub: {refused:?}");
+    // Another journal.
+    let founding = stage.path("founding.toml");
+    fs::copy(stage.path("hub/founding.toml"), &founding).unwrap();
+    lose_and_restore(&mut stage);
+    stage.start_hub();
+    publish(&stage, "of the second history");
+    back_up(&stage);
+    stage.kill_hub();
+    fs::remove_dir_all(stage.path("hub/journal")).unwrap();
+    fs::remove_dir_all(stage.path("hub/ledger")).unwrap();
+    stage.well("hub", &["hub", "init", "--founding", founding.to_str().unwrap()]);
+    let to = stage.path("backup");
+    let other = stage.run("hub", &["hub", "backup", to.to_str().unwrap()]);
+    assert_eq!((other.code, other.err.contains("another history")), (2, true), "{other:?}");
+    assert_eq!(stage.run("hub", &["hub", "backup", to.to_str().unwrap(), "--check"]).code, 0);
+    // A flipped bit in the middle.
+    let segment = to.join("journal/00000000.segment");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[4_500] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let damaged = restore(&stage, "new");
+    assert_eq!((damaged.code, stage.path("new").exists()), (5, false), "{damaged:?}");
+    assert_eq!(stage.run("hub", &["hub", "backup", to.to_str().unwrap(), "--check"]).code, 5);
+}
