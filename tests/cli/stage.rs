@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
+/// The program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
 
 /// A founded set of homes. What runs on it is killed when it is dropped.
 pub(crate) struct Stage {
@@ -151,9 +152,7 @@ impl Stage {
 
     /// Starts the program.
     pub(crate) fn start(&self, home: &str, arguments: &[&str]) -> Running {
-        let mut child = self.command(home, arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = lines_of(child.stdout.take().unwrap());
-        Running { child, lines }
+        Running::of(&mut self.command(home, arguments))
     }
 
     /// Writes an alert with this identifier and gives its path.
@@ -185,6 +184,13 @@ impl Drop for Stage {
 }
 
 impl Running {
+    /// Starts it.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = lines_of(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
     /// Reads the next line.
     pub(crate) fn line(&mut self) -> String {
         self.lines.recv_timeout(LINE).expect("the program prints a line")
