@@ -20,6 +20,7 @@ use resguardo::desk::outbox::{Outbox, Outcome};
 use resguardo::host::clock::{Clock, SystemClock};
 use resguardo::host::disk::OsDisk;
 use resguardo::host::random::OsRandom;
+use resguardo::model::deadline::Deadlines;
 use resguardo::wire::client::ConnectLimits;
 
 #[tokio::main]
@@ -44,7 +45,10 @@ async fn main() -> anyhow::Result<()> {
 
     // The envelope is all that the hub sees of the alert. From here on the message is these exact bytes.
     let outbox = Outbox::open(&home)?;
-    let draft = Draft { alert: &imported.alert, stream, recipients, directory_version: members.version };
+    // None: by when it is to be received, read and acted on is policy's to say.
+    let deadlines = Deadlines::default();
+    let directory_version = members.version;
+    let draft = Draft { alert: &imported.alert, stream, recipients, deadlines, directory_version };
     let outgoing = compose(desk, draft, &outbox, &*clock, &OsRandom)?.outgoing;
     let id = outgoing.envelope.message_id;
     let held = home.lock().await?;

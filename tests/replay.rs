@@ -17,6 +17,7 @@ use resguardo::hub::verify;
 use resguardo::ledger::store::Direction;
 use resguardo::ledger::store::memory::MemoryStores;
 use resguardo::ledger::store::sled::SledStores;
+use resguardo::model::deadline::Deadlines;
 use resguardo::model::entry::{Batch, BatchName, EntryKind, Proposal};
 use resguardo::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
 use resguardo::model::id::{Index, UnixMicros};
@@ -103,6 +104,7 @@ impl Offices<'_> {
             expires: None,
             payload_bytes: 1,
             payload_digest: [7; 32],
+            deadlines: Deadlines::default(),
         };
         let bytes = convert::envelope_bytes(&envelope);
         self.published.push((index, envelope.message_id, bytes.clone(), desk.clone()));

@@ -1,4 +1,4 @@
-//! `hub init|run|status|config|verify|rebuild|backup|restore`: the operator's commands.
+//! `hub init|run|status|clock-ok|config|verify|rebuild|backup|restore`: the operator's commands.
 //!
 //! Owns what an operator is told. Never decides what is damage: the hub does.
 
@@ -46,6 +46,9 @@ pub enum HubCommand {
     /// Checks a hub's `hub.toml`, and prints what is in effect with it. The hub may run.
     #[command(after_help = "Example:\n  resguardo hub config --print --home certs-dev/hub")]
     Config(HubConfig),
+    /// Says that you have looked at the hub's clock after it jumped: it calls things overdue and expired again.
+    #[command(after_help = "Example:\n  resguardo hub clock-ok --home certs-dev/operator-dev")]
+    ClockOk,
     /// Checks a hub that is not running: every frame of the journal, and that the ledger agrees with it.
     #[command(after_help = "Example:\n  resguardo hub verify --home certs-dev/hub")]
     Verify,
@@ -85,6 +88,11 @@ impl HubCommand {
             let left = "Nothing was changed.";
             return context.unless_stopped(left, status::run(context)).await;
         }
+        if matches!(self, Self::ClockOk) {
+            return context
+                .unless_stopped("Ask `resguardo hub status` whether it went on.", status::clock_ok(context))
+                .await;
+        }
         let Some(home) = &context.home else {
             return Err(Failure::usage("which hub? Name its home with --home DIR or RESGUARDO_HOME"));
         };
@@ -101,7 +109,7 @@ impl HubCommand {
             }
             Self::Run(run) => serve(context, &host, home, run.log).await?,
             Self::Config(config) => return config.run(context, &Home::at(home)),
-            Self::Status => unreachable!("it is asked of a running hub, above"),
+            Self::Status | Self::ClockOk => unreachable!("it is asked of a running hub, above"),
             Self::Verify => return verified(context, &host, home),
             Self::Rebuild => {
                 let place = Home::at(home);

@@ -8,16 +8,19 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::json;
 
+use super::asked::{Asked, asked, words};
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::objects;
 use super::screen::{Tone, banner, cell, harmless, priority_tone, table, toned};
 use crate::cap::CapError;
-use crate::desk::inbox::{Inbox, InboxEntry, Kept, KeptNotice};
+use crate::desk::inbox::{Inbox, InboxEntry, Kept, KeptNotice, Told};
+use crate::desk::members::Members;
 use crate::desk::outbox::{Outbox, Stand};
 use crate::desk::store::StoreError;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageId};
 use crate::model::identity::Name;
+use crate::model::overdue::{Missed, Overdue};
 use crate::model::receipt::Stage;
 
 /// Lists what came.
@@ -62,6 +65,12 @@ impl Statements {
 }
 
 impl Stated {
+    /// The furthest stage that persons here stated and the hub did not refuse; at least `received`: it is here.
+    pub(super) fn furthest(&self) -> Stage {
+        let counts = |(stage, stand): &&(Stage, Stand)| *stage <= Stage::Acted && *stand != Stand::Refused;
+        self.0.iter().filter(counts).map(|(stage, _)| *stage).max().unwrap_or(Stage::Received)
+    }
+
     /// Tells whether no person has acknowledged it: what waits in the outbox counts, what was refused does not.
     pub(super) fn is_unread(&self) -> bool {
         self.0.iter().all(|(stage, stand)| *stage == Stage::Received || *stand == Stand::Refused)
@@ -102,20 +111,29 @@ impl InboxList {
         let older = entries.len().saturating_sub(self.limit);
         let entries = entries.split_off(older);
         let mut damaged = 0;
-        let mut rows =
-            table(&["", "Index", "Accepted", "From", "Priority", "Status", "Headline", "Stated here", "Id"]);
+        let (members, now) = (Members::copied(&home)?, context.clock.now());
+        let policy = members.as_ref().map(Members::policy);
+        let mut rows = table(&[
+            "",
+            "Index",
+            "Accepted",
+            "From",
+            "Priority",
+            "Status",
+            "Headline",
+            "Stated here",
+            "Asked",
+            "Id",
+        ]);
         for entry in &entries {
             let stated = statements.about(entry);
             match inbox.read(entry) {
                 Ok(kept) => {
                     let headline = objects::headline(&kept.payload, &context.languages);
-                    tell_object(context, &kept, headline.as_deref().ok(), &stated)?;
-                    rows.add_row(row(
-                        context,
-                        &kept,
-                        &headline.unwrap_or_else(|error| no_cap(&error)),
-                        &stated,
-                    ));
+                    let asked = asked(&kept, &stated, policy, now);
+                    tell_object(context, &kept, headline.as_deref().ok(), &stated, &asked)?;
+                    let headline = headline.unwrap_or_else(|error| no_cap(&error));
+                    rows.add_row(row(context, &kept, &headline, &stated, words(&asked, now)));
                 }
                 Err(error) => {
                     damaged += 1;
@@ -182,7 +200,13 @@ pub(super) fn no_cap(error: &CapError) -> String {
     format!("(no CAP 1.2 alert: {error})")
 }
 
-fn row(context: &Context, kept: &Kept, headline: &str, stated: &Stated) -> Vec<comfy_table::Cell> {
+fn row(
+    context: &Context,
+    kept: &Kept,
+    headline: &str,
+    stated: &Stated,
+    (urgency, asked): (Tone, String),
+) -> Vec<comfy_table::Cell> {
     let envelope = &kept.envelope;
     let mark = if stated.is_unread() { "*" } else { "" };
     let status = match envelope.status {
@@ -203,6 +227,7 @@ fn row(context: &Context, kept: &Kept, headline: &str, stated: &Stated) -> Vec<c
         status,
         cell(Tone::Plain, &headline),
         cell(Tone::Plain, &stated.words()),
+        cell(urgency, &asked),
         cell(Tone::Faint, &short(&envelope.message_id.to_string())),
     ]
 }
@@ -217,18 +242,20 @@ fn tell_object(
     kept: &Kept,
     headline: Option<&str>,
     stated: &Stated,
+    asked: &[Asked],
 ) -> Result<(), Failure> {
     let mut object = objects::received(kept, headline);
     object["unread"] = stated.is_unread().into();
     object["stated"] = stated.object();
+    object["asked"] = objects::asked(asked);
     Ok(context.screen.object(&object)?)
 }
 
 /// Tells of a notice.
 pub(super) fn tell_notice(context: &Context, notice: &KeptNotice) -> Result<(), Failure> {
     context.screen.object(&objects::notice(notice))?;
-    let line = match &notice.receipt {
-        Ok(receipt) => {
+    let line = match &notice.told {
+        Ok(Told::Receipt(receipt)) => {
             let ids: Vec<_> = receipt.messages.iter().map(|message| message.message_id.to_string()).collect();
             format!(
                 "{} {} by {} on {}: {}",
@@ -239,6 +266,12 @@ pub(super) fn tell_notice(context: &Context, notice: &KeptNotice) -> Result<(), 
                 harmless(&receipt.reason),
             )
         }
+        Ok(Told::Overdue(Overdue { office, due, missed: Missed::Stage { message, stage } })) => format!(
+            "{} {} not {stage} by {office}, due {}",
+            toned(Tone::Bad, "OVERDUE"),
+            message.message_id,
+            context.screen.time(*due),
+        ),
         Err(refusal) => format!("notice {} cannot be read: {}", notice.index, harmless(&refusal.message)),
     };
     Ok(context.screen.line(&line)?)

@@ -4,6 +4,7 @@
 //! below.
 
 mod ack;
+mod asked;
 mod audit;
 mod backup;
 mod ca;
@@ -20,6 +21,7 @@ mod inbox;
 mod log;
 mod objects;
 mod office;
+mod policy;
 mod publish;
 mod renewals;
 mod screen;
@@ -83,6 +85,9 @@ pub enum Command {
     /// Enrols a home, and says who is in the directory.
     #[command(subcommand)]
     Office(office::Office),
+    /// Says what is asked of offices, and by when.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Signs certificates away from the hub, and takes them back.
     #[command(subcommand)]
     Ca(ca::CaCommand),
@@ -108,6 +113,7 @@ impl Command {
             | Self::Demo(_)
             | Self::Hub(_)
             | Self::Office(_)
+            | Self::Policy(_)
             | Self::Ca(_)
             | Self::Certs(_) => false,
         }
@@ -130,6 +136,7 @@ impl Cli {
             Command::Demo(command) => command.run(context),
             Command::Hub(command) => command.run(context).await,
             Command::Office(command) => command.run(context).await,
+            Command::Policy(command) => command.run(context).await,
             Command::Ca(command) => command.run(context),
             Command::Certs(command) => command.run(context),
             Command::Ack(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,

@@ -4,13 +4,16 @@
 
 use serde_json::{Map, Value, json};
 
+use super::asked::Asked;
 use super::exit::Failure;
 use super::screen::utc;
 use crate::cap::{self, Alert};
-use crate::desk::inbox::{Kept, KeptNotice};
+use crate::desk::inbox::{Kept, KeptNotice, Told};
 use crate::desk::outbox::{Outcome, Outgoing, StatementEntry};
+use crate::model::deadline::Within;
 use crate::model::envelope::{Envelope, MessageId};
 use crate::model::id::{Index, UnixMicros};
+use crate::model::overdue::Missed;
 
 /// Why a command ended early.
 pub(super) fn error(failure: &Failure) -> Value {
@@ -71,23 +74,45 @@ pub(super) fn stated(entry: &StatementEntry, outcome: Option<&Outcome>) -> Value
     object.into()
 }
 
-/// What another office stated about a message of this office.
+/// What another office stated about a message of this office, or missed.
 pub(super) fn notice(notice: &KeptNotice) -> Value {
-    let receipt = notice.receipt.as_ref().ok();
-    let messages = receipt.map(|receipt| {
-        let ids = receipt.messages.iter().map(|message| message.message_id.to_string());
-        Value::from(ids.collect::<Vec<_>>())
-    });
-    json!({
+    let mut object = json!({
         "object": "notice",
         "index": notice.index.0,
         "recorded_at": utc(notice.recorded),
-        "desk": receipt.map(|receipt| receipt.desk.to_string()),
-        "stage": receipt.map(|receipt| receipt.stage.name()),
-        "at": receipt.map_or(Value::Null, |receipt| utc(receipt.at)),
-        "reason": receipt.map(|receipt| receipt.reason.clone()),
-        "message_ids": messages,
-    })
+        "desk": null,
+        "stage": null,
+        "at": null,
+        "reason": null,
+        "message_ids": null,
+        "missed_by": null,
+        "due_at": null,
+    });
+    match &notice.told {
+        Ok(Told::Receipt(receipt)) => {
+            object["desk"] = receipt.desk.to_string().into();
+            object["stage"] = receipt.stage.name().into();
+            object["at"] = utc(receipt.at);
+            object["reason"] = receipt.reason.clone().into();
+            let ids = receipt.messages.iter().map(|message| message.message_id.to_string());
+            object["message_ids"] = ids.collect::<Vec<_>>().into();
+        }
+        Ok(Told::Overdue(overdue)) => {
+            object["missed_by"] = overdue.office.to_string().into();
+            object["due_at"] = utc(overdue.due);
+            let Missed::Stage { message, stage } = &overdue.missed;
+            object["stage"] = stage.name().into();
+            object["message_ids"] = vec![message.message_id.to_string()].into();
+        }
+        Err(_) => {}
+    }
+    object
+}
+
+/// What is asked of this office of a message, and by when.
+pub(super) fn asked(asked: &[Asked]) -> Value {
+    let one = |it: &Asked| json!({ "stage": it.stage.name(), "due_at": utc(it.due), "done": it.done, "overdue": it.overdue });
+    asked.iter().map(one).collect()
 }
 
 /// Something that cannot be read.
@@ -141,6 +166,9 @@ fn extend_with_envelope(object: &mut Map<String, Value>, envelope: &Envelope) {
         ("sent_at", utc(envelope.sent)),
         ("expires_at", utc_or_null(envelope.expires)),
         ("payload_bytes", envelope.payload_bytes.into()),
+        ("receive_by_s", envelope.deadlines.receive.map(Within::seconds).into()),
+        ("read_by_s", envelope.deadlines.read.map(Within::seconds).into()),
+        ("act_by_s", envelope.deadlines.act.map(Within::seconds).into()),
     ] {
         object.insert(name.into(), value);
     }

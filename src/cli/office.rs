@@ -166,7 +166,7 @@ fn follow(context: &Context, home: &Path) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// Asks the hub for the directory.
-async fn told(context: &Context) -> Result<(Channel, Members), Failure> {
+pub(super) async fn told(context: &Context) -> Result<(Channel, Members), Failure> {
     let home = context.home()?;
     let channel = context.connect(&home).await?;
     let members = Members::fetch(channel.clone(), &home, context.clock.now()).await?;
@@ -231,7 +231,7 @@ fn list(context: &Context, members: &Members, only: Option<&Name>) -> Result<Exi
 }
 
 /// Changes the directory by what follows from it as it stands.
-async fn amend(
+pub(super) async fn amend(
     context: &Context,
     facts: impl FnOnce(&Policy) -> Result<Vec<Fact>, Failure>,
 ) -> Result<Exit, Failure> {

@@ -18,12 +18,13 @@ use super::objects;
 use super::screen::{Tone, banner, harmless, toned};
 use super::wait::{self, WaitStage};
 use crate::cap::{self, Alert, Scope};
-use crate::desk::compose::{Composed, Draft, compose};
+use crate::desk::compose::{self, Composed, Draft, compose};
 use crate::desk::hand_in::{self, HandInError};
 use crate::desk::home::Home;
 use crate::desk::members::{Members, MembersError};
 use crate::desk::outbox::{Outbox, Outcome, Outgoing, StatementEntry};
-use crate::model::envelope::{Envelope, MessageId, REFERENCES_MAX};
+use crate::model::deadline::{Deadlines, Within};
+use crate::model::envelope::{Envelope, MessageClass, MessageId, REFERENCES_MAX};
 use crate::model::id::Index;
 use crate::model::identity::Name;
 use crate::wire::status::CallError;
@@ -55,7 +56,8 @@ pub enum Publish {
 #[command(after_help = "\
 Examples:
   resguardo publish alert threat.xml
-  resguardo publish alert threat.xml --to iachr,ohchr-mexico --wait read --timeout 30m")]
+  resguardo publish alert threat.xml --to iachr,ohchr-mexico --wait read --timeout 30m
+  resguardo publish alert threat.xml --read-by 10min --act-by 6h")]
 pub struct PublishAlert {
     /// The alert, CAP 1.2 XML; `-` for standard input.
     file: PathBuf,
@@ -65,6 +67,8 @@ pub struct PublishAlert {
     /// The stream that it belongs to.
     #[arg(long, value_name = "STREAM", default_value = "monitoring-protection")]
     stream: Name,
+    #[command(flatten)]
+    by: By,
     /// Let an alert of scope Public out: everybody may then pass it on.
     #[arg(long)]
     allow_public: bool,
@@ -74,6 +78,71 @@ pub struct PublishAlert {
     /// Wait no longer than this, e.g. 90s, 30m, 2h.
     #[arg(long, value_name = "DURATION", requires = "wait", value_parser = wait::duration_parser)]
     timeout: Option<SignedDuration>,
+}
+
+/// By when it is to be received, read and acted on.
+#[derive(Debug, Args)]
+pub(super) struct By {
+    /// By when each recipient is to have received it, e.g. 5min, or `none`; else as policy says.
+    #[arg(long = "receive-by", value_name = "DURATION", value_parser = by)]
+    receive: Option<Time>,
+    /// By when each is to have read it.
+    #[arg(long = "read-by", value_name = "DURATION", value_parser = by)]
+    read: Option<Time>,
+    /// By when each is to have acted on it, or said why not.
+    #[arg(long = "act-by", value_name = "DURATION", value_parser = by)]
+    act: Option<Time>,
+}
+
+/// A time that somebody has, or that none is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Time(pub(super) Option<Within>);
+
+/// Reads a time.
+pub(super) fn by(text: &str) -> Result<Time, String> {
+    if text == "none" { Ok(Time(None)) } else { text.parse().map(|within| Time(Some(within))) }
+}
+
+impl By {
+    /// What was asked for, over what is said already: this gives way where it would have a later stage come first.
+    ///
+    /// # Errors
+    /// Usage: times that were asked for of which a later stage's comes first; nothing asked of what asks for something.
+    pub(super) fn over(&self, said: Deadlines) -> Result<Deadlines, Failure> {
+        let named = [self.receive, self.read, self.act].map(|time| time.and_then(|Time(within)| within));
+        let [receive, read, act] = named;
+        let (before_read, before_act) = (receive, receive.max(read));
+        let (after_receive, after_read) = (least(read, act), act);
+        let deadlines = Deadlines {
+            receive: fitted(self.receive, said.receive, None, after_receive),
+            read: fitted(self.read, said.read, before_read, after_read),
+            act: fitted(self.act, said.act, before_act, None),
+        };
+        deadlines.check().map_err(|refusal| Failure::usage(refusal.message))?;
+        if deadlines.is_none() && !said.is_none() {
+            return Err(Failure::usage("policy asks something of this message: leave one of its deadlines"));
+        }
+        Ok(deadlines)
+    }
+}
+
+fn least(one: Option<Within>, other: Option<Within>) -> Option<Within> {
+    one.into_iter().chain(other).min()
+}
+
+/// The time of one stage: what was asked for, else what was said, between those of the stages around it.
+fn fitted(
+    asked: Option<Time>,
+    said: Option<Within>,
+    before: Option<Within>,
+    after: Option<Within>,
+) -> Option<Within> {
+    match asked {
+        Some(Time(within)) => within,
+        None => said
+            .map(|said| after.map_or(said, |after| said.min(after)))
+            .map(|said| before.map_or(said, |before| said.max(before))),
+    }
 }
 
 impl Publish {
@@ -101,7 +170,12 @@ impl PublishAlert {
         let outbox = Outbox::open(&home)?;
         let (channel, members) = reach(context, &home).await?;
         let (recipients, directory_version) = self.recipients(context, members.as_ref(), &desk.office)?;
-        let draft = Draft { alert: &alert, stream: self.stream.clone(), recipients, directory_version };
+        let class = (MessageClass::Alert, compose::priority_of(&alert));
+        let policy = members.as_ref().map(Members::policy);
+        let said = policy.and_then(|policy| policy.deadlines().get(&class)).copied().unwrap_or_default();
+        let deadlines = self.by.over(said).map_err(|failure| failure.and(NOTHING))?;
+        let stream = self.stream.clone();
+        let draft = Draft { alert: &alert, stream, recipients, deadlines, directory_version };
         let composed = compose(desk, draft, &outbox, &*context.clock, &*context.random)?;
         tell_left_out(context, &composed)?;
         let outgoing = composed.outgoing;

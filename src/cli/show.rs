@@ -4,6 +4,7 @@
 
 use clap::Args;
 
+use super::asked::{asked, line};
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::inbox::{Statements, banner_of, short};
@@ -14,6 +15,7 @@ use crate::cap::{self, Alert, Facts, Reference, render};
 use crate::desk::find::{Found, find};
 use crate::desk::home::Home;
 use crate::desk::inbox::{Inbox, InboxEntry, Kept};
+use crate::desk::members::Members;
 use crate::desk::outbox::{OutboxEntry, Outcome};
 use crate::model::envelope::Envelope;
 
@@ -52,7 +54,10 @@ impl Show {
             imported.as_ref().ok().map(|it| objects::headline_of(&it.alert, self.languages(context)));
         let mut object = objects::received(&kept, headline.as_deref());
         object["unread"] = stated.is_unread().into();
+        let (members, now) = (Members::copied(home)?, context.clock.now());
+        let asked = asked(&kept, &stated, members.as_ref().map(Members::policy), now);
         object["stated"] = stated.object();
+        object["asked"] = objects::asked(&asked);
         context.screen.object(&object)?;
         head(context, &kept.envelope)?;
         field(
@@ -66,6 +71,9 @@ impl Show {
         }
         if !stated.words().is_empty() {
             field(context, "Stated here", &stated.words())?;
+        }
+        if let Some(line) = line(&asked, now) {
+            field(context, "Asked", &line)?;
         }
         let alert = match imported {
             Ok(imported) => imported.alert,

@@ -1,4 +1,4 @@
-//! `hub status`: how the hub is, for its operator.
+//! `hub status|clock-ok`: how the hub is, for its operator, and the operator's word that its clock is right.
 //!
 //! Owns how it is shown. What is wrong is the hub's to say: its alarms stand first.
 
@@ -12,7 +12,9 @@ use crate::model::envelope::MessageId;
 use crate::model::expiry::{Nearness, days_left};
 use crate::model::id::UnixMicros;
 use crate::wire::proto::operator_service_client::OperatorServiceClient;
-use crate::wire::proto::{Connected, DescribeHubRequest, DescribeHubResponse, OfficeBacklog, UnreadUrgent};
+use crate::wire::proto::{
+    ConfirmClockRequest, Connected, DescribeHubRequest, DescribeHubResponse, OfficeBacklog, UnreadUrgent,
+};
 
 /// Bytes of an answer at most: a thousand connections and four thousand offices.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -28,6 +30,23 @@ pub(super) async fn run(context: &Context) -> Result<Exit, Failure> {
     let told = client.describe_hub(DescribeHubRequest {}).await?.into_inner();
     context.screen.object(&object(&told))?;
     Shown { context, told: &told, now: UnixMicros(told.now_unix_us) }.print()?;
+    Ok(Exit::Done)
+}
+
+/// Says that the hub's clock is right.
+///
+/// # Errors
+/// Refused, for anybody but an operator; unreachable.
+pub(super) async fn clock_ok(context: &Context) -> Result<Exit, Failure> {
+    let home = context.home()?;
+    let mut client = OperatorServiceClient::new(context.connect(&home).await?);
+    let told = client.confirm_clock(ConfirmClockRequest {}).await?.into_inner();
+    let now = UnixMicros(told.now_unix_us);
+    let words = if told.was_suspended { "it goes on" } else { "it was not waiting, and nothing was changed" };
+    context.screen.line(&format!("The hub's clock shows {}: {words}.", context.screen.time(now)))?;
+    context
+        .screen
+        .object(&json!({ "object": "clock", "was_suspended": told.was_suspended, "now": utc(now) }))?;
     Ok(Exit::Done)
 }
 
@@ -112,8 +131,16 @@ impl Shown<'_> {
     }
 
     fn offices(&self) -> Result<(), Failure> {
-        let mut rows =
-            table(&["Office", "Urgent", "Other", "Notices", "Urgent unread", "Oldest", "Not real"]);
+        let mut rows = table(&[
+            "Office",
+            "Urgent",
+            "Other",
+            "Notices",
+            "Urgent unread",
+            "Oldest",
+            "Overdue",
+            "Not real",
+        ]);
         for office in &self.told.offices {
             let removed = if office.removed { " (removed)" } else { "" };
             let oldest = office.oldest_unread_urgent.as_ref();
@@ -127,6 +154,7 @@ impl Shown<'_> {
                 cell(Tone::Plain, &office.outstanding_notices.to_string()),
                 cell(urgent(office.unread_urgent), &office.unread_urgent.to_string()),
                 cell(Tone::Plain, &oldest),
+                cell(urgent(office.overdue), &office.overdue.to_string()),
                 cell(Tone::Faint, &office.outstanding_drills.to_string()),
             ]);
         }
@@ -219,6 +247,8 @@ fn office_object(office: &OfficeBacklog, now: UnixMicros) -> Value {
         "outstanding_drills": office.outstanding_drills,
         "outstanding_notices": office.outstanding_notices,
         "unread_urgent": office.unread_urgent,
+        "overdue": office.overdue,
+        "overdue_drills": office.overdue_drills,
         "oldest_unread_urgent": office.oldest_unread_urgent.as_ref().map(|oldest| unread_object(oldest, now)),
     })
 }

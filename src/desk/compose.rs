@@ -12,6 +12,7 @@ use super::store::StoreError;
 use crate::cap::{self, Alert, Facts, Reference};
 use crate::host::clock::Clock;
 use crate::host::random::{Random, uuid_v7};
+use crate::model::deadline::Deadlines;
 use crate::model::envelope::{
     CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority, REFERENCES_MAX,
 };
@@ -28,6 +29,8 @@ pub struct Draft<'a> {
     pub stream: Name,
     /// The offices that it is for, in any order.
     pub recipients: Vec<Name>,
+    /// By when they are to receive, read and act on it.
+    pub deadlines: Deadlines,
     /// The version of the directory that they were taken from; 0: from none.
     pub directory_version: Index,
 }
@@ -96,6 +99,7 @@ pub fn compose(
         expires: facts.expires_unix_micros.map(UnixMicros),
         payload_bytes: payload.len() as u64,
         payload_digest: digest(&SHA256, &payload).as_ref().try_into().expect("SHA-256 gives 32 bytes"),
+        deadlines: draft.deadlines,
     };
     let envelope_bytes = convert::envelope_bytes(&envelope);
     let reference = Some(draft.alert.reference());
@@ -112,6 +116,11 @@ fn random_bytes(random: &dyn Random) -> [u8; 16] {
     let mut bytes = [0; 16];
     random.fill(&mut bytes);
     bytes
+}
+
+/// How soon an alert must be seen.
+pub fn priority_of(alert: &Alert) -> Priority {
+    priority(Facts::of(alert).priority)
 }
 
 fn priority(priority: cap::Priority) -> Priority {
@@ -172,6 +181,7 @@ mod tests {
             alert: &alert,
             stream: "monitoring-protection".parse().unwrap(),
             recipients: vec!["iachr".parse().unwrap()],
+            deadlines: Deadlines::default(),
             directory_version: Index(0),
         };
         let sender = crate::desk::sample::desk("ohchr-honduras");

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::host::clock::ManualClock;
 use crate::host::random::{SeededRandom, uuid_v7};
+use crate::model::deadline::Deadlines;
 use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Desk;
@@ -41,6 +42,7 @@ pub(super) fn envelope(seed: u64, from: &str, to: &str, payload: &[u8]) -> Envel
         expires: None,
         payload_bytes: payload.len() as u64,
         payload_digest: digest(&SHA256, payload).as_ref().try_into().unwrap(),
+        deadlines: Deadlines::default(),
     }
 }
 

@@ -32,6 +32,8 @@ alarms! {
     CertificateEnds = "certificate-ends",
     /// The changed certificates, key or revocation list cannot be used.
     CertificatesUnusable = "certificates-unusable",
+    /// The time of day jumped: nothing is called overdue or expired until an operator has looked.
+    ClockSuspended = "clock-suspended",
     /// The changed `hub.toml` cannot be used.
     ConfigurationUnusable = "configuration-unusable",
     /// The disk is down to its reserve: publishing is refused.

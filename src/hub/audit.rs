@@ -26,7 +26,7 @@ use crate::wire::proto::audit_service_server::AuditService;
 use crate::wire::proto::{
     self, DescribeMessageRequest, DescribeMessageResponse, ListDeliveriesRequest, ListDeliveriesResponse,
     ListEntriesRequest, ListEntriesResponse, ListOutstandingRequest, ListOutstandingResponse,
-    ListReceiptsRequest, ListReceiptsResponse,
+    ListOverdueRequest, ListOverdueResponse, ListReceiptsRequest, ListReceiptsResponse,
 };
 
 /// Rows in one page and frame: with the longest names and reasons still below what gRPC takes by default.
@@ -293,6 +293,36 @@ impl AuditService for Audit {
             Ok((wanted.map(|row| rows::delivery(&policy, row)).collect(), page.next))
         });
         self.list(&caller, CALL, (first, limit), pages, frame)
+    }
+
+    type ListOverdueStream = Frames<ListOverdueResponse>;
+
+    async fn list_overdue(
+        &self,
+        request: Request<ListOverdueRequest>,
+    ) -> Result<Response<Self::ListOverdueStream>, Status> {
+        const CALL: &str = "ListOverdue";
+        let caller = self.hub.door.admit(&request)?;
+        let ListOverdueRequest { selection, all } = request.into_inner();
+        let begun = self.begun(&caller, CALL, selection).await?;
+        let selection = begun.selection;
+        let frame = |overdue, next_index| ListOverdueResponse { overdue, next_index };
+        let page = move |hub: &Hub, from, until, most| {
+            let mut page = hub.door.view.overdue((selection.permit, selection.office), from, most)?;
+            page.rows.retain(|row| row.index < until);
+            let found = page.rows.iter().map(|row| rows::overdue(&hub.door.view, row));
+            let mut found = found.collect::<Result<Vec<_>, ReadError>>()?;
+            found.retain(|row| all || row.open);
+            Ok((found, page.next.filter(|next| *next < until)))
+        };
+        if begun.watch {
+            let follow: Follow<_> =
+                Arc::new(move |hub: &Hub, (from, until), most| page(hub, from, until, most));
+            return self.watch(&caller, CALL, &begun, follow, frame);
+        }
+        let pages: Pages<_, _> =
+            Arc::new(move |hub: &Hub, from, most| page(hub, from, Index(u64::MAX), most));
+        self.list(&caller, CALL, (begun.from, begun.limit), pages, frame)
     }
 
     async fn describe_message(

@@ -18,6 +18,8 @@ pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
         EntryKind::Directory => convert::fact(bytes).map(Statement::Fact),
         EntryKind::Renewal => convert::renewal(bytes).map(Statement::Renewal),
         EntryKind::Epoch => convert::epoch(bytes).map(Statement::Epoch),
+        EntryKind::Overdue => convert::overdue(bytes).map(|it| Statement::Overdue(Box::new(it))),
+        EntryKind::Clock => convert::clock_record(bytes).map(Statement::Clock),
         EntryKind::Refusal | EntryKind::Summary => Ok(Statement::Refusal),
     };
     decoded.unwrap_or_else(Statement::Undecodable)

@@ -12,6 +12,7 @@ use super::{Hub, stopping_status};
 use crate::ledger::LedgerError;
 use crate::ledger::rows::MessageRow;
 use crate::ledger::view::{Lane, Owed, View};
+use crate::model::entry::EntryKind;
 use crate::model::envelope::Priority;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
@@ -118,7 +119,7 @@ impl Cursor {
             }
             let wanted: Vec<_> = chosen.iter().filter(|one| self.wants(one)).map(Chosen::index).collect();
             let found = hub.items(wanted).await?;
-            let deliveries = self.take(chosen, found, hub.clock.now());
+            let deliveries = self.take(chosen, found, hub.expiring());
             if !deliveries.is_empty() {
                 return Ok(deliveries);
             }
@@ -265,7 +266,11 @@ fn delivery(chosen: &Chosen, item: Item, now: UnixMicros) -> Delivery {
             replayed: chosen.why == Why::Replay { again: true },
         }),
         Owed::Notice(_) => {
-            delivery::Content::Notice(Notice { notice: Some(notice::Notice::Receipt(item.statement)) })
+            let notice = match item.kind {
+                EntryKind::Overdue => notice::Notice::Overdue(item.statement),
+                _ => notice::Notice::Receipt(item.statement),
+            };
+            delivery::Content::Notice(Notice { notice: Some(notice) })
         }
     };
     Delivery { index: item.index.0, accepted_unix_us: item.time.0, content: Some(content) }

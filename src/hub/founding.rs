@@ -3,9 +3,12 @@
 //! Read once, at `hub init`; from then on the journal's facts alone count.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use serde::Deserialize;
 
+use crate::model::deadline::{Deadlines, Within};
+use crate::model::envelope::{MessageClass, Priority};
 use crate::model::id::Index;
 use crate::model::identity::Name;
 use crate::model::policy::{Fact, Policy};
@@ -32,6 +35,8 @@ struct File {
     #[serde(default)]
     operator: Vec<Member>,
     stream: Vec<StreamRights>,
+    #[serde(default)]
+    deadlines: Vec<DefaultDeadlines>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +52,16 @@ struct StreamRights {
     name: String,
     publishers: Vec<String>,
     subscribers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DefaultDeadlines {
+    class: String,
+    priority: String,
+    receive: Option<String>,
+    read: Option<String>,
+    act: Option<String>,
 }
 
 /// Reads a founding file into facts, in the order in which they are journaled.
@@ -77,12 +92,34 @@ pub fn parse(text: &str) -> Result<Vec<Fact>, FoundingError> {
             subscribers: names(&stream.subscribers)?,
         });
     }
+    for it in &file.deadlines {
+        facts.push(Fact::Deadlines {
+            class: word(MessageClass::ALL, &it.class)?,
+            priority: word(Priority::ALL, &it.priority)?,
+            deadlines: Deadlines {
+                receive: within(it.receive.as_ref())?,
+                read: within(it.read.as_ref())?,
+                act: within(it.act.as_ref())?,
+            },
+        });
+    }
     facts.push(Fact::Headquarters(name(&file.headquarters)?));
     let mut policy = Policy::default();
     for (fact, index) in facts.iter().cloned().zip(0..) {
         policy.apply(Index(index), fact).map_err(FoundingError::Sense)?;
     }
     Ok(facts)
+}
+
+fn word<T: Copy + Display>(all: &[T], text: &str) -> Result<T, FoundingError> {
+    all.iter().copied().find(|word| word.to_string() == text).ok_or_else(|| {
+        let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+        FoundingError::Sense(format!("{text:?} is none of {}", all.join(", ")))
+    })
+}
+
+fn within(text: Option<&String>) -> Result<Option<Within>, FoundingError> {
+    text.map(|text| text.parse().map_err(FoundingError::Sense)).transpose()
 }
 
 fn name(text: &str) -> Result<Name, FoundingError> {
@@ -107,6 +144,25 @@ mod tests {
         assert_eq!(facts.len(), 4);
         assert!(matches!(facts[0], Fact::Institution(_)));
         assert!(matches!(facts[3], Fact::Headquarters(_)));
+    }
+
+    #[test]
+    fn deadlines_are_said_by_class_and_priority() {
+        let text = format!(
+            "{SMALL}[[deadlines]]\nclass = 'alert'\npriority = 'urgent'\nreceive = '5min'\nact = '24h'\n"
+        );
+        let seconds = |seconds| Within::from_seconds(seconds).ok();
+        let deadlines = Deadlines { receive: seconds(300), read: None, act: seconds(86_400) };
+        let (class, priority) = (MessageClass::Alert, Priority::Urgent);
+        assert_eq!(parse(&text).unwrap()[3], Fact::Deadlines { class, priority, deadlines });
+        for (from, to, said) in [
+            ("'urgent'", "'soon'", "none of urgent, normal, low"),
+            ("'5min'", "'5'", "a unit expected"),
+            ("'5min'", "'25h'", "as long at least"),
+        ] {
+            let error = parse(&text.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(said), "{from} -> {to}: {error}");
+        }
     }
 
     #[test]

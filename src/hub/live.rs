@@ -8,6 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::model::entry::EntryKind;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::OfficeNumber;
 
@@ -21,9 +22,11 @@ pub(super) struct Item {
     pub index: Index,
     /// The hub's time of its acceptance.
     pub time: UnixMicros,
-    /// The envelope or receipt, exact bytes.
+    /// What its entry records.
+    pub kind: EntryKind,
+    /// The envelope or what is told, exact bytes.
     pub statement: Bytes,
-    /// The payload; `None` for a receipt, and when it was erased.
+    /// The payload; `None` for a notice, and when it was erased.
     pub payload: Option<Bytes>,
 }
 
@@ -114,7 +117,13 @@ mod tests {
 
     fn item(index: u64, bytes: usize) -> Item {
         let payload = Some(Bytes::from(vec![0; bytes]));
-        Item { index: Index(index), time: UnixMicros(0), statement: Bytes::new(), payload }
+        Item {
+            index: Index(index),
+            time: UnixMicros(0),
+            kind: EntryKind::Publish,
+            statement: Bytes::new(),
+            payload,
+        }
     }
 
     #[test]

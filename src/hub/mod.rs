@@ -9,6 +9,7 @@ mod audit;
 pub mod backup;
 pub mod config;
 mod connections;
+mod deadlines;
 mod decode;
 mod delivery;
 mod directory;
@@ -64,11 +65,13 @@ use crate::journal::Reader;
 use crate::ledger::LedgerError;
 use crate::model::entry::Payload;
 use crate::model::id::{Index, UnixMicros};
-use crate::model::identity::Name;
+use crate::model::identity::{Identity, Name};
 use crate::wire::status;
 
 /// What all services of a hub share.
 pub struct Hub {
+    /// Who it is itself: it answers for what it states.
+    identity: Identity,
     /// Who may do what.
     door: Door,
     /// What it proves itself and checks others with.
@@ -192,7 +195,7 @@ fn read_item(journal: &Reader, index: Index) -> Option<Item> {
         Payload::Kept(bytes) => Some(bytes),
         Payload::None | Payload::Erased => None,
     };
-    Some(Item { index, time: entry.time, statement: entry.statement, payload })
+    Some(Item { kind: entry.kind, index, time: entry.time, statement: entry.statement, payload })
 }
 
 /// The status that ends a stream of a stopping hub.

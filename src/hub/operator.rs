@@ -1,4 +1,4 @@
-//! What the operator asks, as gRPC: how the hub is.
+//! What the operator asks and says, as gRPC: how the hub is, that its clock is right.
 //!
 //! Owns the look at everything that says how the hub is: the status and the metrics are made of the same one. Never sees
 //! what a message says.
@@ -7,15 +7,19 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{Hub, stopping_status};
+use super::{Hub, deadlines, stopping_status};
 use crate::ledger::LedgerError;
+use crate::ledger::entry::Outcome;
 use crate::ledger::view::View;
+use crate::model::clock::ClockRecord;
 use crate::model::id::Index;
 use crate::model::identity::Name;
 use crate::model::policy::{OfficeNumber, Policy};
+use crate::model::refusal::Refusal;
 use crate::wire::proto::operator_service_server::OperatorService;
 use crate::wire::proto::{
-    AlarmInForce, DescribeHubRequest, DescribeHubResponse, DiskState, OfficeBacklog, UnreadUrgent,
+    AlarmInForce, ConfirmClockRequest, ConfirmClockResponse, DescribeHubRequest, DescribeHubResponse,
+    DiskState, OfficeBacklog, UnreadUrgent,
 };
 
 /// Connections that are told one by one, at most.
@@ -44,6 +48,24 @@ impl OperatorService for Operator {
         let permit = self.hub.door.view.policy().permit_operate(&caller);
         permit.map_err(|refusal| self.hub.door.refuse(&caller, "DescribeHub", &refusal))?;
         describe(&self.hub).await.map(Response::new)
+    }
+
+    async fn confirm_clock(
+        &self,
+        request: Request<ConfirmClockRequest>,
+    ) -> Result<Response<ConfirmClockResponse>, Status> {
+        let caller = self.hub.door.admit(&request)?;
+        let refuse = |refusal: Refusal| self.hub.door.refuse(&caller, "ConfirmClock", &refusal);
+        self.hub.door.view.policy().permit_operate(&caller).map_err(refuse)?;
+        let was_suspended = self.hub.door.view.suspended().is_some();
+        if was_suspended {
+            let outcomes = deadlines::put_clock(&self.hub, &caller, ClockRecord::Confirmed).await?;
+            if let Some(Outcome::Refused(refusal)) = outcomes.into_iter().next() {
+                return Err(refuse(refusal));
+            }
+        }
+        let now_unix_us = self.hub.clock.now().0;
+        Ok(Response::new(ConfirmClockResponse { was_suspended, now_unix_us }))
     }
 }
 
@@ -98,6 +120,7 @@ fn backlog(
     name: &Name,
 ) -> Result<OfficeBacklog, LedgerError> {
     let backlog = view.backlog(number);
+    let (overdue, overdue_drills) = view.overdue_count(number);
     let oldest = backlog.oldest_unread.map(|index| unread(view, policy, index)).transpose()?.flatten();
     Ok(OfficeBacklog {
         office: name.to_string(),
@@ -108,6 +131,8 @@ fn backlog(
         outstanding_notices: backlog.notices,
         unread_urgent: backlog.unread,
         oldest_unread_urgent: oldest,
+        overdue,
+        overdue_drills,
     })
 }
 

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use super::audit::covers;
 use crate::journal::{JournalError, Reader};
 use crate::ledger::LedgerError;
-use crate::ledger::audit::{DeliveryRow, Selection, StageRow};
+use crate::ledger::audit::{DeliveryRow, DueRow, Selection, StageRow};
+use crate::ledger::overdue::OverdueRow;
 use crate::ledger::rows::{MessageRow, ReceiptRow};
 use crate::ledger::view::View;
 use crate::model::entry::{Entry, EntryKind};
@@ -49,7 +50,37 @@ pub(super) fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow
         office: policy.office(row.office).map(Name::to_string).unwrap_or_default(),
         office_removed: policy.office(row.office).is_some_and(|office| policy.removed(office).is_some()),
         stages: row.stages.iter().cloned().map(stage_row).collect(),
+        due: row.due.iter().map(due_row).collect(),
     }
+}
+
+fn due_row(row: &DueRow) -> proto::DueRow {
+    proto::DueRow {
+        stage: row.stage as i32,
+        due_unix_us: row.due.0,
+        reached_unix_us: row.reached.map(|at| at.0),
+        overdue: row.overdue,
+    }
+}
+
+/// Puts a missed deadline on the wire.
+///
+/// # Errors
+/// [`ReadError::Ledger`]
+pub(super) fn overdue(view: &View, row: &OverdueRow) -> Result<proto::OverdueRow, ReadError> {
+    let policy = view.policy();
+    let office = policy.office(row.office);
+    let missed = view.message(row.message)?;
+    Ok(proto::OverdueRow {
+        index: row.index.0,
+        recorded_unix_us: row.recorded.0,
+        office: office.map(Name::to_string).unwrap_or_default(),
+        due_unix_us: row.due.0,
+        open: missed.as_ref().is_some_and(|message| view.is_overdue(row.office, row.stage, message)),
+        message: missed.as_ref().map(message),
+        stage: row.stage as i32,
+        office_removed: office.is_some_and(|office| policy.removed(office).is_some()),
+    })
 }
 
 /// Puts a receipt on the wire.
@@ -140,7 +171,8 @@ pub(super) fn entries(
         next = entry.index.next();
         let office = office_of(&policy, &entry.identity);
         let wanted = selection.office.is_none_or(|wanted| office == Some(wanted));
-        if wanted && (covers(selection.permit, office) || concerns(view, selection.permit, &entry)?) {
+        if wanted && (covers(selection.permit, office) || concerns(&policy, view, selection.permit, &entry)?)
+        {
             bytes += entry.statement.len();
             rows.push(entry_row(entry));
         }
@@ -156,14 +188,18 @@ fn office_of(policy: &Policy, identity: &str) -> Option<OfficeNumber> {
 }
 
 /// Whether an entry of somebody else's is an office's to see.
-fn concerns(view: &View, permit: AuditPermit, entry: &Entry) -> Result<bool, ReadError> {
+fn concerns(policy: &Policy, view: &View, permit: AuditPermit, entry: &Entry) -> Result<bool, ReadError> {
     let AuditPermit::Own(own) = permit else { return Ok(true) };
     Ok(match entry.kind {
-        EntryKind::Directory | EntryKind::Epoch => true,
+        EntryKind::Directory | EntryKind::Epoch | EntryKind::Clock => true,
         EntryKind::Publish => view.message(entry.index)?.is_some_and(|row| row.recipients.contains(&own)),
         EntryKind::Receipt => match view.receipt(entry.index)? {
             Some(row) if row.notices.is_empty() => all_sent_by(view, own, &row.messages)?,
             _ => false,
+        },
+        EntryKind::Overdue => match convert::overdue(&entry.statement) {
+            Ok(it) => policy.number(&it.office) == Some(own) || view.is_told(own, entry.index)?,
+            Err(_) => false,
         },
         EntryKind::Refusal | EntryKind::Summary | EntryKind::Renewal => false,
     })

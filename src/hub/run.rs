@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::alarms::Alarms;
 use super::config::Config;
 use super::connections::Connections;
+use super::deadlines;
 use super::door::Door;
 use super::home::{Home, HomeError};
 use super::lane::Lane;
@@ -131,6 +132,7 @@ pub async fn run(
         start(host, &home, &config, opened, papers)?;
     let limits = config.limits.clone();
     lookout::begin(&hub, &home, config, space, Arc::clone(&host.reload));
+    deadlines::begin(&hub);
     let end = CancellationToken::new();
     let server = serve::serve(&hub, socket, &limits, end.clone());
     if let Some((socket, address)) = page {
@@ -292,7 +294,8 @@ fn start(
     let (audits, audits_task) = lane("audits")?;
     let (tell_fault, faults) = mpsc::channel(1);
     let identity = Identity::Hub(config.name.clone());
-    let refusals = Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity, meters.clone());
+    let refusals =
+        Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity.clone(), meters.clone());
     let door = Door::new(view, refusals, config.limits.clone(), Arc::clone(&host.clock));
     let run = Run {
         name: config.name.clone(),
@@ -301,6 +304,7 @@ fn start(
         journal: home.journal(),
     };
     let hub = Arc::new(Hub {
+        identity,
         door,
         papers,
         alarms: Alarms::new(Arc::clone(&host.clock)),

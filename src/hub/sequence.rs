@@ -243,7 +243,13 @@ impl<O: Order> Sequence<O> {
                     Payload::Kept(bytes) => Some(bytes),
                     Payload::None | Payload::Erased => None,
                 };
-                Some(Item { index: entry.index, time: entry.time, statement: entry.statement, payload })
+                Some(Item {
+                    kind: entry.kind,
+                    index: entry.index,
+                    time: entry.time,
+                    statement: entry.statement,
+                    payload,
+                })
             }
             _ => None,
         };

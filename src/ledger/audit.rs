@@ -63,6 +63,21 @@ pub struct DeliveryRow {
     pub office: OfficeNumber,
     /// The stages that the office stated, each as it was first stated, by ascending receipt.
     pub stages: Vec<StageRow>,
+    /// What is asked of the office and by when, from the first stage on.
+    pub due: Vec<DueRow>,
+}
+
+/// One deadline of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueRow {
+    /// The stage.
+    pub stage: Stage,
+    /// When it falls or fell due.
+    pub due: UnixMicros,
+    /// When the stage, or a later one, was reached; `None`: not yet.
+    pub reached: Option<UnixMicros>,
+    /// Whether it was missed and is still open.
+    pub overdue: bool,
 }
 
 /// Which stage an outstanding delivery has not reached.
@@ -417,8 +432,18 @@ impl<'a> Tracer<'a> {
                 reason: receipt.reason.clone(),
             })
         });
-        let stages = stages.collect::<Result<_, LedgerError>>()?;
-        Ok(DeliveryRow { message: Arc::clone(message), office, stages })
+        let stages = stages.collect::<Result<Vec<_>, LedgerError>>()?;
+        let due = message.deadlines.each().map(|(stage, within)| {
+            let reaching = |it: &&StageRow| CLEARING.contains(&it.stage) && it.stage >= stage;
+            DueRow {
+                stage,
+                due: within.after(message.accepted),
+                reached: stages.iter().filter(reaching).map(|it| it.recorded).min(),
+                overdue: self.view.is_overdue(office, stage, message),
+            }
+        });
+        let due = due.collect();
+        Ok(DeliveryRow { message: Arc::clone(message), office, stages, due })
     }
 
     /// Gives a receipt without what the caller may not see of it; `None` where nothing is left.

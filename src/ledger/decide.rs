@@ -11,6 +11,8 @@ use bytes::Bytes;
 use super::LedgerError;
 use super::entry::{Decoded, Outcome, Statement};
 use super::keys;
+use super::missed;
+use super::overdue::{ClockRow, OverdueRow};
 use super::rows::{FactRow, MessageRow, ReceiptRow, RenewalRow};
 use super::span::{Places, Span};
 use super::state::{Gathered, State, by_span};
@@ -18,6 +20,7 @@ use crate::model::envelope::{CapMsgType, Envelope, MessageId};
 use crate::model::epoch::Begun;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
+use crate::model::overdue::Overdue;
 use crate::model::policy::{Fact, OfficeNumber, Policy};
 use crate::model::receipt::{MessageRef, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
@@ -45,6 +48,19 @@ pub(super) enum Prepared<'a> {
         /// The office that states it.
         office: OfficeNumber,
     },
+    /// Something that an office of the directory is said to have missed.
+    Overdue {
+        /// The entry.
+        entry: &'a Decoded,
+        /// What was missed.
+        overdue: &'a Overdue,
+        /// The office.
+        office: OfficeNumber,
+        /// Headquarters, if there are any.
+        headquarters: Option<OfficeNumber>,
+    },
+    /// A record of the hub's clock, by somebody who may make it.
+    Clock(ClockRow),
     /// Nothing is left to decide.
     Done(Outcome),
 }
@@ -62,6 +78,10 @@ pub(super) struct Additions {
     pub(super) renewals: Vec<Arc<RenewalRow>>,
     /// Epochs that began.
     pub(super) epochs: Vec<Arc<Begun>>,
+    /// Deadlines that were missed.
+    pub(super) overdue: Vec<Arc<OverdueRow>>,
+    /// Records of the clock that counted.
+    pub(super) clock: Vec<Arc<ClockRow>>,
     /// Keys of repetitions.
     pub(super) repeats: Vec<Bytes>,
     /// Offices for which something became outstanding.
@@ -111,6 +131,8 @@ pub(super) fn prepare<'a>(
             }
             Err(refusal) => Outcome::Refused(refusal),
         },
+        Statement::Overdue(overdue) => return missed::prepare_overdue(policy, entry, overdue),
+        Statement::Clock(record) => return missed::prepare_clock(policy, entry, *record),
         Statement::Refusal => Outcome::Noted,
         Statement::Undecodable(refusal) => Outcome::Refused(refusal.clone()),
     };
@@ -145,6 +167,7 @@ fn prepare_publish<'a>(
             expires: envelope.expires,
             recipients,
             digest: *digest,
+            deadlines: policy.deadlines_of(envelope),
         })
     });
     Prepared::Publish { office, envelope, digest, row }
@@ -176,7 +199,7 @@ fn take_renewal(
     Ok(RenewalRow { index: entry.index, by: by.clone(), renewal: renewal.clone() })
 }
 
-fn caller(entry: &Decoded) -> Result<&Identity, Refusal> {
+pub(super) fn caller(entry: &Decoded) -> Result<&Identity, Refusal> {
     entry.caller.as_ref().ok_or_else(|| {
         let message = "the entry's identity is not of the form urn:resguardo:<role>:<name>";
         Refusal::new(Reason::IdentityMalformed, message)
@@ -201,6 +224,17 @@ impl Deciding<'_> {
                 self.publish(office, envelope, digest, row)
             }
             Prepared::Receipt { entry, receipt, office } => self.receipt(entry, receipt, office),
+            Prepared::Overdue { entry, overdue, office, headquarters } => {
+                Ok(self.overdue(entry, overdue, office, headquarters))
+            }
+            Prepared::Clock(row) => {
+                // The first suspension counts until it is confirmed.
+                if self.state.suspended.is_some() != row.suspended.is_some() {
+                    self.state.set_clock(row);
+                    self.additions.clock.push(Arc::new(row));
+                }
+                Ok(Outcome::Noted)
+            }
             Prepared::Done(outcome) => Ok(outcome),
         }
     }
@@ -246,6 +280,12 @@ impl Deciding<'_> {
             Ok(messages) => messages,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
+        if !self.state.lanes.is_free(office) {
+            for named in &receipt.messages {
+                let message = self.message(named.index).cloned().ok_or_else(|| missing(named.index))?;
+                self.state.reach(office, receipt.stage, &message, entry.time);
+            }
+        }
         let mut named: Vec<_> = receipt.messages.iter().map(|it| it.index).collect();
         named.extend(&receipt.notices);
         named.sort_unstable();
@@ -319,7 +359,7 @@ impl Deciding<'_> {
         self.state.ids.of(id).chain(stored).map(|(office, _)| office).collect()
     }
 
-    fn message(&self, index: Index) -> Option<&Arc<MessageRow>> {
+    pub(super) fn message(&self, index: Index) -> Option<&Arc<MessageRow>> {
         let added = || {
             let messages = &self.additions.messages;
             messages.binary_search_by_key(&index, |it| it.index).ok().map(|place| &messages[place])

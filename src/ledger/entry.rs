@@ -2,10 +2,12 @@
 //!
 //! Owns these two shapes. Never decodes: exact bytes are the caller's, so that no format of the wire is known here.
 
+use crate::model::clock::ClockRecord;
 use crate::model::envelope::Envelope;
 use crate::model::epoch::Epoch;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
+use crate::model::overdue::Overdue;
 use crate::model::policy::{Fact, OfficeNumber};
 use crate::model::receipt::Receipt;
 use crate::model::refusal::Refusal;
@@ -42,6 +44,10 @@ pub enum Statement {
     Renewal(Renewal),
     /// The hub was restored from a backup.
     Epoch(Epoch),
+    /// The hub's word that something was missed.
+    Overdue(Box<Overdue>),
+    /// A record of the hub's clock.
+    Clock(ClockRecord),
     /// A refusal, or a summary of refusals: nothing follows from it.
     Refusal,
     /// Bytes that could not be decoded, and why: answered with that refusal.

@@ -15,6 +15,7 @@ use super::state::{Gathered, SpanKey, State};
 use super::table::Table;
 use crate::model::envelope::{Envelope, MessageId};
 use crate::model::id::Index;
+use crate::model::overdue::{Missed, Overdue};
 use crate::model::policy::OfficeNumber;
 use crate::model::receipt::Receipt;
 
@@ -38,7 +39,8 @@ pub(super) fn gather(
         match entry {
             Prepared::Publish { office, envelope, .. } => gathering.for_publish(*office, envelope)?,
             Prepared::Receipt { receipt, office, .. } => gathering.for_receipt(*office, receipt)?,
-            Prepared::Done(_) => {}
+            Prepared::Overdue { overdue, office, .. } => gathering.for_overdue(*office, overdue)?,
+            Prepared::Clock(_) | Prepared::Done(_) => {}
         }
     }
     Ok(gathering.gathered)
@@ -88,6 +90,12 @@ impl Gathering<'_> {
             self.message(index)?;
         }
         Ok(())
+    }
+
+    fn for_overdue(&mut self, office: OfficeNumber, overdue: &Overdue) -> Result<(), LedgerError> {
+        let Missed::Stage { message, .. } = &overdue.missed;
+        self.span(office, message.index)?;
+        self.message(message.index)
     }
 
     fn id(&mut self, id: MessageId) -> Result<(), LedgerError> {

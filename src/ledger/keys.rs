@@ -6,6 +6,7 @@ use super::span::SPAN_BITS;
 use crate::model::envelope::MessageId;
 use crate::model::id::Index;
 use crate::model::policy::OfficeNumber;
+use crate::model::receipt::Stage;
 
 /// The one row that says where the ledger stands.
 pub(super) const STANDING: &[u8] = b"a";
@@ -27,6 +28,12 @@ const OUTSTANDING: u8 = b'q';
 const IDS: u8 = b'i';
 /// Receipts that repeated what was known, by office and chunk of the messages.
 const REPEATS: u8 = b't';
+/// What falls due for an office, a row for a chunk of indexes of a lane.
+const DUE: u8 = b'd';
+/// What was missed, in groups, by the index of the first.
+pub(super) const OVERDUE: u8 = b'v';
+/// Records of the hub's clock, in groups, by the index of the first.
+pub(super) const CLOCK: u8 = b'c';
 
 /// Spans in a chunk, as a power of two: the five sets of a chunk fit into a row, however they lie.
 pub(super) const SPANS_IN_CHUNK_BITS: u32 = 4;
@@ -92,6 +99,27 @@ pub(super) fn repeat_receipt(key: &[u8]) -> Option<Index> {
     Some(Index(number(key, 11)?))
 }
 
+/// The key of a chunk of a lane of what falls due; a lane of what was missed has a number that is no time.
+pub(super) fn due(office: OfficeNumber, stage: Stage, seconds: u32, chunk: u64) -> Vec<u8> {
+    let mut key = office_prefix(DUE, office).to_vec();
+    key.push(stage as u8);
+    key.extend_from_slice(&seconds.to_be_bytes());
+    numbered(&key, &[chunk])
+}
+
+/// The bounds of all rows of lanes.
+pub(super) fn all_due() -> ([u8; 1], [u8; 1]) {
+    ([DUE], [DUE + 1])
+}
+
+/// Reads office, stage, seconds and chunk out of the key of a lane's row.
+pub(super) fn due_place(key: &[u8]) -> Option<(OfficeNumber, Stage, u32, u64)> {
+    let office = key.get(1..3)?.try_into().ok()?;
+    let stage = Stage::from_number(i32::from(*key.get(3)?))?;
+    let seconds = key.get(4..8)?.try_into().ok()?;
+    Some((OfficeNumber(u16::from_be_bytes(office)), stage, u32::from_be_bytes(seconds), number(key, 8)?))
+}
+
 /// The first key that is greater than every key that begins with this one.
 pub(super) fn after(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
@@ -134,6 +162,8 @@ mod tests {
         assert_eq!(span_number(&span(office, 9)), Some(9));
         assert_eq!(outstanding_place(&outstanding(office, 3)), Some((office, 3)));
         assert_eq!(repeat_receipt(&repeat(office, 3, Index(8))), Some(Index(8)));
+        let place = (office, Stage::Read, 900, 3);
+        assert_eq!(due_place(&due(place.0, place.1, place.2, place.3)), Some(place));
         assert!(span(office, 255) < span(office, 256));
         assert!(span(office, u64::MAX) < span(OfficeNumber(0x0103), 0));
     }

@@ -10,13 +10,17 @@
 pub mod audit;
 mod changes;
 mod decide;
+pub mod due;
 pub mod entry;
 mod gather;
 mod ids;
 mod keys;
+mod lanes;
 mod log;
+mod missed;
 mod open;
 mod outstanding;
+pub mod overdue;
 pub mod rows;
 mod span;
 mod standing;
@@ -259,6 +263,7 @@ impl Ledger {
         let mut state = self.shared.state_mut();
         let changed = std::mem::take(&mut state.spans);
         state.ids.written();
+        state.lanes.written();
         state.checkpoint = next;
         drop(state);
         drop(changed);
@@ -315,6 +320,8 @@ impl Additions {
         log::pack::<FactRow>(&self.facts, &mut rows);
         log::pack(&self.renewals, &mut rows);
         log::pack::<Begun>(&self.epochs, &mut rows);
+        log::pack(&self.overdue, &mut rows);
+        log::pack(&self.clock, &mut rows);
         rows.extend(self.repeats.into_iter().map(|key| (key, Some(bytes::Bytes::new()))));
         for (key, value) in &rows {
             standing.sum.put(key, value.as_deref().unwrap_or_default());

@@ -8,9 +8,12 @@ use std::sync::{Arc, RwLock};
 
 use super::gather::stored_span;
 use super::ids::Ids;
+use super::lanes::Lanes;
 use super::log::{self, Reader};
 use super::outstanding::Outstanding;
+use super::overdue::{ClockRow, OverdueRow};
 use super::rows::{FactRow, MessageRow, ReceiptRow, RenewalRow};
+use super::span::Places;
 use super::standing::{Found, Standing};
 use super::state::{Gathered, State, by_span};
 use super::store::Store;
@@ -21,7 +24,7 @@ use super::{Ledger, LedgerError, Shared, Writer, keys};
 use crate::model::entry::Mark;
 use crate::model::epoch::{Begun, Epochs};
 use crate::model::id::Index;
-use crate::model::policy::Policy;
+use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::Stage;
 use crate::model::refusal::Refusal;
 use crate::model::renewal::Renewals;
@@ -90,13 +93,13 @@ impl Ledger {
         let policy = Arc::new(policy(&table)?);
         let renewals = Arc::new(renewals(&table)?);
         let mut state = State::loaded(
-            standing.mark,
-            standing.checkpoint,
+            (standing.mark, standing.checkpoint),
             Arc::clone(&policy),
             Arc::clone(&renewals),
             Arc::new(epochs(&table)?),
             Ids::load(&table)?,
             Outstanding::load(&table)?,
+            (Lanes::load(&table)?, clock(&table, standing.checkpoint)?),
         );
         change_since(&table, &mut state)?;
         let shared =
@@ -138,51 +141,98 @@ fn epochs(table: &Table) -> Result<Epochs, LedgerError> {
     Ok(epochs)
 }
 
-/// Makes again the changes of the messages and receipts after the checkpoint, in their order.
+/// Tells whether the clock was suspended before an index.
+fn clock(table: &Table, before: Index) -> Result<Option<ClockRow>, LedgerError> {
+    let mut last = None;
+    log::each(table, Index(0), |row: Arc<ClockRow>| {
+        Ok(if row.index < before {
+            last = Some(*row);
+            std::ops::ControlFlow::Continue(())
+        } else {
+            std::ops::ControlFlow::Break(())
+        })
+    })?;
+    Ok(last.filter(|row| row.suspended.is_some()))
+}
+
+/// Makes again the changes after the checkpoint, in their order.
 fn change_since(table: &Table, state: &mut State) -> Result<(), LedgerError> {
     let mut messages = Reader::<MessageRow>::of(table);
     let mut receipts = Reader::<ReceiptRow>::of(table);
-    let mut message = messages.from(state.checkpoint)?;
-    let mut receipt = receipts.from(state.checkpoint)?;
+    let mut missed = Reader::<OverdueRow>::of(table);
+    let mut clock = Reader::<ClockRow>::of(table);
+    let from = state.checkpoint;
+    let mut message = messages.from(from)?;
+    let mut receipt = receipts.from(from)?;
+    let mut overdue = missed.from(from)?;
+    let mut record = clock.from(from)?;
     loop {
-        let message_is_next = match (&message, &receipt) {
-            (Some(message), Some(receipt)) => message.index < receipt.index,
-            (message, _) => message.is_some(),
-        };
-        if let Some(row) = message.take_if(|_| message_is_next) {
+        let indexes = [
+            message.as_ref().map(|row| row.index),
+            receipt.as_ref().map(|row| row.index),
+            overdue.as_ref().map(|row| row.index),
+            record.as_ref().map(|row| row.index),
+        ];
+        let Some(next) = indexes.into_iter().flatten().min() else { return Ok(()) };
+        if let Some(row) = message.take_if(|row| row.index == next) {
             state.deliver(&row);
-            message = messages.from(row.index.next())?;
-        } else if let Some(row) = receipt.take() {
+            message = messages.from(next.next())?;
+        } else if let Some(row) = receipt.take_if(|row| row.index == next) {
             acknowledge(table, state, &row)?;
-            receipt = receipts.from(row.index.next())?;
-        } else {
-            return Ok(());
+            receipt = receipts.from(next.next())?;
+        } else if let Some(row) = overdue.take_if(|row| row.index == next) {
+            let gathered = gathered(table, state, row.office, &by_span([row.message]))?;
+            state.miss(&gathered, &row, &*stored_message(table, state, row.message)?);
+            overdue = missed.from(next.next())?;
+        } else if let Some(row) = record.take() {
+            state.set_clock(*row);
+            record = clock.from(next.next())?;
         }
     }
 }
 
-fn acknowledge(table: &Table, state: &mut State, row: &ReceiptRow) -> Result<(), LedgerError> {
-    let mut named = [row.messages.as_slice(), row.notices.as_slice()].concat();
-    named.sort_unstable();
-    let named = by_span(named);
+/// Reads the spans that memory does not hold.
+fn gathered(
+    table: &Table,
+    state: &State,
+    office: OfficeNumber,
+    named: &[(u64, Places)],
+) -> Result<Gathered, LedgerError> {
     let mut gathered = Gathered::default();
-    for (number, _) in &named {
-        let key = (row.office, *number);
+    for (number, _) in named {
+        let key = (office, *number);
         if !state.spans.contains_key(&key)
             && let Some(span) = stored_span(table, key)?
         {
             gathered.spans.insert(key, span);
         }
     }
+    Ok(gathered)
+}
+
+fn stored_message(table: &Table, state: &State, index: Index) -> Result<Arc<MessageRow>, LedgerError> {
+    if let Some(message) = state.recent(index) {
+        return Ok(Arc::clone(message));
+    }
+    let missing = || LedgerError::row(&keys::group(keys::MESSAGES, index), "no message under another row");
+    Reader::<MessageRow>::of(table).at(index)?.ok_or_else(missing)
+}
+
+fn acknowledge(table: &Table, state: &mut State, row: &ReceiptRow) -> Result<(), LedgerError> {
+    if !state.lanes.is_free(row.office) {
+        for index in &row.messages {
+            let message = stored_message(table, state, *index)?;
+            state.reach(row.office, row.stage, &message, row.recorded);
+        }
+    }
+    let mut named = [row.messages.as_slice(), row.notices.as_slice()].concat();
+    named.sort_unstable();
+    let named = by_span(named);
+    let gathered = gathered(table, state, row.office, &named)?;
     let done = state.acknowledge(&gathered, row.office, row.stage, row.index, &named);
     if !done.news.is_empty() && matches!(row.stage, Stage::Declined | Stage::Unreadable) {
         for index in &row.messages {
-            let missing =
-                || LedgerError::row(&keys::group(keys::MESSAGES, *index), "no message under a receipt");
-            let sender = match state.recent(*index) {
-                Some(message) => message.sender_office,
-                None => Reader::<MessageRow>::of(table).at(*index)?.ok_or_else(missing)?.sender_office,
-            };
+            let sender = stored_message(table, state, *index)?.sender_office;
             state.owe_notice(sender, row.index);
         }
     }

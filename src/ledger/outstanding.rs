@@ -62,9 +62,7 @@ impl Outstanding {
             offices.resize(office + 1, Self::default());
         }
         for set in offices[office].sets_mut() {
-            decode(&mut value, |place| {
-                set.insert(chunk << CHUNK_BITS | place);
-            })?;
+            decode_chunk(&mut value, chunk, set)?;
         }
         if value.is_empty() { Ok(()) } else { Err("bytes that are too many".into()) }
     }
@@ -74,15 +72,7 @@ impl Outstanding {
         let mut value = Vec::new();
         let mut empty = true;
         for set in self.sets() {
-            let mut words = [0_u64; WORDS];
-            let mut places = set.iter();
-            places.advance_to(chunk << CHUNK_BITS);
-            for place in places.map(|index| index - (chunk << CHUNK_BITS)).take_while(|place| *place < CHUNK)
-            {
-                empty = false;
-                words[usize::try_from(place / 64).expect("a chunk has few words")] |= 1 << (place % 64);
-            }
-            encode(&words, &mut value);
+            empty &= encode_chunk(set, chunk, &mut value);
         }
         rows.insert(keys::outstanding(office, chunk).into(), (!empty).then(|| value.into()));
     }
@@ -172,6 +162,27 @@ fn some(set: &RoaringTreemap, from: Index, before: Index, count_max: usize) -> i
     let mut indexes = set.iter();
     indexes.advance_to(from.0);
     indexes.take_while(move |index| *index < before.0).take(count_max).map(Index)
+}
+
+/// Writes one chunk of a set; tells whether it is empty.
+pub(super) fn encode_chunk(set: &RoaringTreemap, chunk: u64, out: &mut Vec<u8>) -> bool {
+    let mut words = [0_u64; WORDS];
+    let mut places = set.iter();
+    places.advance_to(chunk << CHUNK_BITS);
+    let mut empty = true;
+    for place in places.map(|index| index - (chunk << CHUNK_BITS)).take_while(|place| *place < CHUNK) {
+        empty = false;
+        words[usize::try_from(place / 64).expect("a chunk has few words")] |= 1 << (place % 64);
+    }
+    encode(&words, out);
+    empty
+}
+
+/// Reads one chunk of a set.
+pub(super) fn decode_chunk(bytes: &mut &[u8], chunk: u64, set: &mut RoaringTreemap) -> Result<(), String> {
+    decode(bytes, |place| {
+        set.insert(chunk << CHUNK_BITS | place);
+    })
 }
 
 /// Writes a set in its one form: its length in bytes, then the gaps and lengths of its runs, or where these are

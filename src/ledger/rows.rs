@@ -8,6 +8,7 @@ use prost::Message;
 
 use super::keys;
 use super::log::Record;
+use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, MessageId, Priority};
 use crate::model::epoch::{Begun, Epoch, EpochId};
 use crate::model::id::{Index, UnixMicros};
@@ -45,6 +46,8 @@ pub struct MessageRow {
     pub recipients: Vec<OfficeNumber>,
     /// The SHA-256 of its envelope's exact bytes.
     pub digest: [u8; 32],
+    /// By when each recipient is to have received, read and acted on it, as its envelope or policy says.
+    pub deadlines: Deadlines,
 }
 
 /// A recorded receipt, also one that repeated what was known.
@@ -96,6 +99,9 @@ impl Record for MessageRow {
             expires: self.expires.map(|at| at.0),
             recipients: self.recipients.iter().map(|office| u32::from(office.0)).collect(),
             digest: self.digest.to_vec(),
+            receive_s: self.deadlines.receive.map(Within::seconds),
+            read_s: self.deadlines.read.map(Within::seconds),
+            act_s: self.deadlines.act.map(Within::seconds),
         };
         bytes.encode_raw(out);
     }
@@ -117,6 +123,7 @@ impl Record for MessageRow {
             expires: it.expires.map(UnixMicros),
             recipients: it.recipients.into_iter().map(office).collect::<Result<_, _>>()?,
             digest: it.digest.try_into().map_err(|_| "no digest")?,
+            deadlines: deadlines(it.receive_s, it.read_s, it.act_s)?,
         })
     }
 }
@@ -206,6 +213,12 @@ impl Record for FactRow {
                 (it.kind, it.name, it.reason) = (8, desk.office.to_string(), reason.clone());
                 it.desk = desk.desk.to_string();
             }
+            Fact::Deadlines { class, priority, deadlines } => {
+                (it.kind, it.class, it.priority) = (9, *class as i32, *priority as i32);
+                it.receive_s = deadlines.receive.map(Within::seconds);
+                it.read_s = deadlines.read.map(Within::seconds);
+                it.act_s = deadlines.act.map(Within::seconds);
+            }
         }
         it.encode_raw(out);
     }
@@ -213,6 +226,14 @@ impl Record for FactRow {
     fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
         let it = FactBytes::decode(bytes).map_err(|error| error.to_string())?;
         let names = |list: &[String]| list.iter().map(|text| name(text)).collect::<Result<_, _>>();
+        if it.kind == 9 {
+            let fact = Fact::Deadlines {
+                class: MessageClass::from_number(it.class).ok_or("no class")?,
+                priority: Priority::from_number(it.priority).ok_or("no priority")?,
+                deadlines: deadlines(it.receive_s, it.read_s, it.act_s)?,
+            };
+            return Ok(Self { index, fact });
+        }
         let its_name = name(&it.name)?;
         let fact = match it.kind {
             1 => Fact::Institution(its_name),
@@ -341,6 +362,12 @@ struct MessageBytes {
     recipients: Vec<u32>,
     #[prost(bytes = "vec", tag = "13")]
     digest: Vec<u8>,
+    #[prost(uint32, optional, tag = "14")]
+    receive_s: Option<u32>,
+    #[prost(uint32, optional, tag = "15")]
+    read_s: Option<u32>,
+    #[prost(uint32, optional, tag = "16")]
+    act_s: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -387,10 +414,25 @@ struct FactBytes {
     reason: String,
     #[prost(string, tag = "7")]
     desk: String,
+    #[prost(int32, tag = "8")]
+    class: i32,
+    #[prost(int32, tag = "9")]
+    priority: i32,
+    #[prost(uint32, optional, tag = "10")]
+    receive_s: Option<u32>,
+    #[prost(uint32, optional, tag = "11")]
+    read_s: Option<u32>,
+    #[prost(uint32, optional, tag = "12")]
+    act_s: Option<u32>,
 }
 
 fn name(text: &str) -> Result<Name, String> {
     text.parse().map_err(|error: NameError| error.to_string())
+}
+
+fn deadlines(receive: Option<u32>, read: Option<u32>, act: Option<u32>) -> Result<Deadlines, String> {
+    let within = |seconds: Option<u32>| seconds.map(Within::from_seconds).transpose();
+    Ok(Deadlines { receive: within(receive)?, read: within(read)?, act: within(act)? })
 }
 
 fn office(number: u32) -> Result<OfficeNumber, String> {

@@ -1,6 +1,6 @@
 //! What the ledger holds in memory, and how a message and a receipt change it.
 //!
-//! Owns the sets of what is outstanding, the spans changed since the last checkpoint, the newest ids and messages.
+//! Owns the sets of what is outstanding and of what falls due, the spans changed since the last checkpoint, the newest ids and messages.
 //! Never decides whether something may be, never reads the store: what it needs of it is handed in.
 //! At a crash it is read again as of the last checkpoint, and the same changes are made again from the rows since.
 
@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use super::ids::Ids;
 use super::keys;
+use super::lanes::{Kind, Lane, Lanes};
 use super::outstanding::Outstanding;
+use super::overdue::{ClockRow, OverdueRow};
 use super::rows::MessageRow;
 use super::span::{Places, Span, Statement};
 use super::store::RowBatch;
@@ -18,7 +20,7 @@ use super::{LedgerError, SMALL};
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapStatus, MessageId, Priority};
 use crate::model::epoch::Epochs;
-use crate::model::id::Index;
+use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::Stage;
 use crate::model::renewal::Renewals;
@@ -49,6 +51,10 @@ pub(super) struct State {
     pub(super) ids: Ids,
     /// By office number; an office without one is owed nothing.
     pub(super) outstanding: Vec<Outstanding>,
+    /// What falls due, and what was missed.
+    pub(super) lanes: Lanes,
+    /// Since which record the hub's clock is not to be trusted; `None`: it is.
+    pub(super) suspended: Option<ClockRow>,
     /// Spans that changed since the checkpoint.
     pub(super) spans: BTreeMap<SpanKey, Span>,
     /// Up to here spans, outstanding sets and ids are in rows of their own.
@@ -81,16 +87,17 @@ pub(super) struct Acknowledged {
 impl State {
     /// Begins with what was read from the store.
     pub(super) fn loaded(
-        mark: Mark,
-        checkpoint: Index,
+        (mark, checkpoint): (Mark, Index),
         policy: Arc<Policy>,
         renewals: Arc<Renewals>,
         epochs: Arc<Epochs>,
         ids: Ids,
         outstanding: Vec<Outstanding>,
+        (lanes, suspended): (Lanes, Option<ClockRow>),
     ) -> Self {
         let recent = vec![None; RECENT_MAX];
-        Self { mark, policy, renewals, epochs, ids, outstanding, spans: BTreeMap::new(), checkpoint, recent }
+        let spans = BTreeMap::new();
+        Self { mark, policy, renewals, epochs, ids, outstanding, lanes, suspended, spans, checkpoint, recent }
     }
 
     /// Tells whether a message is among the newest and will still be when entries before `next` were decided.
@@ -121,6 +128,7 @@ impl State {
             }
             self.outstanding_mut(*office).owe(message.index, urgent, real);
         }
+        self.lanes.begin(message);
         self.ids.insert((message.message_id, message.sender_office), message.index);
         self.recent[slot(message.index)] = Some(Arc::clone(message));
     }
@@ -130,6 +138,34 @@ impl State {
         let (number, place) = Places::of(receipt);
         self.spans.entry((office, number)).or_default().notices.insert(place);
         self.outstanding_mut(office).notices.insert(receipt.0);
+    }
+
+    /// Takes in that an office missed a stage of a message, and owes those a notice who are to know.
+    pub(super) fn miss(&mut self, gathered: &Gathered, row: &OverdueRow, message: &MessageRow) {
+        let (number, place) = Places::of(row.message);
+        let later: Vec<_> = CLEARING.into_iter().filter(|stage| *stage >= row.stage).collect();
+        let span = self.span(gathered, (row.office, number));
+        let open = span.is_none_or(|span| !span.any_of(&later).contains(place));
+        if let Some(within) = message.deadlines.of(row.stage) {
+            let lane = Lane { office: row.office, stage: row.stage, kind: Kind::Within(within) };
+            self.lanes.miss(lane, message, open);
+        }
+        for office in &row.told {
+            self.owe_notice(*office, row.index);
+        }
+    }
+
+    /// Takes in a record of the hub's clock.
+    pub(super) fn set_clock(&mut self, row: ClockRow) {
+        self.suspended = row.suspended.is_some().then_some(row);
+    }
+
+    /// Takes in that an office reached a stage of a message at a time.
+    pub(super) fn reach(&mut self, office: OfficeNumber, stage: Stage, message: &MessageRow, at: UnixMicros) {
+        if CLEARING.contains(&stage) {
+            let at = if self.suspended.is_some() { None } else { Some(at) };
+            self.lanes.reached(office, stage, message, at);
+        }
     }
 
     /// Takes in what an office stated of messages and notices that it was owed.
@@ -177,6 +213,7 @@ impl State {
                 outstanding.write(office, chunk, rows);
             }
         }
+        self.lanes.write(rows);
         self.ids.write(table, rows)
     }
 

@@ -11,6 +11,7 @@ use super::log::Reader;
 use super::outstanding::Outstanding;
 use super::rows::{MessageRow, ReceiptRow};
 use super::span::{Places, Span};
+use super::state::State;
 use super::table::Table;
 use super::{LedgerError, Shared, decide as rules, ids, keys};
 use crate::model::entry::Mark;
@@ -47,7 +48,8 @@ pub enum Lane {
 pub enum Owed {
     /// A message.
     Message(Arc<MessageRow>),
-    /// A notice: a `declined` or `unreadable` receipt on one of the office's own messages, by the receipt's index.
+    /// A notice, by the index of its entry: a `declined` or `unreadable` receipt on one of the office's own messages, or
+    /// what another office missed.
     Notice(Index),
 }
 
@@ -302,6 +304,11 @@ impl View {
     /// [`LedgerError`], each.
     pub fn receipt(&self, index: Index) -> Result<Option<Arc<ReceiptRow>>, LedgerError> {
         self.checked(Reader::of(&self.shared.table).at(index))
+    }
+
+    /// What memory holds.
+    pub(super) fn state(&self) -> std::sync::RwLockReadGuard<'_, State> {
+        self.shared.state()
     }
 
     /// The rows, for listings.

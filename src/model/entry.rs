@@ -23,26 +23,31 @@ pub enum EntryKind {
     Refusal = 4,
     /// A summary of refused strangers, or of refusals beyond the rate.
     Summary = 5,
+    /// The hub's word that an office missed a deadline.
+    Overdue = 6,
     /// A request for a next certificate, or the answer to one.
     Renewal = 7,
     /// A hub restored from a backup: what followed in the log before is no longer there.
     Epoch = 9,
+    /// That the hub's clock is not to be trusted, or that it is again.
+    Clock = 10,
 }
 
 impl EntryKind {
     /// Reads the kind from its number in the journal; `None` for a number that this version does not know.
     pub fn from_number(number: u8) -> Option<Self> {
-        [
+        let all = [
             Self::Directory,
             Self::Publish,
             Self::Receipt,
             Self::Refusal,
             Self::Summary,
+            Self::Overdue,
             Self::Renewal,
             Self::Epoch,
-        ]
-        .into_iter()
-        .find(|kind| *kind as u8 == number)
+            Self::Clock,
+        ];
+        all.into_iter().find(|kind| *kind as u8 == number)
     }
 }
 

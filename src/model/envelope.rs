@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::deadline::Deadlines;
 use super::id::{Index, UnixMicros};
 use super::identity::{Desk, Name};
 use super::refusal::{Reason, Refusal};
@@ -168,13 +169,16 @@ pub struct Envelope {
     pub payload_bytes: u64,
     /// The payload's SHA-256.
     pub payload_digest: [u8; 32],
+    /// By when it is to be received, read and acted on; none: as policy says.
+    pub deadlines: Deadlines,
 }
 
 impl Envelope {
     /// Checks what no single field shows.
     ///
     /// # Errors
-    /// [`Reason::FieldInvalid`] for recipients that are none, not ascending or not unique, and for too many references.
+    /// [`Reason::FieldInvalid`] for recipients that are none, not ascending or not unique, for too many references, and for
+    /// deadlines of which a later one comes first.
     pub fn check(&self) -> Result<(), Refusal> {
         if self.recipients.is_empty() {
             return Err(Refusal::field(
@@ -192,7 +196,7 @@ impl Envelope {
             let message = format!("an envelope has at most {REFERENCES_MAX} references; this has {found}");
             return Err(Refusal::field("references", message));
         }
-        Ok(())
+        self.deadlines.check()
     }
 
     /// Checks that the payload is the one described.

@@ -3,12 +3,15 @@
 //! Owns ids, times, entries, envelopes, receipts, epochs, policy and the limits of each.
 //! Never knows protobuf, TLS, disks, tasks or the time of day: time is an argument.
 
+pub mod clock;
+pub mod deadline;
 pub mod entry;
 pub mod envelope;
 pub mod epoch;
 pub mod expiry;
 pub mod id;
 pub mod identity;
+pub mod overdue;
 pub mod policy;
 pub mod receipt;
 pub mod refusal;

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::envelope::Envelope;
+use super::deadline::Deadlines;
+use super::envelope::{Envelope, MessageClass, Priority};
 use super::id::Index;
 use super::identity::{Desk, Identity, Name};
 use super::refusal::{Reason, Refusal};
@@ -68,6 +69,15 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// The deadlines of messages that name none; it replaces what was said of the class and priority before.
+    Deadlines {
+        /// The class.
+        class: MessageClass,
+        /// The priority.
+        priority: Priority,
+        /// By when; none: nothing is asked any more.
+        deadlines: Deadlines,
+    },
 }
 
 /// A stream's rights.
@@ -119,6 +129,7 @@ pub struct Policy {
     operators: BTreeMap<Name, Name>,
     removed: BTreeMap<Name, String>,
     revoked: BTreeMap<Desk, String>,
+    deadlines: BTreeMap<(MessageClass, Priority), Deadlines>,
 }
 
 impl Policy {
@@ -172,6 +183,10 @@ impl Policy {
                 }
                 self.revoked.insert(desk, reason);
             }
+            Fact::Deadlines { class, priority, deadlines } => {
+                deadlines.check().map_err(|refusal| refusal.message)?;
+                self.deadlines.insert((class, priority), deadlines);
+            }
         }
         self.facts.push(fact);
         self.version = index.next();
@@ -220,6 +235,20 @@ impl Policy {
     /// The desks that were revoked, and why.
     pub fn revoked(&self) -> &BTreeMap<Desk, String> {
         &self.revoked
+    }
+
+    /// The deadlines of messages that name none, by class and priority.
+    pub fn deadlines(&self) -> &BTreeMap<(MessageClass, Priority), Deadlines> {
+        &self.deadlines
+    }
+
+    /// By when a message is to be received, read and acted on: what its envelope says, or where that names no deadline
+    /// at all, what policy says of its class and priority.
+    pub fn deadlines_of(&self, envelope: &Envelope) -> Deadlines {
+        if !envelope.deadlines.is_none() {
+            return envelope.deadlines;
+        }
+        self.deadlines.get(&(envelope.class, envelope.priority)).copied().unwrap_or_default()
     }
 
     /// Operators with their institutions, by name.

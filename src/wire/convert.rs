@@ -11,12 +11,15 @@ use prost::Message as _;
 
 use super::proto;
 use super::renewal::{BUNDLE_BYTES_MAX, digest_of};
+use crate::model::clock::ClockRecord;
+use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{
     CapMsgType, CapStatus, ENVELOPE_BYTES_MAX, Envelope, MessageClass, MessageId, Priority,
 };
 use crate::model::epoch::{Begun, Epoch, EpochId};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
+use crate::model::overdue::{Missed, Overdue};
 use crate::model::policy::Fact;
 use crate::model::receipt::{Action, MessageRef, REASON_BYTES_MAX, RECEIPT_BYTES_MAX, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
@@ -55,6 +58,7 @@ pub fn envelope(bytes: &Bytes) -> Result<Envelope, Refusal> {
         expires: wire.expires_unix_us.map(UnixMicros),
         payload_bytes: wire.payload_bytes,
         payload_digest: array("payload_digest", &wire.payload_digest)?,
+        deadlines: deadlines(wire.receive_by_s, wire.read_by_s, wire.act_by_s)?,
     };
     envelope.check()?;
     Ok(envelope)
@@ -78,6 +82,9 @@ pub fn envelope_bytes(envelope: &Envelope) -> Bytes {
         expires_unix_us: envelope.expires.map(|at| at.0),
         payload_bytes: envelope.payload_bytes,
         payload_digest: Bytes::copy_from_slice(&envelope.payload_digest),
+        receive_by_s: envelope.deadlines.receive.map(Within::seconds),
+        read_by_s: envelope.deadlines.read.map(Within::seconds),
+        act_by_s: envelope.deadlines.act.map(Within::seconds),
     };
     wire.encode_to_vec().into()
 }
@@ -88,10 +95,7 @@ pub fn envelope_bytes(envelope: &Envelope) -> Bytes {
 /// [`Reason::TooLarge`], [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
 pub fn receipt(bytes: &Bytes) -> Result<Receipt, Refusal> {
     let wire: proto::Receipt = decode("receipt", bytes, RECEIPT_BYTES_MAX)?;
-    let messages = wire.messages.iter().map(|message| {
-        let message_id = message_id("messages.message_id", &message.message_id)?;
-        Ok(MessageRef { index: Index(message.index), message_id })
-    });
+    let messages = wire.messages.iter().map(|message| named("messages.message_id", message));
     let action = match wire.action {
         0 => None,
         action => Some(number("action", action, Action::from_number)?),
@@ -126,6 +130,69 @@ pub fn receipt_bytes(receipt: &Receipt) -> Bytes {
 /// Puts a message's name on the wire.
 pub fn message_ref(message: &MessageRef) -> proto::MessageRef {
     proto::MessageRef { index: message.index.0, message_id: id_bytes(message.message_id) }
+}
+
+fn named(field: &'static str, message: &proto::MessageRef) -> Result<MessageRef, Refusal> {
+    Ok(MessageRef { index: Index(message.index), message_id: message_id(field, &message.message_id)? })
+}
+
+/// Decodes what an office missed.
+///
+/// # Errors
+/// [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
+pub fn overdue(bytes: &Bytes) -> Result<Overdue, Refusal> {
+    use proto::overdue::Missed as Wire;
+    let wire: proto::Overdue = decode("overdue", bytes, usize::MAX)?;
+    let missed = match wire.missed {
+        Some(Wire::Stage(it)) => Missed::Stage {
+            message: named("stage.message", &it.message.unwrap_or_default())?,
+            stage: number("stage.stage", it.stage, Stage::from_number)?,
+        },
+        None => return Err(Refusal::field("missed", "something is missed; nothing that is known came")),
+    };
+    Ok(Overdue { office: name("office", &wire.office)?, due: UnixMicros(wire.due_unix_us), missed })
+}
+
+/// Encodes what an office missed: the exact bytes that travel and are kept.
+pub fn overdue_bytes(overdue: &Overdue) -> Bytes {
+    use proto::overdue::Missed as Wire;
+    let missed = match &overdue.missed {
+        Missed::Stage { message, stage } => {
+            Wire::Stage(proto::MissedStage { message: Some(message_ref(message)), stage: *stage as i32 })
+        }
+    };
+    let (office, due_unix_us) = (overdue.office.to_string(), overdue.due.0);
+    proto::Overdue { office, due_unix_us, missed: Some(missed) }.encode_to_vec().into()
+}
+
+/// Decodes a record of the hub's clock.
+///
+/// # Errors
+/// [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
+pub fn clock_record(bytes: &Bytes) -> Result<ClockRecord, Refusal> {
+    use proto::clock_record::Record as Wire;
+    match decode::<proto::ClockRecord>("clock record", bytes, usize::MAX)?.record {
+        Some(Wire::Suspended(it)) => Ok(ClockRecord::Suspended {
+            expected: UnixMicros(it.expected_unix_us),
+            found: UnixMicros(it.found_unix_us),
+        }),
+        Some(Wire::Confirmed(proto::ClockConfirmed {})) => Ok(ClockRecord::Confirmed),
+        None => {
+            Err(Refusal::field("record", "a clock is suspended or confirmed; nothing that is known came"))
+        }
+    }
+}
+
+/// Encodes a record of the hub's clock.
+pub fn clock_bytes(record: &ClockRecord) -> Bytes {
+    use proto::clock_record::Record as Wire;
+    let record = match record {
+        ClockRecord::Suspended { expected, found } => {
+            Wire::Suspended(proto::ClockSuspended { expected_unix_us: expected.0, found_unix_us: found.0 })
+        }
+        ClockRecord::Confirmed => Wire::Confirmed(proto::ClockConfirmed {}),
+    };
+    proto::ClockRecord { record: Some(record) }.encode_to_vec().into()
 }
 
 /// Decodes a fact of the directory.
@@ -163,6 +230,11 @@ pub fn fact(bytes: &Bytes) -> Result<Fact, Refusal> {
         Some(Wire::DeskRevoked(it)) => {
             Fact::DeskRevoked { desk: desk("desk", &it.desk)?, reason: reason(it.reason)? }
         }
+        Some(Wire::Deadlines(it)) => Fact::Deadlines {
+            class: number("message_class", it.message_class, MessageClass::from_number)?,
+            priority: number("priority", it.priority, Priority::from_number)?,
+            deadlines: deadlines(it.receive_by_s, it.read_by_s, it.act_by_s)?,
+        },
         None => {
             return Err(Refusal::field(
                 "fact",
@@ -245,6 +317,13 @@ pub fn wire_fact(fact: &Fact) -> proto::DirectoryFact {
         Fact::DeskRevoked { desk, reason } => {
             Wire::DeskRevoked(proto::DeskRevoked { desk: desk.to_string(), reason: reason.clone() })
         }
+        Fact::Deadlines { class, priority, deadlines } => Wire::Deadlines(proto::DefaultDeadlines {
+            message_class: *class as i32,
+            priority: *priority as i32,
+            receive_by_s: deadlines.receive.map(Within::seconds),
+            read_by_s: deadlines.read.map(Within::seconds),
+            act_by_s: deadlines.act.map(Within::seconds),
+        }),
     };
     proto::DirectoryFact { fact: Some(fact) }
 }
@@ -303,6 +382,18 @@ fn decode<M: prost::Message + Default>(what: &str, bytes: &Bytes, bytes_max: usi
     }
     M::decode(bytes.clone()).map_err(|error| {
         Refusal::new(Reason::Malformed, format!("the bytes are not those of a {what}: {error}"))
+    })
+}
+
+fn deadlines(receive: Option<u32>, read: Option<u32>, act: Option<u32>) -> Result<Deadlines, Refusal> {
+    let within = |field: &'static str, seconds: Option<u32>| {
+        let within = seconds.map(Within::from_seconds).transpose();
+        within.map_err(|found| Refusal::field(field, format!("{field}: {found}")))
+    };
+    Ok(Deadlines {
+        receive: within("receive_by_s", receive)?,
+        read: within("read_by_s", read)?,
+        act: within("act_by_s", act)?,
     })
 }
 

@@ -4,6 +4,8 @@
 
 mod alerts;
 mod audit_watch;
+mod clock;
+mod deadlines;
 mod demo;
 mod enrol;
 mod examples;

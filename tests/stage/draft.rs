@@ -41,6 +41,9 @@ impl Draft {
             expires_unix_us: None,
             payload_bytes: 0,
             payload_digest: Bytes::new(),
+            receive_by_s: None,
+            read_by_s: None,
+            act_by_s: None,
         };
         let payload = random_bytes::<48>();
         Self { envelope, payload: Bytes::new() }.payload(payload.to_vec())

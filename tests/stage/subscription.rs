@@ -236,7 +236,7 @@ pub(crate) fn notice(delivery: &Delivery) -> &Bytes {
     match &delivery.content {
         Some(delivery::Content::Notice(found)) => match &found.notice {
             Some(notice::Notice::Receipt(receipt)) => receipt,
-            None => panic!("a notice says something"),
+            other => panic!("a receipt was expected, not {other:?}"),
         },
         other => panic!("a notice was expected, not {other:?}"),
     }

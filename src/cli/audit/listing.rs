@@ -5,6 +5,7 @@
 use comfy_table::{Cell, ColumnConstraint, Table, Width};
 use serde_json::Value;
 
+use super::csv::Csv;
 use super::rows::{self, Counts};
 use crate::cli::context::Context;
 use crate::cli::exit::Failure;
@@ -26,6 +27,8 @@ pub(super) struct Shape<F, R> {
     count: fn(&mut Counts, &R),
     /// What is said at the end.
     pub(super) words: fn(&Listing<'_>) -> String,
+    /// Whether people get comma-separated values in the place of tables.
+    pub(super) csv: bool,
 }
 
 pub(super) const DELIVERIES: Shape<proto::ListDeliveriesResponse, proto::DeliveryRow> = Shape {
@@ -33,9 +36,10 @@ pub(super) const DELIVERIES: Shape<proto::ListDeliveriesResponse, proto::Deliver
     page: |frame| (frame.deliveries, frame.next_index),
     object: |row| rows::delivery_object("delivery", row),
     head: delivery_head,
-    cells: |_, row| rows::delivery_cells(row),
+    cells: |context, row| rows::delivery_cells(row, context.clock.now()),
     count: Counts::add,
     words: |listing| listing.counts.words(),
+    csv: false,
 };
 
 pub(super) const OUTSTANDING: Shape<proto::ListOutstandingResponse, proto::DeliveryRow> = Shape {
@@ -43,9 +47,10 @@ pub(super) const OUTSTANDING: Shape<proto::ListOutstandingResponse, proto::Deliv
     page: |frame| (frame.deliveries, frame.next_index),
     object: |row| rows::delivery_object("outstanding", row),
     head: delivery_head,
-    cells: |_, row| rows::delivery_cells(row),
+    cells: |context, row| rows::delivery_cells(row, context.clock.now()),
     count: Counts::add,
     words: |listing| listing.counts.words(),
+    csv: false,
 };
 
 pub(super) const RECEIPTS: Shape<proto::ListReceiptsResponse, proto::ReceiptRow> = Shape {
@@ -56,6 +61,7 @@ pub(super) const RECEIPTS: Shape<proto::ListReceiptsResponse, proto::ReceiptRow>
     cells: rows::receipt_cells,
     count: |_, _| {},
     words: |listing| format!("{} receipts.", listing.count),
+    csv: false,
 };
 
 pub(super) const ENTRIES: Shape<proto::ListEntriesResponse, proto::EntryRow> = Shape {
@@ -66,7 +72,22 @@ pub(super) const ENTRIES: Shape<proto::ListEntriesResponse, proto::EntryRow> = S
     cells: rows::entry_cells,
     count: |_, _| {},
     words: |listing| format!("{} entries.", listing.count),
+    csv: false,
 };
+
+pub(super) const OVERDUE: Shape<proto::ListOverdueResponse, proto::OverdueRow> = Shape {
+    header: rows::OVERDUE_HEADER,
+    page: |frame| (frame.overdue, frame.next_index),
+    object: rows::overdue_object,
+    head: |_, _| String::new(),
+    cells: rows::overdue_cells,
+    count: Counts::add_missed,
+    words: |listing| listing.counts.missed_words(),
+    csv: false,
+};
+
+pub(super) const OVERDUE_CSV: Shape<proto::ListOverdueResponse, proto::OverdueRow> =
+    Shape { csv: true, ..OVERDUE };
 
 fn delivery_head(context: &Context, row: &proto::DeliveryRow) -> String {
     rows::message_head(context, &row.message.clone().unwrap_or_default())
@@ -79,6 +100,7 @@ pub(super) struct Listing<'a> {
     head: String,
     table: Table,
     counts: Counts,
+    csv: Csv,
     /// Rows so far.
     pub(super) count: usize,
 }
@@ -87,7 +109,7 @@ impl<'a> Listing<'a> {
     /// Begins one.
     pub(super) fn new(context: &'a Context, header: &'static [&'static str]) -> Self {
         let (head, table) = (String::new(), table(header));
-        Self { context, header, head, table, counts: Counts::default(), count: 0 }
+        Self { context, header, head, table, counts: Counts::default(), csv: Csv::default(), count: 0 }
     }
 
     /// Adds a row: shown at once to programs, with its table to people.
@@ -99,6 +121,9 @@ impl<'a> Listing<'a> {
         (shape.count)(&mut self.counts, row);
         if self.context.screen.is_json() {
             return Ok(self.context.screen.object(&(shape.object)(row))?);
+        }
+        if shape.csv {
+            return Ok(self.csv.row(&self.context.screen, &(shape.object)(row))?);
         }
         self.under((shape.head)(self.context, row))?;
         self.table.add_row((shape.cells)(self.context, row));

@@ -2,9 +2,11 @@
 //!
 //! Owns the questions. Never sees a payload: the hub gives none here.
 
+mod csv;
 mod history;
 mod listing;
 mod rows;
+mod silence;
 mod watch;
 
 use clap::{Args, Subcommand};
@@ -39,6 +41,12 @@ pub enum Audit {
     /// Lists deliveries that have not reached a stage.
     #[command(after_help = "Example:\n  resguardo audit outstanding --stage read")]
     Outstanding(Outstanding),
+    /// Lists missed deadlines: a row for each office and stage.
+    #[command(after_help = "Example:\n  resguardo audit overdue --office ohchr-mexico")]
+    Overdue(Overdue),
+    /// Tells which offices have not read what they owe, and since when.
+    #[command(after_help = "Example:\n  resguardo audit silence --csv > silence.csv")]
+    Silence(silence::Silence),
     /// Tells one message's history.
     #[command(after_help = "Example:\n  resguardo audit message 01928f3a-6c1e-7d3b-9f20-5b1c7d9be2c4")]
     Message(history::History),
@@ -76,6 +84,19 @@ pub struct Outstanding {
     stage: Stage,
 }
 
+/// `audit overdue`
+#[derive(Debug, Args)]
+pub struct Overdue {
+    #[command(flatten)]
+    selection: Selection,
+    /// Also what was done since.
+    #[arg(long)]
+    all: bool,
+    /// Print comma-separated values, for a spreadsheet.
+    #[arg(long, conflicts_with_all = ["json", "watch"])]
+    csv: bool,
+}
+
 const OUTSTANDING_STAGES: &[Stage] = &[Stage::Received, Stage::Read, Stage::Acted];
 
 impl Audit {
@@ -86,6 +107,8 @@ impl Audit {
                 selection.watch
             }
             Self::Outstanding(asked) => asked.selection.watch,
+            Self::Overdue(asked) => asked.selection.watch,
+            Self::Silence(_) => false,
             Self::Message(history) => history.watches(),
         }
     }
@@ -107,6 +130,16 @@ impl Audit {
                 };
                 list(context, &home, &asked.selection, listing::OUTSTANDING, ask).await
             }
+            Self::Overdue(asked) => {
+                let all = asked.all;
+                let ask = async |mut client: Client, selection| {
+                    let selection = Some(selection);
+                    client.list_overdue(proto::ListOverdueRequest { selection, all }).await
+                };
+                let shape = if asked.csv { listing::OVERDUE_CSV } else { listing::OVERDUE };
+                list(context, &home, &asked.selection, shape, ask).await
+            }
+            Self::Silence(asked) => asked.run(context, watch::connect(context, &home).await?).await,
             Self::Receipts(selection) => {
                 let ask = async |mut client: Client, selection| {
                     let request = proto::ListReceiptsRequest { selection: Some(selection), message_index: 0 };
@@ -161,6 +194,8 @@ async fn list<F, R>(
         }
     }
     listing.flush()?;
-    context.screen.line(&(shape.words)(&listing))?;
+    if !shape.csv {
+        context.screen.line(&(shape.words)(&listing))?;
+    }
     Ok(Exit::Done)
 }

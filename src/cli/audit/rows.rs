@@ -12,15 +12,19 @@ use crate::cli::context::Context;
 use crate::cli::inbox::banner_of;
 use crate::cli::objects::utc_or_null;
 use crate::cli::screen::{Tone, after, cell, harmless, priority_tone, toned, utc};
+use crate::model::clock::ClockRecord;
 use crate::model::entry::EntryKind;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
 use crate::model::id::UnixMicros;
+use crate::model::overdue::{Missed, Overdue};
 use crate::model::policy::Fact;
 use crate::model::receipt::{Action, Stage};
 use crate::model::renewal::Renewal;
 use crate::wire::{convert, proto};
 
-pub(super) const DELIVERY_HEADER: &[&str] = &["For", "Received", "Read", "Acted", "Refused there"];
+pub(super) const DELIVERY_HEADER: &[&str] = &["For", "Received", "Read", "Acted", "Open"];
+pub(super) const OVERDUE_HEADER: &[&str] =
+    &["Entry", "Office", "Missed", "Due", "State", "Status", "Priority", "From", "Message"];
 pub(super) const RECEIPT_HEADER: &[&str] =
     &["Index", "Recorded", "Desk", "Stage", "Messages", "News", "Action", "Reason"];
 pub(super) const ENTRY_HEADER: &[&str] = &["Index", "Recorded", "Kind", "Identity", "What"];
@@ -34,6 +38,7 @@ pub(super) struct Counts {
 
 #[derive(Default)]
 struct Count {
+    missed: usize,
     deliveries: usize,
     received: usize,
     read: usize,
@@ -52,9 +57,19 @@ impl Counts {
         count.acted += has(Stage::Acted);
     }
 
+    pub(super) fn add_missed(&mut self, row: &proto::OverdueRow) {
+        let count = if is_real(row.message.as_ref()) { &mut self.real } else { &mut self.drill };
+        count.missed += 1;
+    }
+
+    pub(super) fn missed_words(&self) -> String {
+        let Self { real, drill } = self;
+        format!("Actual: {} missed. Exercises, tests and drafts: {} missed.", real.missed, drill.missed)
+    }
+
     pub(super) fn words(&self) -> String {
         let words = |what: &str, count: &Count| {
-            let Count { deliveries, received, read, acted } = count;
+            let Count { deliveries, received, read, acted, .. } = count;
             format!("{what}: {deliveries} deliveries, {received} received, {read} read, {acted} acted.")
         };
         let mut all = words("Actual", &self.real);
@@ -121,7 +136,86 @@ pub(super) fn delivery_object(kind: &str, row: &proto::DeliveryRow) -> Value {
     object.insert("office_removed".into(), row.office_removed.into());
     message_fields(&mut object, &row.message.clone().unwrap_or_default());
     object.insert("stages".into(), row.stages.iter().map(stage_object).collect());
+    object.insert("due".into(), row.due.iter().map(due_object).collect());
     object.into()
+}
+
+fn due_object(row: &proto::DueRow) -> Value {
+    json!({
+        "stage": named(row.stage, Stage::from_number, Stage::name),
+        "due_at": utc(UnixMicros(row.due_unix_us)),
+        "reached_at": utc_or_null(row.reached_unix_us.map(UnixMicros)),
+        "overdue": row.overdue,
+    })
+}
+
+/// Whether a message is real.
+pub(super) fn is_real(message: Option<&proto::MessageRow>) -> bool {
+    message.is_some_and(|message| message.status == CapStatus::Actual as i32)
+}
+
+pub(super) fn overdue_object(row: &proto::OverdueRow) -> Value {
+    let mut object = Map::new();
+    for (name, value) in [
+        ("object", Value::from("overdue")),
+        ("overdue_index", row.index.into()),
+        ("recorded_at", utc(UnixMicros(row.recorded_unix_us))),
+        ("office", row.office.clone().into()),
+        ("office_removed", row.office_removed.into()),
+        ("stage", named(row.stage, Stage::from_number, Stage::name).into()),
+        ("due_at", utc(UnixMicros(row.due_unix_us))),
+        ("open", row.open.into()),
+        ("real", is_real(row.message.as_ref()).into()),
+    ] {
+        object.insert(name.into(), value);
+    }
+    message_fields(&mut object, &row.message.clone().unwrap_or_default());
+    object.into()
+}
+
+pub(super) fn overdue_cells(context: &Context, row: &proto::OverdueRow) -> Vec<Cell> {
+    let message = row.message.clone().unwrap_or_default();
+    let state = match (row.office_removed, row.open) {
+        (true, _) => cell(Tone::Faint, "removed"),
+        (false, true) => {
+            cell(Tone::Bad, &format!("for {}", after(UnixMicros(row.due_unix_us), context.clock.now())))
+        }
+        (false, false) => cell(Tone::Good, "done since"),
+    };
+    let status = named(message.status, CapStatus::from_number, CapStatus::name);
+    let real = is_real(Some(&message));
+    vec![
+        cell(Tone::Plain, &row.index.to_string()),
+        cell(Tone::Plain, &row.office),
+        cell(Tone::Plain, &named(row.stage, Stage::from_number, Stage::name)),
+        cell(Tone::Plain, &context.screen.time(UnixMicros(row.due_unix_us))),
+        state,
+        if real { cell(Tone::Plain, &status) } else { cell(Tone::Drill, &status.to_uppercase()) },
+        cell(Tone::Plain, &named(message.priority, Priority::from_number, Priority::name)),
+        cell(Tone::Plain, message.sender.split(':').nth(3).unwrap_or_default()),
+        cell(Tone::Plain, &id(&message.message_id)),
+    ]
+}
+
+/// What is still asked of an office; what was done too late.
+pub(super) fn asked(row: &proto::DeliveryRow, now: UnixMicros) -> (Tone, String) {
+    let stage = |due: &proto::DueRow| named(due.stage, Stage::from_number, Stage::name);
+    if row.office_removed {
+        return (Tone::Faint, String::new());
+    }
+    let mut open = row.due.iter().filter(|due| due.reached_unix_us.is_none());
+    let late = row.due.iter().filter(|due| due.reached_unix_us.is_some_and(|at| at > due.due_unix_us));
+    if let Some(due) = open.clone().find(|due| due.overdue) {
+        return (
+            Tone::Bad,
+            format!("OVERDUE {} since {}", stage(due), after(UnixMicros(due.due_unix_us), now)),
+        );
+    }
+    if let Some(due) = open.next() {
+        return (Tone::Warning, format!("{} in {}", stage(due), after(now, UnixMicros(due.due_unix_us))));
+    }
+    let late: Vec<_> = late.map(|due| format!("{} late", stage(due))).collect();
+    (Tone::Warning, late.join(", "))
 }
 
 /// What stands above all that is told of one message. Its id is whole: an auditor has no other place to take it from.
@@ -143,7 +237,11 @@ pub(super) fn message_head(context: &Context, row: &proto::MessageRow) -> String
     )
 }
 
-pub(super) fn delivery_cells(row: &proto::DeliveryRow) -> Vec<Cell> {
+pub(super) fn delivery_cells(row: &proto::DeliveryRow, now: UnixMicros) -> Vec<Cell> {
+    let (tone, asked) = asked(row, now);
+    let refused = refused_there(row);
+    let open: Vec<_> = [asked, refused.clone()].into_iter().filter(|words| !words.is_empty()).collect();
+    let tone = if refused.is_empty() { tone } else { Tone::Bad };
     let accepted = UnixMicros(row.message.as_ref().map_or(0, |message| message.accepted_unix_us));
     let stage = |stage: Stage| {
         let found = row.stages.iter().find(|row| row.stage == stage as i32);
@@ -161,7 +259,7 @@ pub(super) fn delivery_cells(row: &proto::DeliveryRow) -> Vec<Cell> {
         stage(Stage::Received),
         stage(Stage::Read),
         stage(Stage::Acted),
-        cell(Tone::Bad, &refused_there(row)),
+        cell(tone, &open.join("; ")),
     ]
 }
 
@@ -236,6 +334,8 @@ fn kind(number: i32) -> &'static str {
         Some(EntryKind::Summary) => "summary",
         Some(EntryKind::Renewal) => "renewal",
         Some(EntryKind::Epoch) => "epoch",
+        Some(EntryKind::Overdue) => "overdue",
+        Some(EntryKind::Clock) => "clock",
         None => "unknown",
     }
 }
@@ -300,6 +400,23 @@ fn what(row: &proto::EntryRow) -> String {
                 )
             },
         ),
+        Some(EntryKind::Overdue) => match convert::overdue(&row.statement) {
+            Ok(Overdue { office, missed: Missed::Stage { message, stage }, .. }) => {
+                format!("{office} missed {stage} of {}", message.index)
+            }
+            Err(refusal) => unreadable(&refusal.message),
+        },
+        Some(EntryKind::Clock) => match convert::clock_record(&row.statement) {
+            Ok(ClockRecord::Suspended { expected, found }) => {
+                format!(
+                    "the clock jumped: {} s expected, {} s found",
+                    expected.0 / 1_000_000,
+                    found.0 / 1_000_000
+                )
+            }
+            Ok(ClockRecord::Confirmed) => "the clock is confirmed".into(),
+            Err(refusal) => unreadable(&refusal.message),
+        },
         None => format!("of a kind that only a newer program knows: {}", row.kind),
     }
 }
@@ -316,5 +433,13 @@ fn fact_words(fact: &Fact) -> String {
         Fact::Operator { name, institution } => format!("operator {name} of {institution}"),
         Fact::OfficeRemoved { name, reason } => format!("office {name} removed: {reason}"),
         Fact::DeskRevoked { desk, reason } => format!("{desk} revoked: {reason}"),
+        Fact::Deadlines { class, priority, deadlines } => {
+            let each: Vec<_> =
+                deadlines.each().map(|(stage, within)| format!("{stage} in {within}")).collect();
+            format!(
+                "{priority} {class}: {}",
+                if each.is_empty() { "no deadline".into() } else { each.join(", ") }
+            )
+        }
     }
 }

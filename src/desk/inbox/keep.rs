@@ -111,9 +111,9 @@ impl InboxWriter {
                 Some(proto::delivery::Content::Message(message)) => {
                     self.judge(index, Came { accepted, now, state, message }, &mut fresh)?
                 }
-                Some(proto::delivery::Content::Notice(proto::Notice {
-                    notice: Some(proto::notice::Notice::Receipt(receipt)),
-                })) => self.judge_notice(index, accepted, now, receipt)?,
+                Some(proto::delivery::Content::Notice(proto::Notice { notice: Some(told) })) => {
+                    self.judge_notice(index, accepted, now, told)?
+                }
                 _ => (Outcome::Unknown(index), None),
             };
             files.extend(file);
@@ -184,12 +184,16 @@ impl InboxWriter {
         index: Index,
         recorded: UnixMicros,
         now: UnixMicros,
-        receipt: Bytes,
+        told: proto::notice::Notice,
     ) -> Result<(Outcome, Option<File>), StoreError> {
         match self.inbox.read_notice(index) {
             Ok(notice) => Ok((Outcome::Notice { notice, again: true }, None)),
             Err(error) if error.is_not_found() || matches!(error, StoreError::Damaged { .. }) => {
-                let body = NoticeBody { receipt, recorded_unix_us: recorded.0, kept_unix_us: now.0 };
+                let (receipt, overdue) = match told {
+                    proto::notice::Notice::Receipt(receipt) => (receipt, None),
+                    proto::notice::Notice::Overdue(overdue) => (Bytes::new(), Some(overdue)),
+                };
+                let body = NoticeBody { receipt, recorded_unix_us: recorded.0, kept_unix_us: now.0, overdue };
                 let file = (notice_name(index), record::encode(&body));
                 Ok((Outcome::Notice { notice: body.into_notice(index), again: false }, Some(file)))
             }

@@ -26,6 +26,7 @@ use super::store::{Folder, StoreError};
 use crate::model::envelope::{Envelope, MessageId};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
+use crate::model::overdue::Overdue;
 use crate::model::receipt::Receipt;
 use crate::model::refusal::Refusal;
 use crate::wire::convert;
@@ -66,15 +67,24 @@ pub struct Kept {
     pub payload: Bytes,
 }
 
-/// A kept notice: what another office stated about this office's message.
+/// A kept notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptNotice {
     /// Its index in the hub's journal.
     pub index: Index,
-    /// The hub's time of the receipt.
+    /// The hub's time of what it tells.
     pub recorded: UnixMicros,
-    /// The receipt; an error if this version cannot read it.
-    pub receipt: Result<Receipt, Refusal>,
+    /// What it tells; an error if this version cannot read it.
+    pub told: Result<Told, Refusal>,
+}
+
+/// What a notice tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// What another office stated about this office's message.
+    Receipt(Receipt),
+    /// What another office missed.
+    Overdue(Overdue),
 }
 
 /// What is kept, for reading; any number of processes at once.
@@ -241,12 +251,15 @@ impl IncomingBody {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct NoticeBody {
+    /// Empty where it tells something else.
     #[prost(bytes = "bytes", tag = "1")]
     receipt: Bytes,
     #[prost(uint64, tag = "2")]
     recorded_unix_us: u64,
     #[prost(uint64, tag = "3")]
     kept_unix_us: u64,
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    overdue: Option<Bytes>,
 }
 
 impl Record for NoticeBody {
@@ -258,7 +271,10 @@ impl NoticeBody {
         KeptNotice {
             index,
             recorded: UnixMicros(self.recorded_unix_us),
-            receipt: convert::receipt(&self.receipt),
+            told: match &self.overdue {
+                Some(overdue) => convert::overdue(overdue).map(Told::Overdue),
+                None => convert::receipt(&self.receipt).map(Told::Receipt),
+            },
         }
     }
 }

@@ -170,7 +170,8 @@ fn a_notice_is_kept_once() {
     else {
         panic!("kept twice")
     };
-    assert_eq!(kept.receipt.as_ref().unwrap().reason, "not our territory");
+    let Ok(Told::Receipt(receipt)) = &kept.told else { panic!("{kept:?}") };
+    assert_eq!(receipt.reason, "not our territory");
     assert_eq!(writer.inbox().notices().unwrap(), [Index(5)]);
 }
 

@@ -7,6 +7,7 @@ use crate::ledger::store::Store;
 use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::view::{Lane, Owed, View};
 use crate::ledger::{Ledger, Opened, Staged, Writer};
+use crate::model::deadline::Deadlines;
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
 use crate::model::id::{Index, Position, UnixMicros};
@@ -75,6 +76,7 @@ pub(super) fn envelope(number: u64, sender: &str, recipients: &[&str]) -> Envelo
         expires: None,
         payload_bytes: 0,
         payload_digest: [0; 32],
+        deadlines: Deadlines::default(),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::sum::RowSum;
 use crate::ledger::table::{Table, hex};
 use crate::ledger::{Tally, keys};
+use crate::model::deadline::{Deadlines, Within};
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
 use crate::model::id::{Index, Position, UnixMicros};
@@ -46,6 +47,7 @@ fn message(index: u64) -> Arc<MessageRow> {
         expires: Some(UnixMicros(2000)),
         recipients: vec![MEXICO, HONDURAS],
         digest: [0xd1; 32],
+        deadlines: Deadlines { read: Within::from_seconds(900).ok(), ..Deadlines::default() },
     })
 }
 
@@ -71,7 +73,7 @@ fn standing_row() {
     assert_eq!(keys::STANDING, b"a");
     assert_eq!(
         hex(&standing.encode()),
-        "0804121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
+        "0805121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
          60056a105e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
     );
 }
@@ -84,11 +86,11 @@ fn message_rows() {
         &rows,
         &[(
             "6d0000000000000007",
-            "00005e0a100000000000017000800000000000000210e807220569616368722a066465736b2d313207737475\
+            "0000610a100000000000017000800000000000000210e807220569616368722a066465736b2d313207737475\
                 64696573380240014804500258d00f620201026a20d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1\
-                d1d1d1d1d1d1d1d1d1a5025e0a100000000000017000800000000000000210e807220569616368722a066465\
-                736b2d31320773747564696573380240014804500258d00f620201026a20d1d1d1d1d1d1d1d1d1d1d1d1d1d1\
-                d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1",
+                d1d1d1d1d1d1d1d1d1788407a502610a100000000000017000800000000000000210e807220569616368722a\
+                066465736b2d31320773747564696573380240014804500258d00f620201026a20d1d1d1d1d1d1d1d1d1d1d1\
+                d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1788407",
         )],
     );
 }

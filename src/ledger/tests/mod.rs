@@ -2,6 +2,7 @@
 
 mod agree;
 mod bench;
+mod deadlines;
 mod faults;
 mod format;
 mod load;
