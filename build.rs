@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "resguardo/v1/message.proto",
     "resguardo/v1/exchange.proto",
     "resguardo/v1/audit.proto",
     "resguardo/v1/directory.proto",
     "resguardo/v1/enrolment.proto",
     "resguardo/v1/operator.proto",
+    "resguardo/v1/files.proto",
+    "resguardo/v1/packet.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,6 +6,7 @@ pub mod ca;
 pub mod cap;
 pub mod cli;
 pub mod desk;
+pub mod files;
 pub mod host;
 pub mod hub;
 pub mod journal;

@@ -105,6 +105,7 @@ impl Offices<'_> {
             payload_bytes: 1,
             payload_digest: [7; 32],
             deadlines: Deadlines::default(),
+            files: Vec::new(),
         };
         let bytes = convert::envelope_bytes(&envelope);
         self.published.push((index, envelope.message_id, bytes.clone(), desk.clone()));

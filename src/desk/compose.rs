@@ -100,6 +100,7 @@ pub fn compose(
         payload_bytes: payload.len() as u64,
         payload_digest: digest(&SHA256, &payload).as_ref().try_into().expect("SHA-256 gives 32 bytes"),
         deadlines: draft.deadlines,
+        files: Vec::new(),
     };
     let envelope_bytes = convert::envelope_bytes(&envelope);
     let reference = Some(draft.alert.reference());

@@ -43,6 +43,7 @@ pub(super) fn envelope(seed: u64, from: &str, to: &str, payload: &[u8]) -> Envel
         payload_bytes: payload.len() as u64,
         payload_digest: digest(&SHA256, payload).as_ref().try_into().unwrap(),
         deadlines: Deadlines::default(),
+        files: Vec::new(),
     }
 }
 

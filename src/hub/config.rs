@@ -13,6 +13,7 @@ use toml::de::DeTable;
 
 use self::keys::{Effect, KEYS, Kind};
 
+use crate::files::store::Room;
 use crate::model::identity::Name;
 
 /// What an operator may set.
@@ -36,6 +37,9 @@ pub struct Config {
     /// The ledger's store.
     #[serde(default)]
     pub ledger: LedgerConfig,
+    /// Packets' files.
+    #[serde(default)]
+    pub files: FilesConfig,
 }
 
 /// Bounds on what callers may ask for. Each has its reason beside its default, below.
@@ -140,6 +144,38 @@ impl Default for LedgerConfig {
     fn default() -> Self {
         // A third of the 150 MiB that a hub may take.
         Self { cache_bytes: 48 * 1024 * 1024 }
+    }
+}
+
+/// Packets' files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesConfig {
+    /// Bytes of one office's files at most.
+    pub office_bytes_max: u64,
+    /// Free bytes of disk below which no file is taken.
+    pub disk_reserve_bytes: u64,
+    /// Transfers of one office at once, up and down together.
+    pub transfers_per_office_max: usize,
+}
+
+impl Default for FilesConfig {
+    fn default() -> Self {
+        Self {
+            // A hundred packets of several hundred MiB: about three years of monthly ones.
+            office_bytes_max: 32 * 1024 * 1024 * 1024,
+            // Twice what publishing keeps: files end before alerts do.
+            disk_reserve_bytes: 2 * 1024 * 1024 * 1024,
+            // Two desks, each with one that goes on and one that was cut and is not known to be.
+            transfers_per_office_max: 4,
+        }
+    }
+}
+
+impl FilesConfig {
+    /// The bounds, as the store of files takes them.
+    pub(super) fn room(&self) -> Room {
+        Room { office_bytes_max: self.office_bytes_max, disk_reserve_bytes: self.disk_reserve_bytes }
     }
 }
 

@@ -152,13 +152,13 @@ async fn suspend(hub: &Hub, record: ClockRecord) {
 pub(super) async fn put_clock(hub: &Hub, by: &Identity, record: ClockRecord) -> Result<Vec<Outcome>, Status> {
     let (kind, statement) = (EntryKind::Clock, convert::clock_bytes(&record));
     let proposal = Proposal { kind, identity: by.to_string(), statement, payload: None };
-    put_in(hub, vec![Submitted { proposal, statement: Statement::Clock(record) }]).await
+    put_in(hub, vec![Submitted { proposal, statement: Statement::Clock(record), pins: None }]).await
 }
 
 fn submitted(hub: &Hub, overdue: &Overdue) -> Submitted {
     let (kind, statement) = (EntryKind::Overdue, convert::overdue_bytes(overdue));
     let proposal = Proposal { kind, identity: hub.identity.to_string(), statement, payload: None };
-    Submitted { proposal, statement: Statement::Overdue(Box::new(overdue.clone())) }
+    Submitted { proposal, statement: Statement::Overdue(Box::new(overdue.clone())), pins: None }
 }
 
 async fn put_in(hub: &Hub, items: Vec<Submitted>) -> Result<Vec<Outcome>, Status> {

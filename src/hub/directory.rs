@@ -64,7 +64,7 @@ impl Directory {
             follows.map_err(|found| Refusal::field("facts", format!("a fact does not follow: {found}")))?;
             let (kind, identity) = (EntryKind::Directory, caller.to_string());
             let proposal = Proposal { kind, identity, statement: bytes, payload: None };
-            Ok(Submitted { proposal, statement: Statement::Fact(fact) })
+            Ok(Submitted { proposal, statement: Statement::Fact(fact), pins: None })
         };
         request.facts.into_iter().map(take).collect()
     }

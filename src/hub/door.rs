@@ -15,6 +15,7 @@ use super::config::Limits;
 use super::rates::Rates;
 use super::refusals::Refusals;
 use super::submit::{self, Submitted};
+use crate::files::store::Store;
 use crate::host::clock::Clock;
 use crate::ledger::entry::Statement;
 use crate::ledger::view::{Known, View};
@@ -56,6 +57,8 @@ pub(super) struct Door {
     pub view: View,
     /// Where refusals go.
     pub refusals: Refusals,
+    /// Packets' files.
+    pub files: Arc<Store>,
     limits: RwLock<Arc<Limits>>,
     clock: Arc<dyn Clock>,
     publishes: Rates<OfficeNumber>,
@@ -71,14 +74,32 @@ pub(super) struct Door {
 
 impl Door {
     /// Hangs the door.
-    pub(super) fn new(view: View, refusals: Refusals, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        view: View,
+        refusals: Refusals,
+        files: Arc<Store>,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let publishes = Rates::new(limits.publishes_per_s, limits.publishes_burst);
         let receipts = Rates::new(limits.receipts_per_s, limits.receipts_per_s.saturating_mul(2));
         let streams = Arc::new(Semaphore::new(limits.streams_max));
         let streams_of = Mutex::default();
         let (disk_low, stopping) = (AtomicBool::new(false), AtomicBool::new(false));
         let limits = RwLock::new(Arc::new(limits));
-        Self { view, refusals, limits, clock, publishes, receipts, streams, streams_of, disk_low, stopping }
+        Self {
+            view,
+            refusals,
+            files,
+            limits,
+            clock,
+            publishes,
+            receipts,
+            streams,
+            streams_of,
+            disk_low,
+            stopping,
+        }
     }
 
     /// The bounds that hold now.
@@ -202,7 +223,7 @@ impl Door {
     /// Checks a publish.
     ///
     /// # Errors
-    /// Any refusal of form, bounds or policy, [`Reason::IdReused`], [`Reason::ReferenceForeign`],
+    /// Any refusal of form, bounds or policy, [`Reason::IdReused`], [`Reason::ReferenceForeign`], [`Reason::FileMissing`],
     /// [`Reason::RateExceeded`], [`Reason::DiskReserve`], [`Reason::Stopping`].
     pub(super) fn publish(&self, caller: &Identity, request: PublishRequest) -> Result<Publish, Refusal> {
         let envelope = convert::envelope(&request.envelope)?;
@@ -239,6 +260,8 @@ impl Door {
         let permit = self.view.policy().permit_publish(caller, &envelope)?;
         self.view.check_references(permit.sender, &envelope).unwrap_or(Ok(()))?;
         self.may_write(permit.sender)?;
+        let files = &envelope.files;
+        let pins = (!files.is_empty()).then(|| self.files.pin(&envelope.sender.office, files)).transpose()?;
         let proposal = Proposal {
             kind: EntryKind::Publish,
             identity: caller.to_string(),
@@ -248,6 +271,7 @@ impl Door {
         Ok(Publish::New(Submitted {
             proposal,
             statement: Statement::Publish { envelope: Box::new(envelope), digest },
+            pins,
         }))
     }
 
@@ -320,7 +344,7 @@ impl Door {
             statement: bytes,
             payload: None,
         };
-        Ok(Submitted { proposal, statement: Statement::Receipt(Box::new(receipt)) })
+        Ok(Submitted { proposal, statement: Statement::Receipt(Box::new(receipt)), pins: None })
     }
 }
 
@@ -347,6 +371,8 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
 mod tests {
     use super::*;
     use crate::host::clock::ManualClock;
+    use crate::host::disk::MemoryDisk;
+    use crate::hub::config::FilesConfig;
     use crate::hub::metrics::Meters;
     use crate::ledger::store::memory::MemoryStore;
     use crate::ledger::{Ledger, Opened};
@@ -361,7 +387,9 @@ mod tests {
         let submitter = submit::Submitter::new(Arc::clone(&clock), 1_000, 1_000).0;
         let hub = "urn:resguardo:hub:dev".parse().unwrap();
         let refusals = Refusals::new(Arc::clone(&clock), submitter, hub, Meters::new());
-        Door::new(view, refusals, Limits::default(), clock)
+        let room = FilesConfig::default().room();
+        let files = Store::open(Arc::new(MemoryDisk::new()), "/files".into(), room, UnixMicros(1)).unwrap();
+        Door::new(view, refusals, files, Limits::default(), clock)
     }
 
     #[test]

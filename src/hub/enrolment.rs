@@ -84,7 +84,7 @@ impl Enrolment {
             let statement = RenewalRecord { record: Some(record) }.encode_to_vec().into();
             let (kind, identity) = (EntryKind::Renewal, caller.to_string());
             let proposal = Proposal { kind, identity, statement, payload: None };
-            Submitted { proposal, statement: Statement::Renewal(renewal) }
+            Submitted { proposal, statement: Statement::Renewal(renewal), pins: None }
         };
         let items = records.into_iter().map(submitted).collect();
         let outcomes = self.hub.submitter.submit(items).await.map_err(|refusal| status::refused(&refusal))?;

@@ -52,6 +52,11 @@ impl Home {
         self.dir.join("journal")
     }
 
+    /// The folder of packets' files.
+    pub fn files(&self) -> PathBuf {
+        self.dir.join("files")
+    }
+
     /// The ledger's folder.
     pub fn ledger(&self) -> PathBuf {
         self.dir.join("ledger")

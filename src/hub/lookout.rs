@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use super::Hub;
 use super::alarms::Alarm;
 use super::config::Config;
+use super::files::clear_orphans;
 use super::home::Home;
 use crate::host::tasks::SendFuture;
 use crate::journal::Space;
@@ -68,6 +69,7 @@ pub(super) fn begin(hub: &Arc<Hub>, home: &Home, config: Config, space: Space, r
         reminder: Mutex::default(),
     };
     hub.tasks.spawn("files", repeat(Arc::clone(hub), FILES_LOOK, Some(reload), move || files.look()));
+    hub.tasks.spawn("orphans", clear_orphans(Arc::clone(hub)));
 }
 
 fn repeat(
@@ -159,6 +161,8 @@ impl Files {
         }
         let later = config.at_next_start(&new);
         self.hub.door.adopt(&new.limits);
+        self.hub.transfers.store.adopt(new.files.room());
+        self.hub.transfers.adopt(new.files.transfers_per_office_max);
         *config = new;
         drop(config);
         tracing::info!("hub.toml was taken up");

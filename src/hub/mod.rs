@@ -16,6 +16,7 @@ mod directory;
 mod door;
 mod enrolment;
 mod exchange;
+mod files;
 mod follow;
 pub mod founding;
 pub mod home;
@@ -52,6 +53,7 @@ use tonic::Status;
 use self::alarms::Alarms;
 use self::connections::Connections;
 use self::door::Door;
+use self::files::Transfers;
 use self::lane::Lane;
 use self::live::{Item, Live};
 use self::metrics::Meters;
@@ -94,6 +96,8 @@ pub struct Hub {
     reads: Lane,
     /// Where listings wait.
     audits: Lane,
+    /// What moves packets' files.
+    transfers: Transfers,
     /// The journal, for reading.
     journal: Reader,
     /// Files.

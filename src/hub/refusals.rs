@@ -102,7 +102,11 @@ impl Refusals {
         });
         let summary = RefusalSummary { since_unix_us: period.since.0, counts: counts.collect() };
         let proposal = proposal(EntryKind::Summary, &self.hub, &summary);
-        if self.submitter.submit_now(vec![Submitted { proposal, statement: Statement::Refusal }]).is_err() {
+        if self
+            .submitter
+            .submit_now(vec![Submitted { proposal, statement: Statement::Refusal, pins: None }])
+            .is_err()
+        {
             // The queue is full: the counts go into the next period's summary.
             let mut running = self.period.lock().unwrap_or_else(PoisonError::into_inner);
             running.since = period.since;
@@ -119,7 +123,9 @@ impl Refusals {
             message: status::said(refusal).to_owned(),
         };
         let proposal = proposal(EntryKind::Refusal, identity, &record);
-        self.submitter.submit_now(vec![Submitted { proposal, statement: Statement::Refusal }]).is_ok()
+        self.submitter
+            .submit_now(vec![Submitted { proposal, statement: Statement::Refusal, pins: None }])
+            .is_ok()
     }
 
     fn count(&self, reason: String) {

@@ -7,9 +7,10 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ use super::config::Config;
 use super::connections::Connections;
 use super::deadlines;
 use super::door::Door;
+use super::files::Transfers;
 use super::home::{Home, HomeError};
 use super::lane::Lane;
 use super::live::Live;
@@ -33,6 +35,8 @@ use super::sequence::{BATCH_BYTES_MAX, RECEIPTS_WAIT, Sequence, SequenceError};
 use super::serve;
 use super::submit::Submitter;
 use super::{Hub, Run};
+use crate::files::DiskError;
+use crate::files::store::Store;
 use crate::host::clock::Clock;
 use crate::host::disk::Disk;
 use crate::host::random::Random;
@@ -100,6 +104,9 @@ pub enum RunError {
     /// The journal or the ledger failed while it ran.
     #[error("{0}; nothing was acknowledged that is not in the journal: mend the cause and start again")]
     Sequence(#[from] SequenceError),
+    /// The folder of packets' files cannot be used.
+    #[error("packets' files: {0}")]
+    Files(DiskError),
     /// A part of it ended that goes on as long as the hub.
     #[error("the hub's {0} ended: nothing more is acknowledged; start again to go on")]
     Part(&'static str),
@@ -128,8 +135,10 @@ pub async fn run(
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let Parts { hub, sequence, rows, reads, audits, mut faults, drain, space } =
-        start(host, &home, &config, opened, papers)?;
+    let store = Store::open(Arc::clone(&host.disk), home.files(), config.files.room(), host.clock.now());
+    let store = store.map_err(RunError::Files)?;
+    let Parts { hub, sequence, rows, lanes, mut faults, drain, space } =
+        start(host, &home, &config, opened, papers, store)?;
     let limits = config.limits.clone();
     lookout::begin(&hub, &home, config, space, Arc::clone(&host.reload));
     deadlines::begin(&hub);
@@ -147,8 +156,7 @@ pub async fn run(
         sequence = &mut sequence => ended.sequence = Some(sequence),
         rows = &mut rows => ended.rows = Some(rows),
         server = &mut server => ended.part = Some(server.map_err(RunError::from).and(Err(RunError::Part("server")))),
-        lane = reads => ended.part = Some(lane.map_err(RunError::from).and(Err(RunError::Part("reads")))),
-        lane = audits => ended.part = Some(lane.map_err(RunError::from).and(Err(RunError::Part("audits")))),
+        lane = lanes => ended.part = Some(lane),
         Some(fault) = faults.recv() => ended.part = Some(Err(SequenceError::Ledger(fault).into())),
     }
     ended.tell();
@@ -246,8 +254,8 @@ struct Parts {
     hub: Arc<Hub>,
     sequence: Dedicated,
     rows: Dedicated,
-    reads: Task,
-    audits: Task,
+    /// Ends with the first of the lanes.
+    lanes: Pin<Box<dyn Future<Output = Result<(), RunError>> + Send>>,
     faults: mpsc::Receiver<LedgerError>,
     drain: CancellationToken,
     space: Space,
@@ -259,6 +267,7 @@ fn start(
     config: &Config,
     opened: Opened,
     papers: Papers,
+    store: Arc<Store>,
 ) -> Result<Parts, RunError> {
     let Opened { journal, reader, ledger, rows, view, run, store: _ } = opened;
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
@@ -289,20 +298,24 @@ fn start(
     let tasks = host.tasks.as_ref();
     let sequence = Dedicated::start(tasks, "sequence", move || sequence.run())?;
     let rows = Dedicated::start(tasks, "ledger-rows", move || write_rows(rows, waiting, tell_written))?;
-    let lane = |name| Lane::start(tasks, name).map_err(|error| RunError::Thread { name, error });
-    let (reads, reads_task) = lane("reads")?;
-    let (audits, audits_task) = lane("audits")?;
+    let mut started = Vec::new();
+    let mut lane = |name| {
+        let (lane, task) = Lane::start(tasks, name).map_err(|error| RunError::Thread { name, error })?;
+        started.push((name, task));
+        Ok::<_, RunError>(lane)
+    };
+    let (reads, audits, up, down) = (lane("reads")?, lane("audits")?, lane("files-up")?, lane("files-down")?);
     let (tell_fault, faults) = mpsc::channel(1);
     let identity = Identity::Hub(config.name.clone());
     let refusals =
         Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity.clone(), meters.clone());
-    let door = Door::new(view, refusals, config.limits.clone(), Arc::clone(&host.clock));
     let run = Run {
         name: config.name.clone(),
         started: host.clock.now(),
         started_monotonic_us: host.clock.monotonic_us(),
         journal: home.journal(),
     };
+    let door = Door::new(view, refusals, Arc::clone(&store), config.limits.clone(), Arc::clone(&host.clock));
     let hub = Arc::new(Hub {
         identity,
         door,
@@ -316,6 +329,7 @@ fn start(
         live,
         reads,
         audits,
+        transfers: Transfers::new(store, up, down, config.files.transfers_per_office_max),
         faults: tell_fault,
         journal: reader,
         disk: Arc::clone(&host.disk),
@@ -324,8 +338,21 @@ fn start(
         written,
         stop: CancellationToken::new(),
     });
-    let (reads, audits) = (reads_task, audits_task);
-    Ok(Parts { hub, sequence, rows, reads, audits, faults, drain, space })
+    let lanes = Box::pin(first_to_end(started));
+    Ok(Parts { hub, sequence, rows, lanes, faults, drain, space })
+}
+
+/// Waits until one of the lanes ends, which go on as long as the hub.
+async fn first_to_end(mut lanes: Vec<(&'static str, Task)>) -> Result<(), RunError> {
+    std::future::poll_fn(|context| {
+        for (name, task) in &mut lanes {
+            if let Poll::Ready(ended) = pin!(task).poll(context) {
+                return Poll::Ready(ended.map_err(RunError::from).and(Err(RunError::Part(name))));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Writes the ledger's rows, those of several batches at once when they wait, and closes the ledger at the end.

@@ -19,6 +19,7 @@ use super::decode;
 use super::live::{Item, Live};
 use super::metrics::Meters;
 use super::submit::Submission;
+use crate::files::store::Pins;
 use crate::host::clock::Clock;
 use crate::journal::{Appended, JournalError, Writer};
 use crate::ledger::entry::{Decoded, Outcome, Statement};
@@ -294,6 +295,8 @@ struct Reply {
     publishes: usize,
     since_us: u64,
     to: oneshot::Sender<Vec<Outcome>>,
+    /// Files that are held until it is decided.
+    _pins: Vec<Pins>,
 }
 
 fn take_batch(waiting: &mut VecDeque<Submission>, bytes_max: usize) -> Vec<Submission> {
@@ -312,12 +315,14 @@ fn unpack(taken: Vec<Submission>) -> (Vec<Proposal>, Vec<Statement>, Vec<Reply>)
     let mut replies = Vec::with_capacity(taken.len());
     for submission in taken {
         let publishes = submission.items.iter().filter(|item| item.proposal.kind == EntryKind::Publish);
-        let (count, publishes) = (submission.items.len(), publishes.count());
-        replies.push(Reply { count, publishes, since_us: submission.since_us, to: submission.reply });
+        let (count, publishes, mut pins) = (submission.items.len(), publishes.count(), Vec::new());
         for item in submission.items {
             proposals.push(item.proposal);
             statements.push(item.statement);
+            pins.extend(item.pins);
         }
+        let (since_us, to) = (submission.since_us, submission.reply);
+        replies.push(Reply { count, publishes, since_us, to, _pins: pins });
     }
     (proposals, statements, replies)
 }

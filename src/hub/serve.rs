@@ -23,6 +23,7 @@ use super::config::Limits;
 use super::directory::Directory;
 use super::enrolment::Enrolment;
 use super::exchange::Exchange;
+use super::files::{self, Files};
 use super::operator::Operator;
 use super::reader::Readers;
 use crate::host::tasks::Task;
@@ -34,6 +35,7 @@ use crate::wire::proto::audit_service_server::AuditServiceServer;
 use crate::wire::proto::directory_service_server::DirectoryServiceServer;
 use crate::wire::proto::enrolment_service_server::EnrolmentServiceServer;
 use crate::wire::proto::exchange_service_server::ExchangeServiceServer;
+use crate::wire::proto::file_service_server::FileServiceServer;
 use crate::wire::proto::operator_service_server::OperatorServiceServer;
 use crate::wire::stranger::{Observer, Stranger};
 
@@ -91,6 +93,8 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
             let directory = DirectoryServiceServer::new(Directory::new(Arc::clone(&serving)));
             let enrolment = EnrolmentServiceServer::new(Enrolment::new(Arc::clone(&serving)));
             let operator = OperatorServiceServer::new(Operator::new(Arc::clone(&serving)));
+            health.set_serving::<FileServiceServer<Files>>().await;
+            let files = FileServiceServer::new(Files::new(Arc::clone(&serving)));
             let reflection = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -121,6 +125,10 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
                     admit.clone(),
                 ))
                 .add_service(InterceptedService::new(enrolment, admit.clone()))
+                .add_service(InterceptedService::new(
+                    files.max_decoding_message_size(files::FRAME_BYTES_MAX),
+                    admit.clone(),
+                ))
                 .add_service(InterceptedService::new(health_service, admit.clone()))
                 .add_service(InterceptedService::new(reflection, admit))
                 .serve_with_incoming_shutdown(incoming, stopped(serving.stop.clone(), health))
@@ -164,6 +172,7 @@ async fn stopped(stop: CancellationToken, mut health: HealthReporter) {
         <DirectoryServiceServer<Directory> as NamedService>::NAME,
         <OperatorServiceServer<Operator> as NamedService>::NAME,
         <EnrolmentServiceServer<Enrolment> as NamedService>::NAME,
+        <FileServiceServer<Files> as NamedService>::NAME,
         "",
     ] {
         health.clear_service_status(service).await;

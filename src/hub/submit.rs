@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::files::store::Pins;
 use crate::host::clock::Clock;
 use crate::ledger::entry::{Outcome, Statement};
 use crate::model::entry::{EntryKind, Proposal};
@@ -27,6 +28,8 @@ pub(super) struct Submitted {
     pub proposal: Proposal,
     /// The same statement, decoded.
     pub statement: Statement,
+    /// Files that it names, held until it is decided.
+    pub pins: Option<Pins>,
 }
 
 impl Submitted {
@@ -175,7 +178,7 @@ mod tests {
     fn of_bytes(bytes: usize) -> Vec<Submitted> {
         let (identity, statement) = (String::new(), vec![0; bytes - ITEM_BYTES].into());
         let proposal = Proposal { kind: EntryKind::Refusal, identity, statement, payload: None };
-        vec![Submitted { proposal, statement: Statement::Refusal }]
+        vec![Submitted { proposal, statement: Statement::Refusal, pins: None }]
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub(super) struct Additions {
     pub(super) clock: Vec<Arc<ClockRow>>,
     /// Keys of repetitions.
     pub(super) repeats: Vec<Bytes>,
+    /// Keys of accepted messages' files.
+    pub(super) files: Vec<Bytes>,
     /// Offices for which something became outstanding.
     pub(super) owed: BTreeSet<OfficeNumber>,
     /// How long after its acceptance each message was first received by an office.
@@ -266,6 +268,8 @@ impl Deciding<'_> {
         self.state.deliver(&row);
         self.additions.owed.extend(&row.recipients);
         let outcome = Outcome::Accepted { index: row.index, time: row.accepted, duplicate: false };
+        let files = envelope.files.iter().map(|file| keys::file(row.sender_office, &file.digest, row.index));
+        self.additions.files.extend(files.map(Bytes::from));
         self.additions.messages.push(row);
         Ok(outcome)
     }

@@ -3,7 +3,7 @@
 //! Owns the letters and the widths; they are part of the format. Never knows what a value says.
 
 use super::span::SPAN_BITS;
-use crate::model::envelope::MessageId;
+use crate::model::envelope::{FileDigest, MessageId};
 use crate::model::id::Index;
 use crate::model::policy::OfficeNumber;
 use crate::model::receipt::Stage;
@@ -34,6 +34,8 @@ const DUE: u8 = b'd';
 pub(super) const OVERDUE: u8 = b'v';
 /// Records of the hub's clock, in groups, by the index of the first.
 pub(super) const CLOCK: u8 = b'c';
+/// Files of messages, by the sending office, the file's digest and the message's index.
+const FILES: u8 = b'x';
 
 /// Spans in a chunk, as a power of two: the five sets of a chunk fit into a row, however they lie.
 pub(super) const SPANS_IN_CHUNK_BITS: u32 = 4;
@@ -120,6 +122,21 @@ pub(super) fn due_place(key: &[u8]) -> Option<(OfficeNumber, Stage, u32, u64)> {
     Some((OfficeNumber(u16::from_be_bytes(office)), stage, u32::from_be_bytes(seconds), number(key, 8)?))
 }
 
+/// The key that says that a message of an office has a file.
+pub(super) fn file(sender: OfficeNumber, digest: &FileDigest, message: Index) -> Vec<u8> {
+    numbered(&file_prefix(sender, digest), &[message.0])
+}
+
+/// What the keys of all messages of an office that have a file begin with.
+pub(super) fn file_prefix(sender: OfficeNumber, digest: &FileDigest) -> Vec<u8> {
+    [&office_prefix(FILES, sender)[..], &digest.0].concat()
+}
+
+/// Reads the message's index out of the key of one of its files.
+pub(super) fn file_message(key: &[u8]) -> Option<Index> {
+    Some(Index(number(key, 35)?))
+}
+
 /// The first key that is greater than every key that begins with this one.
 pub(super) fn after(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
@@ -164,6 +181,9 @@ mod tests {
         assert_eq!(repeat_receipt(&repeat(office, 3, Index(8))), Some(Index(8)));
         let place = (office, Stage::Read, 900, 3);
         assert_eq!(due_place(&due(place.0, place.1, place.2, place.3)), Some(place));
+        let digest = FileDigest([0xff; 32]);
+        assert_eq!(file_message(&file(office, &digest, Index(8))), Some(Index(8)));
+        assert!(file(office, &digest, Index(u64::MAX)) < after(&file_prefix(office, &digest)));
         assert!(span(office, 255) < span(office, 256));
         assert!(span(office, u64::MAX) < span(OfficeNumber(0x0103), 0));
     }

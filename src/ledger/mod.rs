@@ -322,7 +322,7 @@ impl Additions {
         log::pack::<Begun>(&self.epochs, &mut rows);
         log::pack(&self.overdue, &mut rows);
         log::pack(&self.clock, &mut rows);
-        rows.extend(self.repeats.into_iter().map(|key| (key, Some(bytes::Bytes::new()))));
+        rows.extend(self.repeats.into_iter().chain(self.files).map(|key| (key, Some(bytes::Bytes::new()))));
         for (key, value) in &rows {
             standing.sum.put(key, value.as_deref().unwrap_or_default());
         }

@@ -4,6 +4,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::gather::stored_span;
@@ -12,10 +13,11 @@ use super::outstanding::Outstanding;
 use super::rows::{MessageRow, ReceiptRow};
 use super::span::{Places, Span};
 use super::state::State;
+use super::store::Direction;
 use super::table::Table;
 use super::{LedgerError, Shared, decide as rules, ids, keys};
 use crate::model::entry::Mark;
-use crate::model::envelope::{Envelope, MessageId};
+use crate::model::envelope::{Envelope, FileDigest, MessageId};
 use crate::model::epoch::Epochs;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::{OfficeNumber, Policy};
@@ -296,6 +298,40 @@ impl View {
         }
         drop(state);
         self.checked(Reader::of(&self.shared.table).at(index))
+    }
+
+    /// Tells whether the message of an office at an index has a file.
+    ///
+    /// # Errors
+    /// [`LedgerError`], each.
+    pub fn has_file(
+        &self,
+        sender: OfficeNumber,
+        digest: &FileDigest,
+        message: Index,
+    ) -> Result<bool, LedgerError> {
+        let row = self.shared.table.row(&keys::file(sender, digest, message));
+        self.checked(row).map(|row| row.is_some())
+    }
+
+    /// Tells whether any message of an office has a file, but for the message at `besides`.
+    ///
+    /// # Errors
+    /// [`LedgerError`], each.
+    pub fn needs_file(
+        &self,
+        sender: OfficeNumber,
+        digest: &FileDigest,
+        besides: Option<Index>,
+    ) -> Result<bool, LedgerError> {
+        let from = keys::file_prefix(sender, digest);
+        let mut found = false;
+        let scanned =
+            self.shared.table.scan(&from, &keys::after(&from), Direction::Ascending, &mut |key, _| {
+                found = keys::file_message(key) != besides;
+                if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+        self.checked(scanned).map(|()| found)
     }
 
     /// Gives the receipt at an index; `None` where no recorded receipt stands.

@@ -13,6 +13,10 @@ use super::refusal::{Reason, Refusal};
 pub const ENVELOPE_BYTES_MAX: usize = 16 * 1024;
 /// References to earlier messages at most: what one thread of updates is ever likely to name.
 pub const REFERENCES_MAX: usize = 64;
+/// Files of one message at most: a report, its annexes and its data; with their digests some 3 KiB of the envelope.
+pub const FILES_MAX: usize = 64;
+/// Largest file, in bytes: 2 GiB.
+pub const FILE_BYTES_MAX: u64 = 1 << 31;
 
 macro_rules! numbered {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $number:literal $text:literal,)+ }) => {
@@ -171,6 +175,64 @@ pub struct Envelope {
     pub payload_digest: [u8; 32],
     /// By when it is to be received, read and acted on; none: as policy says.
     pub deadlines: Deadlines,
+    /// The files that belong to it, ascending by digest, each once; of a packet alone.
+    pub files: Vec<FileRef>,
+}
+
+/// A file's SHA-256. Its text is 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileDigest(pub [u8; 32]);
+
+impl FileDigest {
+    /// Reads it from its text; `None` for other text, capital letters included.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return None;
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for FileDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for FileDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A file, by what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileRef {
+    /// The SHA-256 of all its bytes.
+    pub digest: FileDigest,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl FileRef {
+    /// Checks its size.
+    ///
+    /// # Errors
+    /// [`Reason::TooLarge`] for a file of more than [`FILE_BYTES_MAX`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        if self.bytes <= FILE_BYTES_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "file {} has {} bytes; a file has at most {FILE_BYTES_MAX}: part it, or pack it closer",
+            self.digest, self.bytes
+        );
+        Err(Refusal::new(Reason::TooLarge, message).of_field("files"))
+    }
 }
 
 impl Envelope {
@@ -178,7 +240,8 @@ impl Envelope {
     ///
     /// # Errors
     /// [`Reason::FieldInvalid`] for recipients that are none, not ascending or not unique, for too many references, and for
-    /// deadlines of which a later one comes first.
+    /// deadlines of which a later one comes first, and for files that are not ascending, not unique, too many, or not of a
+    /// packet; [`Reason::TooLarge`] for a file that is.
     pub fn check(&self) -> Result<(), Refusal> {
         if self.recipients.is_empty() {
             return Err(Refusal::field(
@@ -196,7 +259,27 @@ impl Envelope {
             let message = format!("an envelope has at most {REFERENCES_MAX} references; this has {found}");
             return Err(Refusal::field("references", message));
         }
+        self.check_files()?;
         self.deadlines.check()
+    }
+
+    fn check_files(&self) -> Result<(), Refusal> {
+        let found = self.files.len();
+        if found > 0 && self.class != MessageClass::Packet {
+            let message = format!("only a packet has files; this {} has {found}", self.class);
+            return Err(Refusal::field("files", message));
+        }
+        if found > FILES_MAX {
+            let message = format!("an envelope has at most {FILES_MAX} files; this has {found}");
+            return Err(Refusal::field("files", message));
+        }
+        if self.files.iter().zip(self.files.iter().skip(1)).any(|(a, b)| a.digest >= b.digest) {
+            return Err(Refusal::field(
+                "files",
+                "files stand in ascending order of their digests, each once",
+            ));
+        }
+        self.files.iter().try_for_each(FileRef::check)
     }
 
     /// Checks that the payload is the one described.
@@ -217,5 +300,66 @@ impl Envelope {
             return Err(Refusal::new(Reason::PayloadMismatch, message).of_field("payload_digest"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(files: Vec<FileRef>) -> Envelope {
+        Envelope {
+            message_id: MessageId::from_slice(&[0, 0, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 1])
+                .unwrap(),
+            class: MessageClass::Packet,
+            stream: "studies".parse().unwrap(),
+            sender: Desk { office: "iachr".parse().unwrap(), desk: "desk-1".parse().unwrap() },
+            recipients: vec!["ohchr-mexico".parse().unwrap()],
+            directory_version: Index(0),
+            priority: Priority::Normal,
+            status: CapStatus::Test,
+            msg_type: CapMsgType::Alert,
+            thread_id: [0; 16],
+            references: Vec::new(),
+            sent: UnixMicros(0),
+            expires: None,
+            payload_bytes: 0,
+            payload_digest: [0; 32],
+            files,
+            deadlines: Deadlines::default(),
+        }
+    }
+
+    fn file(number: u8, bytes: u64) -> FileRef {
+        FileRef { digest: FileDigest([number; 32]), bytes }
+    }
+
+    #[test]
+    fn files_are_ascending_few_of_a_packet_and_of_two_gibibytes_at_most() {
+        let many = |count| (0..count).map(|number| file(number, 0)).collect();
+        for files in [many(0), many(64), vec![file(1, FILE_BYTES_MAX)]] {
+            assert_eq!(packet(files).check(), Ok(()));
+        }
+        for (files, reason) in [
+            (many(65), Reason::FieldInvalid),
+            (vec![file(2, 1), file(1, 1)], Reason::FieldInvalid),
+            (vec![file(1, 1), file(1, 2)], Reason::FieldInvalid),
+            (vec![file(1, FILE_BYTES_MAX + 1)], Reason::TooLarge),
+        ] {
+            let refusal = packet(files).check().unwrap_err();
+            assert_eq!((refusal.reason, refusal.field), (reason, "files"));
+        }
+        let alert = Envelope { class: MessageClass::Alert, ..packet(many(1)) };
+        assert_eq!(alert.check().unwrap_err().reason, Reason::FieldInvalid);
+    }
+
+    #[test]
+    fn digest_reads_back_from_its_text_and_from_no_other() {
+        let digest = FileDigest(std::array::from_fn(|at| u8::try_from(at * 7).unwrap()));
+        let text = digest.to_string();
+        assert_eq!(FileDigest::from_hex(&text), Some(digest));
+        for other in [&text[1..], &text.to_uppercase(), &format!("{text}0"), &text.replace('0', "é")] {
+            assert_eq!(FileDigest::from_hex(other), None, "{other}");
+        }
     }
 }

@@ -107,6 +107,13 @@ pub enum AuditPermit {
     Own(OfficeNumber),
 }
 
+/// The right to hand up files. Made by [`Policy::permit_upload`] alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadPermit {
+    /// The office whose files they will be.
+    pub office: Name,
+}
+
 /// The right to change the directory. Made by [`Policy::permit_amend`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AmendPermit(());
@@ -353,6 +360,21 @@ impl Policy {
             Ok(number)
         });
         Ok(PublishPermit { sender, recipients: recipients.collect::<Result<_, _>>()? })
+    }
+
+    /// Lets a desk hand up files for messages to come: of an office that may publish somewhere.
+    ///
+    /// # Errors
+    /// [`Reason::RoleNotAllowed`], [`Reason::NotEnrolled`], [`Reason::Revoked`], [`Reason::StreamNotAllowed`].
+    pub fn permit_upload(&self, caller: &Identity) -> Result<UploadPermit, Refusal> {
+        let desk = Self::desk(caller)?;
+        self.enrolled(desk)?;
+        if self.streams.values().any(|rights| rights.publishers.contains(&desk.office)) {
+            return Ok(UploadPermit { office: desk.office.clone() });
+        }
+        let message =
+            format!("policy lets {} publish to no stream, so its files would be nobody's", desk.office);
+        Err(Refusal::new(Reason::StreamNotAllowed, message))
     }
 
     /// Lets a desk subscribe to streams; none named means all that it is given.

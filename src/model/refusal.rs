@@ -80,6 +80,12 @@ reasons! {
     Busy = "BUSY",
     /// The hub's disk has come down to its reserve.
     DiskReserve = "DISK_RESERVE",
+    /// The office's files take as much of the hub's disk as they may.
+    QuotaExceeded = "QUOTA_EXCEEDED",
+    /// The envelope names a file that is not whole at the hub.
+    FileMissing = "FILE_MISSING",
+    /// The bytes that were handed up are not those of the file that was announced.
+    FileMismatch = "FILE_MISMATCH",
     /// The hub is stopping.
     Stopping = "STOPPING",
     /// A frame came out of its order, e.g. no `start`, or a second one.

@@ -14,7 +14,8 @@ use super::renewal::{BUNDLE_BYTES_MAX, digest_of};
 use crate::model::clock::ClockRecord;
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{
-    CapMsgType, CapStatus, ENVELOPE_BYTES_MAX, Envelope, MessageClass, MessageId, Priority,
+    CapMsgType, CapStatus, ENVELOPE_BYTES_MAX, Envelope, FileDigest, FileRef, MessageClass, MessageId,
+    Priority,
 };
 use crate::model::epoch::{Begun, Epoch, EpochId};
 use crate::model::id::{Index, UnixMicros};
@@ -59,6 +60,7 @@ pub fn envelope(bytes: &Bytes) -> Result<Envelope, Refusal> {
         payload_bytes: wire.payload_bytes,
         payload_digest: array("payload_digest", &wire.payload_digest)?,
         deadlines: deadlines(wire.receive_by_s, wire.read_by_s, wire.act_by_s)?,
+        files: wire.files.iter().map(|file| file_ref("files", file)).collect::<Result<_, _>>()?,
     };
     envelope.check()?;
     Ok(envelope)
@@ -85,8 +87,22 @@ pub fn envelope_bytes(envelope: &Envelope) -> Bytes {
         receive_by_s: envelope.deadlines.receive.map(Within::seconds),
         read_by_s: envelope.deadlines.read.map(Within::seconds),
         act_by_s: envelope.deadlines.act.map(Within::seconds),
+        files: envelope.files.iter().map(wire_file_ref).collect(),
     };
     wire.encode_to_vec().into()
+}
+
+/// Reads a file's name from the wire.
+///
+/// # Errors
+/// [`Reason::FieldInvalid`] for a digest that has not 32 bytes.
+pub fn file_ref(field: &'static str, wire: &proto::FileRef) -> Result<FileRef, Refusal> {
+    Ok(FileRef { digest: FileDigest(array(field, &wire.sha256)?), bytes: wire.bytes })
+}
+
+/// Puts a file's name on the wire.
+pub fn wire_file_ref(file: &FileRef) -> proto::FileRef {
+    proto::FileRef { sha256: Bytes::copy_from_slice(&file.digest.0), bytes: file.bytes }
 }
 
 /// Decodes a receipt.

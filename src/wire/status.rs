@@ -94,13 +94,18 @@ fn code(reason: Reason) -> Code {
         | R::RenewalForeign
         | R::Revoked => Code::PermissionDenied,
         R::StreamUnknown | R::OfficeUnknown | R::MessageUnknown => Code::NotFound,
-        R::Malformed | R::FieldInvalid | R::PayloadMismatch | R::FrameUnexpected => Code::InvalidArgument,
-        R::IdReused => Code::AlreadyExists,
-        R::NotOwed | R::DirectoryStale | R::RenewalUnknown => Code::FailedPrecondition,
-        // Too large comes without a time to come again: the same bytes fit only once an operator has raised the bound.
-        R::TooLarge | R::RateExceeded | R::ConnectionsExceeded | R::Busy | R::DiskReserve => {
-            Code::ResourceExhausted
+        R::Malformed | R::FieldInvalid | R::PayloadMismatch | R::FrameUnexpected | R::FileMismatch => {
+            Code::InvalidArgument
         }
+        R::IdReused => Code::AlreadyExists,
+        R::NotOwed | R::DirectoryStale | R::RenewalUnknown | R::FileMissing => Code::FailedPrecondition,
+        // Too large comes without a time to come again: the same bytes fit only once an operator has raised the bound.
+        R::TooLarge
+        | R::RateExceeded
+        | R::ConnectionsExceeded
+        | R::Busy
+        | R::DiskReserve
+        | R::QuotaExceeded => Code::ResourceExhausted,
         R::Stopping => Code::Unavailable,
     }
 }
@@ -258,7 +263,8 @@ mod tests {
     #[test]
     fn every_bound_has_the_code_of_bounds_and_nothing_else_has() {
         let of = |code_of_bounds| Reason::ALL.iter().copied().filter(move |it| code(*it) == code_of_bounds);
-        let bounds = [R::TooLarge, R::RateExceeded, R::ConnectionsExceeded, R::Busy, R::DiskReserve];
+        let bounds =
+            [R::TooLarge, R::RateExceeded, R::ConnectionsExceeded, R::Busy, R::DiskReserve, R::QuotaExceeded];
         assert_eq!(of(Code::ResourceExhausted).collect::<Vec<_>>(), bounds);
         assert_eq!(of(Code::Unavailable).collect::<Vec<_>>(), [R::Stopping]);
     }

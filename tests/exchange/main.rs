@@ -16,6 +16,8 @@ mod deliver_urgent;
 mod dev_set;
 mod door;
 mod fault;
+mod files;
+mod files_bounds;
 mod founding;
 mod identities;
 mod journal_damage;

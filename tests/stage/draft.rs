@@ -44,6 +44,7 @@ impl Draft {
             receive_by_s: None,
             read_by_s: None,
             act_by_s: None,
+            files: Vec::new(),
         };
         let payload = random_bytes::<48>();
         Self { envelope, payload: Bytes::new() }.payload(payload.to_vec())

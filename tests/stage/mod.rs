@@ -28,6 +28,7 @@ pub(crate) mod statement;
 pub(crate) mod subscription;
 pub(crate) mod told;
 pub(crate) mod traffic;
+pub(crate) mod transfer;
 pub(crate) mod wait;
 
 use authority::Authority;
@@ -48,6 +49,8 @@ const PORT_TRIES: usize = 20;
 pub(crate) struct Setup {
     /// Lines of `[limits]` in `hub.toml`.
     pub(crate) limits: String,
+    /// Lines of `[files]` in `hub.toml`.
+    pub(crate) files: String,
     /// Who is who; by default the seven founding offices.
     pub(crate) founding: Founding,
 }
@@ -76,6 +79,11 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// A running hub with these lines in `[files]`.
+    pub(crate) async fn open_with_files(files: &str) -> Self {
+        Self::open_with(Setup { files: files.to_owned(), ..Setup::default() }).await
+    }
+
     /// A running hub of the usual kind.
     pub(crate) async fn open() -> Self {
         Self::open_with(Setup::default()).await
@@ -208,8 +216,8 @@ impl Stage {
 
     fn write_config(&self) {
         let text = format!(
-            "name = \"stage\"\nlisten = \"127.0.0.1:{}\"\n\n[limits]\n{}\n\n[journal]\nsegment_bytes = 1048576\n",
-            self.port, self.setup.limits
+            "name = \"stage\"\nlisten = \"127.0.0.1:{}\"\n\n[limits]\n{}\n\n[files]\n{}\n\n[journal]\nsegment_bytes = 1048576\n",
+            self.port, self.setup.limits, self.setup.files
         );
         fs::write(self.home().join("hub.toml"), text).expect("hub.toml written");
     }

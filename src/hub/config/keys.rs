@@ -158,4 +158,22 @@ pub const KEYS: &[Key] = &[
         NextStart,
         "Cache of the ledger's store; its memory goes somewhat above.",
     ),
+    key(
+        "files.office_bytes_max",
+        Number("bytes", 0, 1 << 50),
+        WhileRunning,
+        "What one office's files of packets take of the disk at most.",
+    ),
+    key(
+        "files.disk_reserve_bytes",
+        Number("bytes", 0, 1 << 50),
+        WhileRunning,
+        "With less than this free on the disk no file is taken, counting what is on its way.",
+    ),
+    key(
+        "files.transfers_per_office_max",
+        Number("", 1, 1_000),
+        WhileRunning,
+        "Transfers of files of one office at once, up and down together.",
+    ),
 ];

@@ -106,7 +106,7 @@ fn run(
 fn submitted(kind: EntryKind, thing: &'static str) -> Submitted {
     let (identity, statement) = ("urn:resguardo:hub:test".to_owned(), Bytes::from_static(thing.as_bytes()));
     let proposal = Proposal { kind, identity, statement, payload: None };
-    Submitted { proposal, statement: Statement::Refusal }
+    Submitted { proposal, statement: Statement::Refusal, pins: None }
 }
 
 fn statements(did: &Did) -> Vec<&[u8]> {

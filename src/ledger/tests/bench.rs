@@ -77,6 +77,7 @@ pub(super) fn envelope(number: u64, sender: &str, recipients: &[&str]) -> Envelo
         payload_bytes: 0,
         payload_digest: [0; 32],
         deadlines: Deadlines::default(),
+        files: Vec::new(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ledger::table::{Table, hex};
 use crate::ledger::{Tally, keys};
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::entry::Mark;
-use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
+use crate::model::envelope::{CapMsgType, CapStatus, FileDigest, MessageClass, Priority};
 use crate::model::id::{Index, Position, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::Fact;
@@ -73,7 +73,7 @@ fn standing_row() {
     assert_eq!(keys::STANDING, b"a");
     assert_eq!(
         hex(&standing.encode()),
-        "0805121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
+        "0806121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
          60056a105e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
     );
 }
@@ -123,6 +123,15 @@ fn receipt_rows() {
             ),
             ("74000100000000000000020000000000000009", ""),
         ],
+    );
+}
+
+#[test]
+fn file_rows() {
+    let digest = FileDigest([0xd1; 32]);
+    assert_eq!(
+        hex(&keys::file(MEXICO, &digest, Index(9))),
+        "780001d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d10000000000000009"
     );
 }
 

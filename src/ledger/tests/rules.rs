@@ -3,7 +3,7 @@
 use super::bench::*;
 use crate::ledger::entry::{Outcome, Statement};
 use crate::ledger::view::{Lane, Owed, OwedCount};
-use crate::model::envelope::{CapMsgType, Priority};
+use crate::model::envelope::{CapMsgType, FileDigest, FileRef, MessageClass, Priority};
 use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::model::policy::Fact;
@@ -316,4 +316,33 @@ fn receipt_for_what_was_never_owed_is_refused_whole() {
     }
     assert_eq!(bench.owed(MEXICO), [owed.0], "nothing followed from them");
     assert_eq!(bench.owed(IACHR), [0; 0]);
+}
+
+#[test]
+fn file_belongs_to_the_messages_of_its_sender_that_name_it_and_to_no_other() {
+    let digest = |byte| FileDigest([byte; 32]);
+    let packet = |number, files: &[u8]| {
+        let files = files.iter().map(|byte| FileRef { digest: digest(*byte), bytes: 5 }).collect();
+        let class = MessageClass::Packet;
+        let envelope = envelope(number, "iachr", &["ohchr-mexico"]);
+        publish(crate::model::envelope::Envelope { class, files, ..envelope })
+    };
+    let mut bench = Bench::founded();
+    let (first, second) = (bench.next(), Index(bench.next().0 + 1));
+    bench.batch(vec![(by("iachr"), packet(1, &[1, 2])), (by("iachr"), packet(2, &[2, 3]))]);
+    bench.refused(by("ohchr-mexico"), packet(3, &[4]));
+    let hold = |bench: &Bench| {
+        let has = |byte, index| bench.view.has_file(IACHR, &digest(byte), index).unwrap();
+        assert_eq!([has(1, first), has(2, first), has(3, first)], [true, true, false]);
+        assert_eq!([has(1, second), has(2, second), has(3, second)], [false, true, true]);
+        assert!(!bench.view.has_file(MEXICO, &digest(2), first).unwrap(), "another office's");
+        let needs = |byte, besides| bench.view.needs_file(IACHR, &digest(byte), besides).unwrap();
+        assert_eq!([needs(1, None), needs(4, None)], [true, false]);
+        assert_eq!(
+            [needs(1, Some(first)), needs(2, Some(first)), needs(2, Some(second))],
+            [false, true, true]
+        );
+    };
+    hold(&bench);
+    hold(&bench.reopened());
 }

@@ -1,0 +1,122 @@
+//! An upload under way: its turn, its bytes, its end.
+//!
+//! Owns the count of what has yet to come. Never goes on once a newer upload of the same file has its turn.
+
+use std::sync::Arc;
+
+use super::{Entry, Key, Stand, Store, StoreError};
+use crate::files::partial::{Partial, PartialError};
+use crate::model::refusal::{Reason, Refusal};
+
+/// Bytes of a file on their way to the hub.
+pub struct Upload {
+    pub(super) store: Arc<Store>,
+    pub(super) key: Key,
+    pub(super) turn: u64,
+    /// Bytes that have yet to come, counted as in flight.
+    pub(super) left: u64,
+    pub(super) partial: Option<Partial>,
+}
+
+impl Upload {
+    /// Reads a piece of what was there before; `true` when nothing is left of it.
+    ///
+    /// # Errors
+    /// [`Reason::Busy`] where a newer upload has its turn; [`StoreError::Disk`].
+    pub fn catch_up(&mut self) -> Result<bool, StoreError> {
+        Ok(self.partial()?.catch_up()?)
+    }
+
+    /// Takes the next bytes; gives how many are there for good, if that has changed.
+    ///
+    /// # Errors
+    /// [`Reason::Busy`] where a newer upload has its turn, [`Reason::FileMismatch`] for more bytes than were announced,
+    /// [`Reason::DiskReserve`]; [`StoreError::Disk`].
+    pub fn take(&mut self, bytes: &[u8]) -> Result<Option<u64>, StoreError> {
+        let partial = self.partial()?;
+        let synced = partial.append(bytes).map_err(of_partial)?;
+        let (have, durable) = (partial.have(), partial.synced());
+        let came = bytes.len() as u64;
+        self.left -= came;
+        let mut index = self.store.index();
+        index.in_flight_bytes -= came;
+        if let Some(Entry { stand: Stand::Growing { have: known, .. }, .. }) = index.files.get_mut(&self.key)
+        {
+            *known = have;
+        }
+        drop(index);
+        if synced {
+            // Others write to the same disk meanwhile.
+            self.store.has_reserve(0)?;
+        }
+        Ok(synced.then_some(durable))
+    }
+
+    /// Makes the file whole, once all of it has come.
+    ///
+    /// # Errors
+    /// [`Reason::FileMismatch`]: it was dropped, and begins anew; [`Reason::Busy`]; [`StoreError::Disk`].
+    pub fn finish(mut self) -> Result<(), StoreError> {
+        let bytes = self.partial()?.file().bytes;
+        let Some(partial) = self.partial.take() else { return Ok(()) };
+        if partial.have() < bytes {
+            let message = format!("{} of {bytes} bytes came: go on from there", partial.have());
+            self.partial = Some(partial);
+            return Err(Refusal::new(Reason::FileMismatch, message).into());
+        }
+        let finished = partial.finish();
+        let stand = match &finished {
+            Ok(()) => Stand::Whole,
+            // What is there is looked at again from its beginning.
+            Err(PartialError::Disk(_) | PartialError::TooLong { .. }) => {
+                Stand::Growing { have: bytes, digested: None, turn: self.turn }
+            }
+            Err(PartialError::Mismatch { .. }) => Stand::Growing { have: 0, digested: None, turn: self.turn },
+        };
+        if let Some(entry) = self.store.index().files.get_mut(&self.key) {
+            entry.stand = stand;
+        }
+        finished.map_err(of_partial)
+    }
+
+    /// The file that grows, as long as no newer upload has its turn.
+    fn partial(&mut self) -> Result<&mut Partial, StoreError> {
+        let index = self.store.index();
+        let newest = index
+            .files
+            .get(&self.key)
+            .is_some_and(|entry| matches!(entry.stand, Stand::Growing { turn, .. } if turn == self.turn));
+        drop(index);
+        match &mut self.partial {
+            Some(partial) if newest => Ok(partial),
+            _ => {
+                let message =
+                    "a newer upload of this file has begun, or it was cleared: call BeginUpload again";
+                Err(Refusal::new(Reason::Busy, message).retry_after_ms(1).into())
+            }
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let mut index = self.store.index();
+        index.in_flight_bytes -= self.left;
+        let Some(partial) = &self.partial else { return };
+        if let Some(Entry { stand: Stand::Growing { digested, turn, .. }, .. }) =
+            index.files.get_mut(&self.key)
+            && *turn == self.turn
+        {
+            *digested = Some(partial.digested());
+        }
+    }
+}
+
+fn of_partial(error: PartialError) -> StoreError {
+    match error {
+        PartialError::Disk(error) => error.into(),
+        other => Refusal::new(Reason::FileMismatch, format!("{other}: hand the file up from its first byte"))
+            .of_field("chunk")
+            .into(),
+    }
+}
