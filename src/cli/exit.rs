@@ -162,6 +162,7 @@ impl From<HandInError> for Failure {
             HandInError::Call(error) => error.into(),
             HandInError::Store(error) => error.into(),
             HandInError::Home(error) => error.into(),
+            HandInError::MessageLost(_) => Self::of(Exit::Unreachable, &error),
         }
     }
 }

@@ -337,7 +337,7 @@ fn with_recipients(mut object: serde_json::Value, outgoing: &Outgoing) -> serde_
 
 fn told(context: &Context, message_id: MessageId, outcome: Option<&Outcome>) -> String {
     match outcome {
-        Some(Outcome::Accepted { index, at, repeated }) => {
+        Some(Outcome::Accepted { index, at, repeated, .. }) => {
             let again = if *repeated { ", handed in before" } else { "" };
             let word = toned(Tone::Good, "Accepted");
             format!("{word} {message_id} as entry {index} on {}{again}", context.screen.time(*at))
@@ -421,11 +421,11 @@ pub(super) fn tell_statement(
     context.screen.object(&objects::stated(entry, outcome))?;
     let what = format!("{} for {} of {}", entry.stage, entry.message_id, entry.sender);
     let line = match outcome {
-        Some(Outcome::Accepted { index, at, repeated: false }) => {
+        Some(Outcome::Accepted { index, at, repeated: false, .. }) => {
             let word = toned(Tone::Good, "Recorded");
             format!("{word} {what} as entry {index} on {}", context.screen.time(*at))
         }
-        Some(Outcome::Accepted { index, at, repeated: true }) => {
+        Some(Outcome::Accepted { index, at, repeated: true, .. }) => {
             format!(
                 "Known already: {what}, entry {index} of {}; this changes nothing",
                 context.screen.time(*at)

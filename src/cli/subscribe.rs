@@ -14,8 +14,9 @@ use super::exit::{Exit, Failure};
 use super::inbox::{banner_of, no_cap, short, tell_notice};
 use super::objects;
 use super::publish::tell_statement;
-use super::screen::{Tone, harmless, priority_tone, toned};
+use super::screen::{Tone, harmless, priority_tone, toned, utc};
 use super::since::{Place, Since};
+use crate::desk::epochs::Restored;
 use crate::desk::exec::{Plan as ExecPlan, Ran};
 use crate::desk::inbox::{InboxEntry, Kept};
 use crate::desk::outbox::Outcome;
@@ -100,6 +101,7 @@ impl Observer for Watch<'_> {
         let screen = &self.context.screen;
         match event {
             Event::Started { outstanding } => self.started(outstanding),
+            Event::Restored(restored) => self.restored(restored),
             Event::Lost { why, retry_in_ms } => self.lost(why, retry_in_ms),
             Event::Message(kept) => self.message(kept),
             Event::Mended(kept) => self.aside(
@@ -180,6 +182,25 @@ impl Watch<'_> {
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.context.screen.object(&json!({ "object": "started", "outstanding": outstanding }))?;
         self.aside(Tone::Faint, &format!("Connected; {outstanding} messages outstanding."))
+    }
+
+    fn restored(&self, restored: &Restored) -> io::Result<()> {
+        let Restored { begun, messages, statements } = restored;
+        self.context.screen.object(&json!({
+            "object": "restored",
+            "epoch": begun.epoch.number,
+            "first_index": begun.first.0,
+            "backup_at": utc(begun.epoch.backup),
+            "messages": messages,
+            "receipts": statements,
+        }))?;
+        let words = format!(
+            "The hub was restored from a backup of {}: it has lost what it accepted later. Handed in again from here: \
+             {messages} messages, {statements} receipts. What others sent comes again when they connect",
+            self.context.screen.time(begun.epoch.backup)
+        );
+        self.context.screen.aside(Tone::Warning, &words);
+        Ok(())
     }
 
     fn lost(&self, why: &CallError, retry_in_ms: u64) -> io::Result<()> {

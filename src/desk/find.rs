@@ -98,11 +98,12 @@ fn shown(found: &Found) -> String {
 mod tests {
     use super::*;
     use crate::desk::outbox::Stand;
+    use crate::model::epoch::EpochId;
     use crate::model::id::Index;
 
     fn received(id: &str, sender: &str) -> InboxEntry {
         let message_id = parse_message_id(id).unwrap();
-        InboxEntry { index: Index(1), message_id, sender: sender.parse().unwrap() }
+        InboxEntry { index: Index(1), epoch: EpochId(0), message_id, sender: sender.parse().unwrap() }
     }
 
     const ONE: &str = "01928f3a-0000-7000-8000-0000000000a1";

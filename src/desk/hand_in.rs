@@ -9,10 +9,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
+use super::epochs;
 use super::home::{Home, HomeError};
+use super::inbox::Inbox;
 use super::outbox::{Outbox, Outcome, StatementEntry};
 use super::store::StoreError;
 use crate::model::envelope::MessageId;
+use crate::model::epoch::EpochId;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::refusal::Reason;
 use crate::wire::proto;
@@ -39,6 +42,12 @@ pub enum HandInError {
     /// The home is in use.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The hub was restored from a backup and has not got the message that a receipt is about.
+    #[error(
+        "the hub was restored from a backup and has lost message {0}: what you stated about it is handed in when the \
+         message has come again"
+    )]
+    MessageLost(MessageId),
 }
 
 impl HandInError {
@@ -97,6 +106,7 @@ fn accepted(accepted: Option<proto::Accepted>) -> Result<Outcome, CallError> {
     Ok(Outcome::Accepted {
         index: Index(accepted.index),
         at: UnixMicros(accepted.accepted_unix_us),
+        epoch: EpochId(accepted.epoch),
         repeated: accepted.duplicate,
     })
 }
@@ -121,11 +131,7 @@ pub async fn statements(
 ) -> Result<Vec<Outcome>, HandInError> {
     let mut outcomes = Vec::with_capacity(entries.len());
     for entries in entries.chunks(FRAME_RECEIPTS_MAX) {
-        let mut receipts = Vec::with_capacity(entries.len());
-        for entry in entries {
-            receipts.push(outbox.read_statement(entry)?.receipt_bytes);
-        }
-        let mut results = results(channel.clone(), receipts).await?;
+        let mut results = results(channel.clone(), home, outbox, entries).await?;
         for entry in entries {
             let result =
                 results.pop_front().ok_or_else(|| strange("the hub answered fewer receipts than it got"))?;
@@ -149,6 +155,7 @@ pub(super) async fn settle(
         Ok(recorded) => Outcome::Accepted {
             index: Index(recorded.index),
             at: UnixMicros(recorded.recorded_unix_us),
+            epoch: EpochId(recorded.epoch),
             repeated: recorded.news == 0,
         },
         Err(refused) if passes_after_ms(&refused).is_some() => return Err(CallError::Refused(refused).into()),
@@ -172,21 +179,36 @@ pub(super) fn verdict(result: proto::ReceiptResult) -> Result<Result<proto::Reco
 /// and so comes again to whoever subscribes.
 async fn results(
     channel: Channel,
-    receipts: Vec<bytes::Bytes>,
-) -> Result<VecDeque<proto::ReceiptResult>, CallError> {
+    home: &Home,
+    outbox: &Outbox,
+    entries: &[StatementEntry],
+) -> Result<VecDeque<proto::ReceiptResult>, HandInError> {
     use proto::subscribe_request::Frame;
-    let wanted = receipts.len();
+    let wanted = entries.len();
     let start = proto::Start { credit: 1, ..proto::Start::default() };
     let (sender, frames) = mpsc::channel(2);
-    for frame in [Frame::Start(start), Frame::Receipts(proto::Receipts { receipts })] {
-        let sent = sender.try_send(proto::SubscribeRequest { frame: Some(frame) });
-        sent.expect("the channel has room for both and its other end is in this function");
+    let room = "the channel has room for both and its other end is in this function";
+    sender.try_send(proto::SubscribeRequest { frame: Some(Frame::Start(start)) }).expect(room);
+    let mut down =
+        client(channel).subscribe(ReceiverStream::new(frames)).await.map_err(CallError::from)?.into_inner();
+    let cut = || CallError::Unreachable { message: "the hub ended the call before it answered".into() };
+    let started = down.message().await.map_err(CallError::from)?.ok_or_else(cut)?;
+    let Some(proto::subscribe_response::Frame::Started(started)) = started.frame else {
+        return Err(strange("the hub began a subscription with something else than its start").into());
+    };
+    // An index is named only to a hub that means the same by it.
+    epochs::adopt(home, outbox, &epochs::told(&started)).await?;
+    let inbox = Inbox::open(home)?;
+    let mut receipts = Vec::with_capacity(wanted);
+    for entry in entries {
+        let bytes = epochs::ready(home, &inbox, outbox, entry).await?;
+        receipts.push(bytes.ok_or(HandInError::MessageLost(entry.message_id))?);
     }
-    let mut down = client(channel).subscribe(ReceiverStream::new(frames)).await?.into_inner();
+    let frame = Frame::Receipts(proto::Receipts { receipts });
+    sender.try_send(proto::SubscribeRequest { frame: Some(frame) }).expect(room);
     let mut results = VecDeque::with_capacity(wanted);
     while results.len() < wanted {
-        let cut = || CallError::Unreachable { message: "the hub ended the call before it answered".into() };
-        let frame = down.message().await?.ok_or_else(cut)?;
+        let frame = down.message().await.map_err(CallError::from)?.ok_or_else(cut)?;
         if let Some(proto::subscribe_response::Frame::ReceiptResults(found)) = frame.frame {
             results.extend(found.results);
         }

@@ -9,6 +9,7 @@ pub mod compose;
 mod crash;
 pub mod dial;
 pub mod enrol;
+pub mod epochs;
 pub mod exec;
 pub mod find;
 pub mod hand_in;

@@ -37,6 +37,8 @@ pub enum RecordKind {
     Statement = 5,
     /// The directory, as the hub last told it.
     Directory = 6,
+    /// The epochs of the hub's log, as it last told them.
+    Epochs = 7,
 }
 
 /// The body of a record.

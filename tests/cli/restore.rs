@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::stage::{Ran, Stage, objects};
+use super::stage::{Ran, Stage, objects, until};
 
 /// Backs the hub up into `backup`, and gives what is told of it.
 fn back_up(stage: &Stage) -> Value {
@@ -97,4 +97,95 @@ fn restore_and_backup_refuse_what_they_would_spoil() {
     let damaged = restore(&stage, "new");
     assert_eq!((damaged.code, stage.path("new").exists()), (5, false), "{damaged:?}");
     assert_eq!(stage.run("hub", &["hub", "backup", to.to_str().unwrap(), "--check"]).code, 5);
+}
+
+/// Stands of an office's box: how many files end so.
+fn count(stage: &Stage, folder: &str, ending: &str) -> usize {
+    stage.names(folder, ending).len()
+}
+
+/// What an auditor finds of each message: who stated which stage at what time of its own, without the log's indexes.
+fn audited(stage: &Stage) -> Vec<Value> {
+    let mut rows = stage.objects("auditor-iachr", &["audit", "deliveries"]);
+    for row in &mut rows {
+        let stages: Vec<_> = row["stages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|stage| stage["stage"] != "received")
+            .map(|stage| serde_json::json!([stage["stage"], stage["desk"], stage["at"], stage["reason"]]))
+            .collect();
+        *row = serde_json::json!([row["message_id"], row["office"], stages]);
+    }
+    rows.sort_by_key(ToString::to_string);
+    rows
+}
+
+#[test]
+fn drill_brings_back_once_everything_that_any_office_had_confirmed() {
+    let mut stage = Stage::set();
+    let kept = publish(&stage, "kept");
+    let read_later = publish(&stage, "kept, read after the backup");
+    stage.well("iachr", &["subscribe", "--count", "2"]);
+    stage.well("iachr", &["ack", &kept, "--stage", "read"]);
+    // The backup is made while others publish and receive.
+    let load = stage.start("iachr", &["--json", "subscribe"]);
+    let backup = stage.path("backup");
+    let backing = stage.start("hub", &["hub", "backup", backup.to_str().unwrap()]);
+    for number in 0..4 {
+        publish(&stage, &format!("under load {number}"));
+    }
+    assert!(backing.end().success());
+    back_up(&stage);
+    // All this is confirmed, and the backup has nothing of it.
+    let lost: Vec<_> = (0..3).map(|number| publish(&stage, &format!("lost {number}"))).collect();
+    until("all is kept", || count(&stage, "iachr/inbox", ".kept") == 9);
+    until("all is acknowledged", || audited_received(&stage) == 9);
+    load.signal("TERM");
+    assert!(load.end().success());
+    stage.well("iachr", &["ack", &read_later, "--stage", "read"]);
+    stage.well("iachr", &["ack", &lost[1], "--stage", "acted", "--action", "contacted-person"]);
+    stage.well("iachr", &["ack", &lost[2], "--stage", "declined", "--reason", "not ours"]);
+    let before = audited(&stage);
+    lose_and_restore(&mut stage);
+    stage.start_hub();
+    assert_ne!(audited(&stage), before, "something is lost indeed");
+    // A person states something before the lost message has come again: it waits, with the time of the act.
+    let early = stage.run("iachr", &["ack", &lost[0], "--stage", "read"]);
+    assert_eq!((early.code, early.err.contains("restored from a backup")), (4, true), "{early:?}");
+    let mut receiver = stage.start("iachr", &["--json", "subscribe"]);
+    let told = receiver.object("started");
+    assert!(told["outstanding"].is_number());
+    let mut sender = stage.start("ohchr-honduras", &["--json", "subscribe"]);
+    let restored = sender.object("restored");
+    assert_eq!((restored["messages"].as_u64(), restored["epoch"].as_u64()), (Some(3), Some(2)));
+    sender.objects_until(&["published"]);
+    until("nothing waits any more", || {
+        count(&stage, "iachr/outbox", ".pending") + count(&stage, "ohchr-honduras/outbox", ".pending") == 0
+    });
+    until("all is acknowledged again", || audited_received(&stage) == 9);
+    let after = audited(&stage);
+    let early_read = |row: &&Value| row[0] != lost[0].as_str();
+    assert!(after.iter().filter(early_read).eq(before.iter().filter(early_read)), "{before:#?} {after:#?}");
+    let late = after.iter().find(|row| row[0] == lost[0].as_str()).unwrap();
+    assert_eq!(late[2][0][0], "read", "{late}");
+    // Once each, in both boxes, and nothing was set aside.
+    assert_eq!(count(&stage, "iachr/inbox", ".kept"), 9);
+    assert_eq!(count(&stage, "iachr/inbox", ".aside"), 0);
+    assert_eq!(count(&stage, "ohchr-honduras/outbox", ".message.accepted"), 9);
+    assert_eq!(count(&stage, "iachr/outbox", ".refused"), 0);
+    drop((receiver, sender));
+    // It is told once.
+    let file = stage.alert("back");
+    stage.well("iachr", &["publish", "alert", &file, "--to", "ohchr-honduras"]);
+    let again = stage.objects("ohchr-honduras", &["subscribe", "--count", "1"]);
+    assert!(again.iter().all(|it| it["object"] != "restored"), "{again:?}");
+}
+
+/// How many deliveries the office's programs have acknowledged.
+fn audited_received(stage: &Stage) -> usize {
+    let rows = stage.objects("auditor-iachr", &["audit", "deliveries"]);
+    let received =
+        |row: &&Value| row["stages"].as_array().unwrap().iter().any(|stage| stage["stage"] == "received");
+    rows.iter().filter(received).count()
 }

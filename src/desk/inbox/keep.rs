@@ -12,11 +12,13 @@ use prost::Message as _;
 use super::{
     AsideBody, Inbox, InboxEntry, IncomingBody, Kept, KeptNotice, NoticeBody, State, aside_name, notice_name,
 };
+use crate::desk::epochs;
 use crate::desk::home::Home;
 use crate::desk::record;
 use crate::desk::store::StoreError;
 use crate::host::disk::Lock;
 use crate::model::envelope::{Envelope, MessageId};
+use crate::model::epoch::{EpochId, Epochs};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
 use crate::model::receipt::MessageRef;
@@ -61,10 +63,14 @@ pub enum Outcome {
     Unknown(Index),
 }
 
+/// An index and its epoch.
+type Place = (Index, EpochId);
+
 /// The one writer of an inbox.
 pub struct InboxWriter {
     inbox: Inbox,
-    known: HashMap<(Name, MessageId), Index>,
+    known: HashMap<(Name, MessageId), Place>,
+    epochs: Epochs,
     _lock: Lock,
 }
 
@@ -80,8 +86,14 @@ impl InboxWriter {
         // What is found here comes again and is acknowledged as known.
         inbox.folder.sync()?;
         let files = inbox.files()?.into_iter();
-        let known = files.map(|(entry, _)| ((entry.sender, entry.message_id), entry.index)).collect();
-        Ok(Self { inbox, known, _lock: lock })
+        let known =
+            files.map(|(entry, _)| ((entry.sender, entry.message_id), (entry.index, entry.epoch))).collect();
+        Ok(Self { inbox, known, epochs: epochs::known(home)?, _lock: lock })
+    }
+
+    /// Takes in the epochs of the hub's log: indexes that come from here on are of these.
+    pub fn adopt(&mut self, epochs: Epochs) {
+        self.epochs = epochs;
     }
 
     /// The inbox, for reading.
@@ -129,31 +141,41 @@ impl InboxWriter {
         &self,
         index: Index,
         came: Came,
-        fresh: &mut HashMap<(Name, MessageId), Index>,
+        fresh: &mut HashMap<(Name, MessageId), Place>,
     ) -> Result<(Outcome, Option<File>), StoreError> {
+        let epoch = self.epochs.of(index);
         let envelope = match convert::envelope(&came.message.envelope).and_then(|envelope| {
             envelope.check_payload(came.message.payload.len(), &sha256(&came.message.payload))?;
             Ok(envelope)
         }) {
             Ok(envelope) => envelope,
-            Err(refusal) => return Ok(came.aside(index, refusal.message)),
+            Err(refusal) => return Ok(came.aside((index, epoch), refusal.message)),
         };
-        let entry =
-            InboxEntry { index, message_id: envelope.message_id, sender: envelope.sender.office.clone() };
+        let entry = InboxEntry {
+            index,
+            epoch,
+            message_id: envelope.message_id,
+            sender: envelope.sender.office.clone(),
+        };
         let key = (entry.sender.clone(), entry.message_id);
         if fresh.contains_key(&key) {
             let message = MessageRef { index, message_id: entry.message_id };
             return Ok((Outcome::Again { message, replayed: came.message.replayed }, None));
         }
         let Some(before) = self.known.get(&key) else {
-            fresh.insert(key, index);
+            fresh.insert(key, (index, epoch));
             let state = came.state;
             let kept = came.kept(entry, envelope);
             let file = kept.file(state);
             return Ok((Outcome::New(kept), Some(file)));
         };
-        let before = InboxEntry { index: *before, ..entry };
-        self.judge_again(index, before, came, envelope)
+        let before = InboxEntry { index: before.0, epoch: before.1, ..entry.clone() };
+        if self.epochs.hold(before.index, before.epoch) {
+            return self.judge_again(index, before, came, envelope);
+        }
+        self.inbox.move_to(&before, &entry)?;
+        fresh.insert(key, (index, epoch));
+        self.judge_again(index, entry, came, envelope)
     }
 
     fn judge_again(
@@ -168,7 +190,9 @@ impl InboxWriter {
             Ok(kept) if kept.envelope_bytes == came.message.envelope => {
                 Ok((Outcome::Again { message, replayed: came.message.replayed }, None))
             }
-            Ok(_) => Ok(came.aside(index, "another message is kept here under the same id".into())),
+            Ok(_) => {
+                Ok(came.aside((index, before.epoch), "another message is kept here under the same id".into()))
+            }
             Err(StoreError::Damaged { .. }) => {
                 let state = if self.inbox.due()?.contains(&before) { State::Due } else { State::Kept };
                 let kept = came.kept(before, envelope);
@@ -186,7 +210,8 @@ impl InboxWriter {
         now: UnixMicros,
         told: proto::notice::Notice,
     ) -> Result<(Outcome, Option<File>), StoreError> {
-        match self.inbox.read_notice(index) {
+        let epoch = self.epochs.of(index);
+        match self.inbox.read_notice((index, epoch)) {
             Ok(notice) => Ok((Outcome::Notice { notice, again: true }, None)),
             Err(error) if error.is_not_found() || matches!(error, StoreError::Damaged { .. }) => {
                 let (receipt, overdue) = match told {
@@ -194,7 +219,7 @@ impl InboxWriter {
                     proto::notice::Notice::Overdue(overdue) => (Bytes::new(), Some(overdue)),
                 };
                 let body = NoticeBody { receipt, recorded_unix_us: recorded.0, kept_unix_us: now.0, overdue };
-                let file = (notice_name(index), record::encode(&body));
+                let file = (notice_name(index, epoch), record::encode(&body));
                 Ok((Outcome::Notice { notice: body.into_notice(index), again: false }, Some(file)))
             }
             Err(error) => Err(error),
@@ -226,7 +251,7 @@ impl Came {
         }
     }
 
-    fn aside(self, index: Index, reason: String) -> (Outcome, Option<File>) {
+    fn aside(self, (index, epoch): Place, reason: String) -> (Outcome, Option<File>) {
         let message = readable_id(&self.message.envelope).map(|message_id| MessageRef { index, message_id });
         let body = AsideBody {
             envelope: self.message.envelope,
@@ -235,7 +260,7 @@ impl Came {
             kept_unix_us: self.now.0,
             reason: reason.clone(),
         };
-        let file = (aside_name(index), record::encode(&body));
+        let file = (aside_name(index, epoch), record::encode(&body));
         (Outcome::Unreadable { message, index, reason }, Some(file))
     }
 }

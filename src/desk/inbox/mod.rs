@@ -12,6 +12,9 @@
 //! <index, 20 digits>.notice                                a notice
 //! <index, 20 digits>.aside                                 what came and could not be read
 //! ```
+//!
+//! After a restore of the hub an index is followed by its epoch, `-` and 16 hexadecimal digits. A message that comes again
+//! at another index gets that one's name.
 
 mod keep;
 #[cfg(test)]
@@ -24,6 +27,7 @@ use super::home::Home;
 use super::record::{Record, RecordKind};
 use super::store::{Folder, StoreError};
 use crate::model::envelope::{Envelope, MessageId};
+use crate::model::epoch::EpochId;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
 use crate::model::overdue::Overdue;
@@ -40,6 +44,8 @@ const FOLDER: &str = "inbox";
 pub struct InboxEntry {
     /// Its index in the hub's journal.
     pub index: Index,
+    /// The epoch of the index.
+    pub epoch: EpochId,
     /// Its id.
     pub message_id: MessageId,
     /// The office that sent it.
@@ -140,23 +146,47 @@ impl Inbox {
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn settle_due(&self, entry: &InboxEntry) -> Result<(), StoreError> {
-        self.folder.rename(&entry.file_name(State::Due), &entry.file_name(State::Kept))
+        let same = |it: &InboxEntry| it.message_id == entry.message_id && it.sender == entry.sender;
+        match self.folder.rename(&entry.file_name(State::Due), &entry.file_name(State::Kept)) {
+            // The message came again at another index while its command ran.
+            Err(error) if error.is_not_found() => match self.due()?.into_iter().find(same) {
+                Some(moved) => {
+                    self.folder.rename(&moved.file_name(State::Due), &moved.file_name(State::Kept))
+                }
+                None => Err(error),
+            },
+            renamed => renamed,
+        }
     }
 
-    /// Lists the indexes of notices, ascending.
+    /// Gives a message the name of another place: the hub has it there since it was restored.
+    fn move_to(&self, from: &InboxEntry, to: &InboxEntry) -> Result<(), StoreError> {
+        for state in [State::Due, State::Kept] {
+            match self.folder.rename(&from.file_name(state), &to.file_name(state)) {
+                Err(error) if error.is_not_found() => {}
+                renamed => renamed?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists the indexes of notices with their epochs, ascending.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn notices(&self) -> Result<Vec<Index>, StoreError> {
-        Ok(self.folder.names()?.iter().filter_map(|name| numbered(name, ".notice")).collect())
+    pub fn notices(&self) -> Result<Vec<(Index, EpochId)>, StoreError> {
+        let mut notices: Vec<_> =
+            self.folder.names()?.iter().filter_map(|name| placed(name, ".notice")).collect();
+        notices.sort_unstable();
+        Ok(notices)
     }
 
     /// Reads a notice.
     ///
     /// # Errors
     /// [`StoreError::Disk`], [`StoreError::Damaged`].
-    pub fn read_notice(&self, index: Index) -> Result<KeptNotice, StoreError> {
-        Ok(self.folder.read::<NoticeBody>(&notice_name(index))?.into_notice(index))
+    pub fn read_notice(&self, (index, epoch): (Index, EpochId)) -> Result<KeptNotice, StoreError> {
+        Ok(self.folder.read::<NoticeBody>(&notice_name(index, epoch))?.into_notice(index))
     }
 
     /// Lists the indexes of what came and could not be read, ascending.
@@ -164,7 +194,13 @@ impl Inbox {
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn asides(&self) -> Result<Vec<Index>, StoreError> {
-        Ok(self.folder.names()?.iter().filter_map(|name| numbered(name, ".aside")).collect())
+        Ok(self
+            .folder
+            .names()?
+            .iter()
+            .filter_map(|name| placed(name, ".aside"))
+            .map(|(index, _)| index)
+            .collect())
     }
 
     fn files(&self) -> Result<Vec<(InboxEntry, State)>, StoreError> {
@@ -181,12 +217,12 @@ enum State {
 impl InboxEntry {
     fn file_name(&self, state: State) -> String {
         let state = if state == State::Due { "due" } else { "kept" };
-        format!("{:020}.{}.{}.{state}", self.index.0, self.message_id, self.sender)
+        format!("{}.{}.{}.{state}", place_name(self.index, self.epoch), self.message_id, self.sender)
     }
 
     fn from_file_name(name: &str) -> Option<(Self, State)> {
         let mut parts = name.split('.');
-        let index = Index(parts.next()?.parse().ok()?);
+        let (index, epoch) = place_of(parts.next()?)?;
         let message_id = parse_message_id(parts.next()?)?;
         let sender = parts.next()?.parse().ok()?;
         let state = match parts.next()? {
@@ -194,20 +230,36 @@ impl InboxEntry {
             "due" => State::Due,
             _ => return None,
         };
-        parts.next().is_none().then_some((Self { index, message_id, sender }, state))
+        parts.next().is_none().then_some((Self { index, epoch, message_id, sender }, state))
     }
 }
 
-fn notice_name(index: Index) -> String {
-    format!("{:020}.notice", index.0)
+/// An index of the first epoch stands alone.
+fn place_name(index: Index, epoch: EpochId) -> String {
+    match epoch {
+        EpochId(0) => format!("{:020}", index.0),
+        EpochId(id) => format!("{:020}-{id:016x}", index.0),
+    }
 }
 
-fn aside_name(index: Index) -> String {
-    format!("{:020}.aside", index.0)
+fn place_of(name: &str) -> Option<(Index, EpochId)> {
+    let (index, epoch) = match name.split_once('-') {
+        Some((index, epoch)) => (index, u64::from_str_radix(epoch, 16).ok()?),
+        None => (name, 0),
+    };
+    Some((Index(index.parse().ok()?), EpochId(epoch)))
 }
 
-fn numbered(name: &str, ending: &str) -> Option<Index> {
-    name.strip_suffix(ending)?.parse().ok().map(Index)
+fn notice_name(index: Index, epoch: EpochId) -> String {
+    format!("{}.notice", place_name(index, epoch))
+}
+
+fn aside_name(index: Index, epoch: EpochId) -> String {
+    format!("{}.aside", place_name(index, epoch))
+}
+
+fn placed(name: &str, ending: &str) -> Option<(Index, EpochId)> {
+    place_of(name.strip_suffix(ending)?)
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::*;
 use crate::desk::crash;
 use crate::desk::home::tests::home_on;
-use crate::desk::sample::{NOW, delivery, delivery_of, envelope, notice};
+use crate::desk::sample::{NOW, delivery, delivery_of, envelope, id, notice};
 use crate::host::disk::{CrashStyle, Disk, MemoryDisk};
+use crate::model::epoch::{Begun, Epoch, EpochId, Epochs};
+use crate::model::receipt::MessageRef;
 use crate::wire::proto;
 
 fn reopen(disk: &MemoryDisk) -> InboxWriter {
@@ -50,18 +52,19 @@ fn what_was_returned_survives_every_crash_and_nothing_is_half_there() {
             writer.keep(frame.clone(), NOW, false).unwrap();
         }
         assert_eq!(ids(writer.inbox()), [1, 3, 5, 7]);
-        assert_eq!(writer.inbox().notices().unwrap(), [Index(4), Index(6)]);
+        assert_eq!(writer.inbox().notices().unwrap(), [(Index(4), EpochId(0)), (Index(6), EpochId(0))]);
         let names = disk.list(Path::new("/home/inbox")).unwrap();
         assert!(names.iter().all(|name| !name.to_string_lossy().ends_with(".new")), "{names:?}");
         // All of it may be acknowledged now: so it outlives a power cut, whichever run wrote it.
         let writer = reopen(&disk.crash(CrashStyle::DropUnsynced));
         assert_eq!(ids(writer.inbox()), [1, 3, 5, 7], "{done} operations, a kill and a power cut");
-        assert_eq!(writer.inbox().notices().unwrap(), [Index(4), Index(6)]);
+        assert_eq!(writer.inbox().notices().unwrap(), [(Index(4), EpochId(0)), (Index(6), EpochId(0))]);
     });
 }
 
 fn known(writer: &InboxWriter, index: u64) -> bool {
-    ids(writer.inbox()).contains(&index) || writer.inbox().notices().unwrap().contains(&Index(index))
+    ids(writer.inbox()).contains(&index)
+        || writer.inbox().notices().unwrap().contains(&(Index(index), EpochId(0)))
 }
 
 #[test]
@@ -172,7 +175,7 @@ fn a_notice_is_kept_once() {
     };
     let Ok(Told::Receipt(receipt)) = &kept.told else { panic!("{kept:?}") };
     assert_eq!(receipt.reason, "not our territory");
-    assert_eq!(writer.inbox().notices().unwrap(), [Index(5)]);
+    assert_eq!(writer.inbox().notices().unwrap(), [(Index(5), EpochId(0))]);
 }
 
 #[test]
@@ -193,4 +196,34 @@ fn a_fault_of_the_disk_acknowledges_nothing() {
         disk.inject(Fault { point, after: 0, error, carried_out: false });
         assert!(writer.keep(vec![delivery(1)], NOW, false).is_err(), "{point:?}");
     }
+}
+
+#[test]
+fn message_that_comes_again_after_a_restore_gets_its_new_place_and_no_old_index_is_taken_for_a_new_one() {
+    let at = |number, index| proto::Delivery { index, ..delivery(number) };
+    let disk = MemoryDisk::new();
+    let home = home_on(&disk);
+    let mut writer = InboxWriter::open(&home).unwrap();
+    writer.keep(vec![at(1, 5), at(2, 6), notice(7)], NOW, true).unwrap();
+    let epoch = Epoch { id: EpochId(0xe), number: 2, backup: NOW };
+    let epochs: Epochs = [Begun { epoch, first: Index(6) }].into_iter().collect();
+    writer.adopt(epochs);
+    // What was kept of the log comes at its index; what was lost at another, where somebody else's stood before.
+    let outcomes = writer.keep(vec![at(1, 5), at(3, 6), at(2, 9), notice(7)], NOW, true);
+    let again = |index, number| Outcome::Again {
+        message: MessageRef { index: Index(index), message_id: id(number) },
+        replayed: false,
+    };
+    let outcomes = outcomes.unwrap();
+    assert_eq!((&outcomes[0], &outcomes[2]), (&again(5, 1), &again(9, 2)));
+    assert!(matches!(&outcomes[1], Outcome::New(kept) if kept.entry.index == Index(6)), "{outcomes:?}");
+    assert!(
+        matches!(outcomes[3], Outcome::Notice { again: false, .. }),
+        "another notice than the one before"
+    );
+    let inbox = Inbox::open(&home).unwrap();
+    let places: Vec<_> = inbox.entries().unwrap().iter().map(|it| (it.index.0, it.epoch.0)).collect();
+    assert_eq!(places, [(5, 0), (6, 0xe), (9, 0xe)]);
+    assert_eq!(inbox.notices().unwrap(), [(Index(7), EpochId(0)), (Index(7), EpochId(0xe))]);
+    assert_eq!(inbox.due().unwrap().len(), 3, "a command is due for each as before");
 }

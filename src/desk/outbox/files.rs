@@ -8,6 +8,7 @@ use super::{OutboxEntry, Outcome, Stand, StatementEntry};
 use crate::desk::find::parse_message_id;
 use crate::desk::record::{Record, RecordKind};
 use crate::model::envelope::MessageId;
+use crate::model::epoch::EpochId;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::receipt::Stage;
 
@@ -87,13 +88,15 @@ pub(super) struct OutcomeBody {
     pub(super) refused_reason: String,
     #[prost(string, tag = "5")]
     pub(super) refused_message: String,
+    #[prost(fixed64, tag = "6")]
+    pub(super) epoch: u64,
 }
 
 impl OutcomeBody {
     pub(super) fn of(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Accepted { index, at, repeated } => {
-                Self { index: index.0, at_unix_us: at.0, repeated, ..Self::default() }
+            Outcome::Accepted { index, at, epoch, repeated } => {
+                Self { index: index.0, at_unix_us: at.0, epoch: epoch.0, repeated, ..Self::default() }
             }
             Outcome::Refused { reason, message } => {
                 Self { refused_reason: reason, refused_message: message, ..Self::default() }
@@ -104,7 +107,7 @@ impl OutcomeBody {
     pub(super) fn into_outcome(self) -> Outcome {
         if self.refused_reason.is_empty() {
             let (index, at) = (Index(self.index), UnixMicros(self.at_unix_us));
-            Outcome::Accepted { index, at, repeated: self.repeated }
+            Outcome::Accepted { index, at, epoch: EpochId(self.epoch), repeated: self.repeated }
         } else {
             Outcome::Refused { reason: self.refused_reason, message: self.refused_message }
         }

@@ -26,6 +26,7 @@ use super::record::{Record, encode};
 use super::store::{Folder, StoreError};
 use crate::cap::Reference;
 use crate::model::envelope::{Envelope, MessageId};
+use crate::model::epoch::EpochId;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
 use crate::model::receipt::Stage;
@@ -77,6 +78,8 @@ pub enum Outcome {
         index: Index,
         /// The hub's time.
         at: UnixMicros,
+        /// The epoch of the index.
+        epoch: EpochId,
         /// Whether it said something that was known already: a message handed in before, a receipt without news.
         repeated: bool,
     },
@@ -284,6 +287,45 @@ impl Outbox {
         let body = StatementBody { outcome: Some(OutcomeBody::of(outcome)), ..body };
         self.folder.keep(&[(name, encode(&body))])?;
         self.folder.remove(&[entry.file_name(Stand::Pending)])
+    }
+
+    /// Makes a message wait again that the hub had and has lost: the same bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`], [`StoreError::Damaged`].
+    pub fn reopen_message(&self, _held: &HomeLock, id: MessageId) -> Result<(), StoreError> {
+        let body: OutgoingBody = self.read(|stand| message_name(id, stand))?;
+        let waits = encode(&OutgoingBody { outcome: None, ..body });
+        self.folder.keep(&[(message_name(id, Stand::Pending), waits)])?;
+        self.folder.remove(&[message_name(id, Stand::Accepted)])
+    }
+
+    /// Makes a person's receipt wait again that the hub had and has lost.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`], [`StoreError::Damaged`].
+    pub fn reopen_statement(&self, _held: &HomeLock, entry: &StatementEntry) -> Result<(), StoreError> {
+        let body: StatementBody = self.read(|stand| entry.file_name(stand))?;
+        let waits = encode(&StatementBody { outcome: None, ..body });
+        self.folder.keep(&[(entry.file_name(Stand::Pending), waits)])?;
+        self.folder.remove(&[entry.file_name(Stand::Accepted)])
+    }
+
+    /// Gives a receipt that waits other bytes: its message stands elsewhere since the hub was restored.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`], [`StoreError::Damaged`].
+    pub fn restate(
+        &self,
+        _held: &HomeLock,
+        entry: &StatementEntry,
+        receipt: Bytes,
+    ) -> Result<(), StoreError> {
+        let body: StatementBody = self.read(|stand| entry.file_name(stand))?;
+        if body.outcome.is_some() {
+            return Ok(());
+        }
+        self.folder.keep(&[(entry.file_name(Stand::Pending), encode(&StatementBody { receipt, ..body }))])
     }
 
     /// Finds which of this desk's messages bear CAP names; the newest, if several bear one. Refused ones do not count:

@@ -26,7 +26,7 @@ fn statement(seed: u64) -> StatementEntry {
     StatementEntry { id: id(seed), message_id: id(1), sender, stage: Stage::Read, stand: Stand::Pending }
 }
 
-const ACCEPTED: Outcome = Outcome::Accepted { index: Index(12), at: NOW, repeated: false };
+const ACCEPTED: Outcome = Outcome::Accepted { index: Index(12), at: NOW, epoch: EpochId(0), repeated: false };
 
 fn refused() -> Outcome {
     Outcome::Refused { reason: "STREAM_NOT_ALLOWED".into(), message: "no".into() }

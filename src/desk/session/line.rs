@@ -4,9 +4,10 @@
 
 use std::future::pending;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, Sleep, interval, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -14,6 +15,7 @@ use tonic::transport::Channel;
 
 use super::acknowledge::{Acknowledger, Own, Sent};
 use super::{End, Event, LineEnd, Observer, ReplayFrom, SessionError, Subscription};
+use crate::desk::epochs;
 use crate::desk::hand_in::{self, HandInError, passes_after_ms};
 use crate::desk::home::Home;
 use crate::desk::inbox::Outcome;
@@ -21,6 +23,7 @@ use crate::desk::outbox::Outbox;
 use crate::desk::renew::{self, Renewed};
 use crate::desk::store::StoreError;
 use crate::host::clock::Clock;
+use crate::model::epoch::Epochs;
 use crate::model::identity::Desk;
 use crate::model::receipt::MessageRef;
 use crate::wire::proto;
@@ -104,7 +107,8 @@ pub(super) async fn serve(
         Err(status) => return Ok(LineEnd::Lost(status.into())),
     };
     let (home, outbox) = (subscription.home, subscription.outbox.clone());
-    let courier = courier(home, &outbox, channel.clone(), subscription.observer);
+    let courier =
+        courier(home, &outbox, channel.clone(), subscription.observer, Arc::clone(&subscription.waiting));
     let (clock, observer) = (subscription.host.clock.clone(), subscription.observer);
     let renewed = pin!(renewing(home, channel, clock.as_ref(), observer));
     let mut line = Line {
@@ -165,7 +169,7 @@ impl Line<'_, '_> {
                     Ok(None) => return Ok(LineEnd::Lost(ended())),
                     Err(status) => return Ok(LineEnd::Lost(status.into())),
                 },
-                _ = rounds.tick() => self.round()?,
+                _ = rounds.tick() => self.round().await?,
             }
             if self.receipts.is_full() {
                 self.flush();
@@ -206,6 +210,7 @@ impl Line<'_, '_> {
                 self.credit = started.credit;
                 self.subscription.started_once = true;
                 self.tell(Event::Started { outstanding: started.outstanding })?;
+                self.adopt(epochs::told(&started)).await?;
             }
             // They are not kept, not acknowledged, and come again.
             Some(Frame::Deliveries(_)) if self.closing.is_some() => {}
@@ -220,6 +225,22 @@ impl Line<'_, '_> {
             None => {}
         }
         Ok(Ok(()))
+    }
+
+    /// Takes in the epochs of the hub's log, and has the courier carry what the hub has lost.
+    async fn adopt(&mut self, told: Epochs) -> Result<(), SessionError> {
+        let adopted = epochs::adopt(self.subscription.home, &self.subscription.outbox, &told).await;
+        match adopted {
+            Ok(Some(restored)) => {
+                self.tell(Event::Restored(&restored))?;
+                self.subscription.waiting.notify_one();
+            }
+            Ok(None) => {}
+            Err(HandInError::Store(error)) => return Err(error.into()),
+            Err(error) => tell_pending(self.subscription.observer, error)?,
+        }
+        self.subscription.writer.adopt(told);
+        Ok(())
     }
 
     fn keep(&mut self, deliveries: Vec<proto::Delivery>) -> Result<(), SessionError> {
@@ -324,7 +345,7 @@ impl Line<'_, '_> {
     }
 
     /// Hands up again what the hub could not take, and persons' receipts that wait in the outbox.
-    fn round(&mut self) -> Result<(), SessionError> {
+    async fn round(&mut self) -> Result<(), SessionError> {
         self.receipts.retry();
         let due = self.rounds.is_multiple_of(ROUNDS_TO_OUTBOX);
         self.rounds = self.rounds.wrapping_add(1);
@@ -335,10 +356,13 @@ impl Line<'_, '_> {
             if self.receipts.has_statement(&entry) {
                 continue;
             }
-            match self.subscription.outbox.read_statement(&entry) {
-                Ok(statement) => self.receipts.statement(entry, statement.receipt_bytes),
+            let (home, outbox) = (self.subscription.home, &self.subscription.outbox);
+            match epochs::ready(home, self.subscription.writer.inbox(), outbox, &entry).await {
+                Ok(Some(receipt)) => self.receipts.statement(entry, receipt),
+                // The message must come again first.
+                Ok(None) => {}
                 // Another process has settled it, or its file is damaged: the others go on.
-                Err(error) => tell_pending(self.subscription.observer, error.into())?,
+                Err(error) => tell_pending(self.subscription.observer, error)?,
             }
         }
         Ok(())
@@ -358,12 +382,21 @@ impl Subscription<'_> {
 }
 
 /// Hands in messages that wait in the outbox, again and again; ends with a fault only.
-async fn courier(home: &Home, outbox: &Outbox, channel: Channel, observer: &dyn Observer) -> SessionError {
+async fn courier(
+    home: &Home,
+    outbox: &Outbox,
+    channel: Channel,
+    observer: &dyn Observer,
+    waiting: Arc<Notify>,
+) -> SessionError {
     loop {
         if let Err(error) = carry(home, outbox, &channel, observer).await {
             return error;
         }
-        sleep(ROUND * ROUNDS_TO_OUTBOX).await;
+        tokio::select! {
+            () = sleep(ROUND * ROUNDS_TO_OUTBOX) => {}
+            () = waiting.notified() => {}
+        }
     }
 }
 

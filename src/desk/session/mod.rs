@@ -13,9 +13,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::dial::Dial;
+use super::epochs::Restored;
 use super::exec::{Commands, Plan as ExecPlan, Ran};
 use super::hand_in::{HandInError, passes_after_ms};
 use super::home::{Home, HomeError};
@@ -77,6 +79,8 @@ pub enum Event<'a> {
         /// How many messages the office was owed then.
         outstanding: u64,
     },
+    /// The hub was restored from a backup since this home last saw it.
+    Restored(&'a Restored),
     /// There is no connection.
     Lost {
         /// Why.
@@ -189,6 +193,8 @@ pub struct Subscription<'a> {
     /// Messages still to come until the count is reached.
     remaining: Option<u64>,
     started_once: bool,
+    /// Told: something waits in the outbox now.
+    waiting: Arc<Notify>,
 }
 
 /// Why one connection ended.
@@ -230,6 +236,7 @@ impl<'a> Subscription<'a> {
             commands,
             remaining,
             started_once: false,
+            waiting: Arc::default(),
         })
     }
 

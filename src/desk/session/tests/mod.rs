@@ -21,6 +21,7 @@ use crate::host::clock::ManualClock;
 use crate::host::disk::{CrashStyle, MemoryDisk};
 use crate::host::random::SeededRandom;
 use crate::host::tasks::TokioTasks;
+use crate::model::epoch::EpochId;
 use crate::model::receipt::{Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::{convert, proto, status};
@@ -137,7 +138,7 @@ async fn a_message_is_on_the_disk_before_its_receipt_is_handed_up() {
             let receipts = read(&call.receipts().await);
             let inbox = desk.after_power_cut();
             assert_eq!(inbox.entries().unwrap().len(), 2);
-            assert_eq!(inbox.notices().unwrap(), [Index(7)]);
+            assert_eq!(inbox.notices().unwrap(), [(Index(7), EpochId(0))]);
             assert_eq!(receipts.len(), 1);
             assert_eq!((receipts[0].stage, receipts[0].at), (Stage::Received, NOW));
             assert_eq!((indexes(&receipts[0]), &receipts[0].notices), (vec![5, 9], &vec![Index(7)]));

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::desk::outbox::{Outgoing, Stand, StatementEntry};
+use crate::model::epoch::EpochId;
 
 fn outgoing(seed: u64) -> Outgoing {
     let payload = Bytes::from(format!("payload {seed}"));
@@ -48,7 +49,7 @@ async fn a_message_that_waited_is_handed_in_as_the_same_bytes_until_it_is_confir
     assert_eq!(stands, [Stand::Accepted, Stand::Refused, Stand::Accepted]);
     assert_eq!(
         outbox.read_message(id(3)).unwrap().outcome,
-        Some(Outcome::Accepted { index: Index(31), at: NOW, repeated: false })
+        Some(Outcome::Accepted { index: Index(31), at: NOW, epoch: EpochId(0), repeated: false })
     );
 }
 
