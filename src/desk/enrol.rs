@@ -142,7 +142,7 @@ pub fn request(disk: &dyn Disk, dir: &Path, anew: bool) -> Result<Pending, Enrol
 /// it follows that certificate.
 ///
 /// # Errors
-/// As [`request`]; [`EnrolError::Tls`], [`EnrolError::Renewal`] for a present certificate or key that cannot ask.
+/// As [`request()`]; [`EnrolError::Tls`], [`EnrolError::Renewal`] for a present certificate or key that cannot ask.
 pub fn renewal(disk: &dyn Disk, dir: &Path, present: &Credentials) -> Result<Bytes, EnrolError> {
     let own = present.own()?;
     let mut pending = request(disk, dir, false)?;
@@ -170,7 +170,7 @@ pub fn renewal(disk: &dyn Disk, dir: &Path, present: &Credentials) -> Result<Byt
     Ok(made)
 }
 
-/// Where [`renewal`] leaves its file.
+/// Where [`renewal()`] leaves its file.
 pub fn renewal_path(dir: &Path) -> PathBuf {
     dir.join(RENEWAL)
 }
