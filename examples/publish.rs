@@ -48,7 +48,8 @@ async fn main() -> anyhow::Result<()> {
     // None: by when it is to be received, read and acted on is policy's to say.
     let deadlines = Deadlines::default();
     let directory_version = members.version;
-    let draft = Draft { alert: &imported.alert, stream, recipients, deadlines, directory_version };
+    let thread_id = None;
+    let draft = Draft { alert: &imported.alert, stream, recipients, thread_id, deadlines, directory_version };
     let outgoing = compose(desk, draft, &outbox, &*clock, &OsRandom)?.outgoing;
     let id = outgoing.envelope.message_id;
     let held = home.lock().await?;

@@ -20,7 +20,7 @@ use crate::desk::outbox::{Outbox, Stand};
 use crate::desk::store::StoreError;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageId};
 use crate::model::identity::Name;
-use crate::model::overdue::{Missed, Overdue};
+use crate::model::overdue::Overdue;
 use crate::model::receipt::Stage;
 
 /// Lists what came.
@@ -266,10 +266,10 @@ pub(super) fn tell_notice(context: &Context, notice: &KeptNotice) -> Result<(), 
                 harmless(&receipt.reason),
             )
         }
-        Ok(Told::Overdue(Overdue { office, due, missed: Missed::Stage { message, stage } })) => format!(
-            "{} {} not {stage} by {office}, due {}",
+        Ok(Told::Overdue(Overdue { office, due, missed })) => format!(
+            "{} {} by {office}, due {}",
             toned(Tone::Bad, "OVERDUE"),
-            message.message_id,
+            objects::missed(missed),
             context.screen.time(*due),
         ),
         Err(refusal) => format!("notice {} cannot be read: {}", notice.index, harmless(&refusal.message)),

@@ -87,6 +87,8 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
         "message_ids": null,
         "missed_by": null,
         "due_at": null,
+        "obligation": null,
+        "month": null,
     });
     match &notice.told {
         Ok(Told::Receipt(receipt)) => {
@@ -100,13 +102,33 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
         Ok(Told::Overdue(overdue)) => {
             object["missed_by"] = overdue.office.to_string().into();
             object["due_at"] = utc(overdue.due);
-            let Missed::Stage { message, stage } = &overdue.missed;
-            object["stage"] = stage.name().into();
-            object["message_ids"] = vec![message.message_id.to_string()].into();
+            if let Missed::Stage { stage, .. } = &overdue.missed {
+                object["stage"] = stage.name().into();
+            }
+            if let Missed::Stage { message, .. } | Missed::FollowUp { message, .. } = &overdue.missed {
+                object["message_ids"] = vec![message.message_id.to_string()].into();
+            }
+            if let Missed::FollowUp { obligation, .. } | Missed::Month { obligation, .. } = &overdue.missed {
+                object["obligation"] = obligation.to_string().into();
+            }
+            if let Missed::Month { month, .. } = &overdue.missed {
+                object["month"] = month.to_string().into();
+            }
         }
         Err(_) => {}
     }
     object
+}
+
+/// What was missed, in words.
+pub(super) fn missed(missed: &Missed) -> String {
+    match missed {
+        Missed::Stage { message, stage } => format!("{} not {stage}", message.message_id),
+        Missed::FollowUp { obligation, message } => {
+            format!("{} not answered ({obligation})", message.message_id)
+        }
+        Missed::Month { obligation, month } => format!("{obligation} not met for {month}"),
+    }
 }
 
 /// What is asked of this office of a message, and by when.

@@ -1,11 +1,11 @@
-//! `policy list|deadlines`: what is asked of offices, and by when.
+//! `policy list|deadlines|obligation|end`: what is asked of offices, and by when.
 //!
 //! Owns the questions. What a fact means is policy's to say; only an operator changes it.
 
 use std::fmt::Display;
 
 use clap::builder::ValueParser;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
 use super::context::Context;
@@ -15,12 +15,14 @@ use super::publish::By;
 use super::screen::{Tone, cell, table};
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{MessageClass, Priority};
+use crate::model::identity::Name;
+use crate::model::obligation::{Duty, Obligation, Who};
 use crate::model::policy::{Fact, Policy};
 
 /// What is asked of offices.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Lists deadlines by class and priority.
+    /// Lists deadlines by class and priority, and obligations.
     #[command(after_help = "Example:\n  resguardo policy list")]
     List,
     /// Says by when messages of a class and priority are to be received, read and acted on. For operators.
@@ -31,6 +33,47 @@ Examples:
 
 What is not named stays as it was. Messages accepted before keep their deadlines.")]
     Deadlines(DeadlinesCommand),
+    /// Says what offices owe without a message yet. For operators.
+    #[command(after_help = "\
+Examples:
+  resguardo policy obligation monthly-analysis --institution ohchr --class packet --stream studies --monthly 5
+  resguardo policy obligation training-report --office ohchr-mexico,ohchr-honduras --class statement \\
+      --stream promotion --follow-up 60d
+
+Only real messages count. It replaces what was said under its name before.")]
+    Obligation(ObligationCommand),
+    /// Ends an obligation. For operators.
+    #[command(after_help = "Example:\n  resguardo policy end monthly-analysis")]
+    End {
+        /// Its name.
+        obligation: Name,
+    },
+}
+
+/// `policy obligation`
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("who").required(true), group = ArgGroup::new("duty").required(true))]
+pub struct ObligationCommand {
+    /// Its name.
+    obligation: Name,
+    /// All offices of this institution owe it.
+    #[arg(long, value_name = "INSTITUTION", group = "who")]
+    institution: Option<Name>,
+    /// These offices owe it.
+    #[arg(long, value_name = "OFFICE", value_delimiter = ',', group = "who")]
+    office: Vec<Name>,
+    /// The class of the messages that it is about.
+    #[arg(long, value_name = "CLASS", value_parser = word(MessageClass::ALL))]
+    class: MessageClass,
+    /// Their stream.
+    #[arg(long, value_name = "STREAM")]
+    stream: Name,
+    /// They owe such a message in each calendar month of UTC, with so many days of grace.
+    #[arg(long, value_name = "DAYS", group = "duty")]
+    monthly: Option<u32>,
+    /// They owe an answer to each such message that they receive, on its thread, or `acted`, within this time.
+    #[arg(long, value_name = "DURATION", group = "duty")]
+    follow_up: Option<Within>,
 }
 
 /// `policy deadlines`
@@ -61,7 +104,29 @@ impl PolicyCommand {
         match self {
             Self::List => list(context, told(context).await?.1.policy()),
             Self::Deadlines(command) => amend(context, |policy| command.facts(policy)).await,
+            Self::Obligation(command) => {
+                amend(context, |_| Ok(vec![Fact::Obligation(command.obligation()?)])).await
+            }
+            Self::End { obligation } => {
+                amend(context, |_| Ok(vec![Fact::ObligationEnded(obligation.clone())])).await
+            }
         }
+    }
+}
+
+impl ObligationCommand {
+    fn obligation(&self) -> Result<Obligation, Failure> {
+        let who = match &self.institution {
+            Some(institution) => Who::Institution(institution.clone()),
+            None => Who::Offices(self.office.iter().cloned().collect()),
+        };
+        let duty = match (self.monthly, self.follow_up) {
+            (Some(grace_days), _) => Duty::Monthly { grace_days },
+            (None, Some(within)) => Duty::FollowUp { within },
+            (None, None) => return Err(Failure::usage("what is owed? Say --monthly or --follow-up")),
+        };
+        let (name, stream) = (self.obligation.clone(), self.stream.clone());
+        Ok(Obligation { name, who, class: self.class, stream, duty })
     }
 }
 
@@ -91,6 +156,40 @@ fn list(context: &Context, policy: &Policy) -> Result<Exit, Failure> {
         }))?;
         let names = [class.name(), priority.name()].map(|name| cell(Tone::Plain, name));
         rows.add_row(names.into_iter().chain([receive, read, act].map(words)));
+    }
+    context.screen.table(&rows)?;
+    let mut rows = table(&["Obligation", "Owed by", "Owed"]);
+    for (_, it) in policy.obligations().iter() {
+        let (institution, offices) = match &it.who {
+            Who::Institution(institution) => (Some(institution.as_str()), Vec::new()),
+            Who::Offices(offices) => (None, offices.iter().map(Name::as_str).collect()),
+        };
+        let (grace_days, within) = match it.duty {
+            Duty::Monthly { grace_days } => (Some(grace_days), None),
+            Duty::FollowUp { within } => (None, Some(within)),
+        };
+        context.screen.object(&json!({
+            "object": "obliged",
+            "obligation": it.name.as_str(),
+            "institution": institution,
+            "offices": offices,
+            "class": it.class.name(),
+            "stream": it.stream.as_str(),
+            "monthly_grace_days": grace_days,
+            "follow_up_s": within.map(Within::seconds),
+        }))?;
+        let (class, stream) = (it.class, &it.stream);
+        let owed = match it.duty {
+            Duty::Monthly { grace_days } => {
+                format!("a {class} to {stream} each month, {grace_days} days of grace")
+            }
+            Duty::FollowUp { within } => format!("an answer to each {class} on {stream}, within {within}"),
+        };
+        rows.add_row(vec![
+            cell(Tone::Plain, it.name.as_str()),
+            cell(Tone::Plain, &institution.map_or_else(|| offices.join(", "), str::to_owned)),
+            cell(Tone::Plain, &owed),
+        ]);
     }
     context.screen.table(&rows)?;
     Ok(Exit::Done)

@@ -19,6 +19,7 @@ use super::screen::{Tone, banner, harmless, toned};
 use super::wait::{self, WaitStage};
 use crate::cap::{self, Alert, Scope};
 use crate::desk::compose::{self, Composed, Draft, compose};
+use crate::desk::find::{Found, find};
 use crate::desk::hand_in::{self, HandInError};
 use crate::desk::home::Home;
 use crate::desk::members::{Members, MembersError};
@@ -67,6 +68,9 @@ pub struct PublishAlert {
     /// The stream that it belongs to.
     #[arg(long, value_name = "STREAM", default_value = "monitoring-protection")]
     stream: Name,
+    /// Answer a message that came, on its thread.
+    #[arg(long, value_name = "MESSAGE")]
+    answers: Option<String>,
     #[command(flatten)]
     by: By,
     /// Let an alert of scope Public out: everybody may then pass it on.
@@ -174,8 +178,9 @@ impl PublishAlert {
         let policy = members.as_ref().map(Members::policy);
         let said = policy.and_then(|policy| policy.deadlines().get(&class)).copied().unwrap_or_default();
         let deadlines = self.by.over(said).map_err(|failure| failure.and(NOTHING))?;
+        let thread_id = self.thread(context, &home).map_err(|failure| failure.and(NOTHING))?;
         let stream = self.stream.clone();
-        let draft = Draft { alert: &alert, stream, recipients, deadlines, directory_version };
+        let draft = Draft { alert: &alert, stream, recipients, thread_id, deadlines, directory_version };
         let composed = compose(desk, draft, &outbox, &*context.clock, &*context.random)?;
         tell_left_out(context, &composed)?;
         let outgoing = composed.outgoing;
@@ -188,6 +193,16 @@ impl PublishAlert {
             Outcome::Accepted { .. } => Ok((outgoing, channel)),
             refused @ Outcome::Refused { .. } => Err(refusal(&refused)),
         }
+    }
+
+    /// The thread of the message that it answers.
+    fn thread(&self, context: &Context, home: &Home) -> Result<Option<[u8; 16]>, Failure> {
+        let Some(answers) = &self.answers else { return Ok(None) };
+        let (inbox, outbox) = context.boxes(home)?;
+        Ok(Some(match find(answers, &inbox.entries()?, &outbox.messages()?)? {
+            Found::Received(entry) => inbox.read(&entry)?.envelope.thread_id,
+            Found::Sent(entry) => outbox.read_message(entry.message_id)?.envelope.thread_id,
+        }))
     }
 
     async fn alert(&self, context: &Context) -> Result<Alert, Failure> {

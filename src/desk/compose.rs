@@ -29,6 +29,8 @@ pub struct Draft<'a> {
     pub stream: Name,
     /// The offices that it is for, in any order.
     pub recipients: Vec<Name>,
+    /// The thread that it answers on; none: that of its references, or a new one.
+    pub thread_id: Option<[u8; 16]>,
     /// By when they are to receive, read and act on it.
     pub deadlines: Deadlines,
     /// The version of the directory that they were taken from; 0: from none.
@@ -62,7 +64,7 @@ pub fn compose(
     let facts = Facts::of(draft.alert);
     let found = outbox.by_references(&facts.references)?;
     let mut references: Vec<MessageId> = Vec::new();
-    let mut thread_id = None;
+    let mut thread_id = draft.thread_id;
     let (mut unknown, mut beyond) = (Vec::new(), Vec::new());
     for (reference, message) in facts.references.iter().zip(found.messages) {
         let Some(envelope) = message else {
@@ -182,6 +184,7 @@ mod tests {
             alert: &alert,
             stream: "monitoring-protection".parse().unwrap(),
             recipients: vec!["iachr".parse().unwrap()],
+            thread_id: None,
             deadlines: Deadlines::default(),
             directory_version: Index(0),
         };

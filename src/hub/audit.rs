@@ -15,6 +15,7 @@ use super::follow::{self, Follow};
 use super::rows::{self, ReadError};
 use super::{Hub, stopping_status};
 use crate::ledger::audit::{OutstandingCursor, Selection, Unreached};
+use crate::ledger::due::ObligationCursor;
 use crate::ledger::rows::MessageRow;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
@@ -25,8 +26,9 @@ use crate::wire::convert;
 use crate::wire::proto::audit_service_server::AuditService;
 use crate::wire::proto::{
     self, DescribeMessageRequest, DescribeMessageResponse, ListDeliveriesRequest, ListDeliveriesResponse,
-    ListEntriesRequest, ListEntriesResponse, ListOutstandingRequest, ListOutstandingResponse,
-    ListOverdueRequest, ListOverdueResponse, ListReceiptsRequest, ListReceiptsResponse,
+    ListEntriesRequest, ListEntriesResponse, ListObligationsRequest, ListObligationsResponse,
+    ListOutstandingRequest, ListOutstandingResponse, ListOverdueRequest, ListOverdueResponse,
+    ListReceiptsRequest, ListReceiptsResponse,
 };
 
 /// Rows in one page and frame: with the longest names and reasons still below what gRPC takes by default.
@@ -323,6 +325,25 @@ impl AuditService for Audit {
         let pages: Pages<_, _> =
             Arc::new(move |hub: &Hub, from, most| page(hub, from, Index(u64::MAX), most));
         self.list(&caller, CALL, (begun.from, begun.limit), pages, frame)
+    }
+
+    type ListObligationsStream = Frames<ListObligationsResponse>;
+
+    async fn list_obligations(
+        &self,
+        request: Request<ListObligationsRequest>,
+    ) -> Result<Response<Self::ListObligationsStream>, Status> {
+        const CALL: &str = "ListObligations";
+        let caller = self.hub.door.admit(&request)?;
+        let begun = self.begun(&caller, CALL, request.into_inner().selection).await?;
+        let Selection { permit, office } = begun.selection;
+        let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| {
+            let page = hub.door.view.obligations((permit, office), from, most)?;
+            let policy = hub.door.view.policy();
+            Ok((page.rows.iter().map(|row| rows::obligation(&policy, row)).collect(), page.next))
+        });
+        let frame = |obligations, _| ListObligationsResponse { obligations };
+        self.list(&caller, CALL, (ObligationCursor::default(), begun.limit), pages, frame)
     }
 
     async fn describe_message(

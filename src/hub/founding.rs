@@ -11,6 +11,7 @@ use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{MessageClass, Priority};
 use crate::model::id::Index;
 use crate::model::identity::Name;
+use crate::model::obligation::{Duty, Obligation, Who};
 use crate::model::policy::{Fact, Policy};
 
 /// Why a founding file is refused.
@@ -37,6 +38,8 @@ struct File {
     stream: Vec<StreamRights>,
     #[serde(default)]
     deadlines: Vec<DefaultDeadlines>,
+    #[serde(default)]
+    obligation: Vec<Owed>,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +65,39 @@ struct DefaultDeadlines {
     receive: Option<String>,
     read: Option<String>,
     act: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owed {
+    name: String,
+    institution: Option<String>,
+    #[serde(default)]
+    offices: Vec<String>,
+    class: String,
+    stream: String,
+    /// Days of grace after each month.
+    monthly: Option<u32>,
+    /// By when each such message is to be answered.
+    follow_up: Option<String>,
+}
+
+impl Owed {
+    fn fact(&self) -> Result<Fact, FoundingError> {
+        let sense = |message: &str| FoundingError::Sense(format!("obligation {}: {message}", self.name));
+        let who = match &self.institution {
+            Some(institution) if self.offices.is_empty() => Who::Institution(name(institution)?),
+            None if !self.offices.is_empty() => Who::Offices(names(&self.offices)?),
+            _ => return Err(sense("say who owes it, an institution or offices")),
+        };
+        let duty = match (self.monthly, within(self.follow_up.as_ref())?) {
+            (Some(grace_days), None) => Duty::Monthly { grace_days },
+            (None, Some(within)) => Duty::FollowUp { within },
+            _ => return Err(sense("say what is owed, monthly or follow_up")),
+        };
+        let (its_name, class) = (name(&self.name)?, word(MessageClass::ALL, &self.class)?);
+        Ok(Fact::Obligation(Obligation { name: its_name, who, class, stream: name(&self.stream)?, duty }))
+    }
 }
 
 /// Reads a founding file into facts, in the order in which they are journaled.
@@ -102,6 +138,9 @@ pub fn parse(text: &str) -> Result<Vec<Fact>, FoundingError> {
                 act: within(it.act.as_ref())?,
             },
         });
+    }
+    for owed in &file.obligation {
+        facts.push(owed.fact()?);
     }
     facts.push(Fact::Headquarters(name(&file.headquarters)?));
     let mut policy = Policy::default();
@@ -159,6 +198,25 @@ mod tests {
             ("'urgent'", "'soon'", "none of urgent, normal, low"),
             ("'5min'", "'5'", "a unit expected"),
             ("'5min'", "'25h'", "as long at least"),
+        ] {
+            let error = parse(&text.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(said), "{from} -> {to}: {error}");
+        }
+    }
+
+    #[test]
+    fn obligations_say_who_owes_what() {
+        let owed = "[[obligation]]\nname = 'analyses'\ninstitution = 'a'\nclass = 'packet'\nstream = 's'\nmonthly = 5\n";
+        let text = format!("{SMALL}{owed}");
+        let parsed = parse(&text).unwrap();
+        let Fact::Obligation(of) = &parsed[3] else { panic!("{parsed:?}") };
+        assert_eq!((of.name.as_str(), of.duty), ("analyses", Duty::Monthly { grace_days: 5 }));
+        for (from, to, said) in [
+            ("institution = 'a'\nclass", "class", "say who owes it"),
+            ("monthly = 5", "monthly = 5\nfollow_up = '60d'", "say what is owed"),
+            ("monthly = 5", "monthly = 29", "0 to 28 days of grace"),
+            ("institution = 'a'\nclass", "institution = 'b'\nclass", "institution b is not"),
+            ("stream = 's'", "stream = 't'", "there is no stream t"),
         ] {
             let error = parse(&text.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(said), "{from} -> {to}: {error}");

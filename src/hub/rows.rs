@@ -11,7 +11,8 @@ use super::audit::covers;
 use crate::journal::{JournalError, Reader};
 use crate::ledger::LedgerError;
 use crate::ledger::audit::{DeliveryRow, DueRow, Selection, StageRow};
-use crate::ledger::overdue::OverdueRow;
+use crate::ledger::due::{ObligationRow, OwedRow};
+use crate::ledger::overdue::{MissedRow, OverdueRow};
 use crate::ledger::rows::{MessageRow, ReceiptRow};
 use crate::ledger::view::View;
 use crate::model::entry::{Entry, EntryKind};
@@ -48,7 +49,7 @@ pub(super) fn delivery(policy: &Policy, row: &DeliveryRow) -> proto::DeliveryRow
     proto::DeliveryRow {
         message: Some(message(&row.message)),
         office: policy.office(row.office).map(Name::to_string).unwrap_or_default(),
-        office_removed: policy.office(row.office).is_some_and(|office| policy.removed(office).is_some()),
+        office_removed: is_removed(policy, row.office),
         stages: row.stages.iter().cloned().map(stage_row).collect(),
         due: row.due.iter().map(due_row).collect(),
     }
@@ -63,24 +64,58 @@ fn due_row(row: &DueRow) -> proto::DueRow {
     }
 }
 
-/// Puts a missed deadline on the wire.
+/// Puts what was missed on the wire.
 ///
 /// # Errors
 /// [`ReadError::Ledger`]
 pub(super) fn overdue(view: &View, row: &OverdueRow) -> Result<proto::OverdueRow, ReadError> {
     let policy = view.policy();
-    let office = policy.office(row.office);
-    let missed = view.message(row.message)?;
+    let missed = row.missed.message().map(|index| view.message(index)).transpose()?.flatten();
+    let (stage, obligation, month) = match row.missed {
+        MissedRow::Stage { stage, .. } => (stage as i32, None, None),
+        MissedRow::FollowUp { obligation, .. } => (0, Some(obligation), None),
+        MissedRow::Month { obligation, month } => (0, Some(obligation), Some(month)),
+    };
+    let obligation = obligation.and_then(|number| policy.obligations().get(number));
     Ok(proto::OverdueRow {
         index: row.index.0,
         recorded_unix_us: row.recorded.0,
-        office: office.map(Name::to_string).unwrap_or_default(),
+        office: policy.office(row.office).map(Name::to_string).unwrap_or_default(),
         due_unix_us: row.due.0,
-        open: missed.as_ref().is_some_and(|message| view.is_overdue(row.office, row.stage, message)),
+        open: view.is_open(row)?,
         message: missed.as_ref().map(message),
-        stage: row.stage as i32,
-        office_removed: office.is_some_and(|office| policy.removed(office).is_some()),
+        stage,
+        office_removed: is_removed(&policy, row.office),
+        obligation: obligation.map(|it| it.name.to_string()).unwrap_or_default(),
+        month: month.map(|month| month.to_string()).unwrap_or_default(),
     })
+}
+
+/// Puts what an office owes on the wire.
+pub(super) fn obligation(policy: &Policy, row: &ObligationRow) -> proto::ObligationRow {
+    let obligation = policy.obligations().get(row.obligation);
+    let base = proto::ObligationRow {
+        obligation: obligation.map(|it| it.name.to_string()).unwrap_or_default(),
+        office: policy.office(row.office).map(Name::to_string).unwrap_or_default(),
+        due_unix_us: row.due.0,
+        office_removed: is_removed(policy, row.office),
+        ..proto::ObligationRow::default()
+    };
+    match &row.owed {
+        OwedRow::Month { month, missed, last } => proto::ObligationRow {
+            month: month.to_string(),
+            missed: *missed,
+            last_index: last.map(|index| index.0),
+            ..base
+        },
+        OwedRow::FollowUp { message: asked, overdue } => {
+            proto::ObligationRow { message: Some(message(asked)), overdue: *overdue, ..base }
+        }
+    }
+}
+
+fn is_removed(policy: &Policy, office: OfficeNumber) -> bool {
+    policy.office(office).is_some_and(|office| policy.removed(office).is_some())
 }
 
 /// Puts a receipt on the wire.

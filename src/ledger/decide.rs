@@ -10,16 +10,19 @@ use bytes::Bytes;
 
 use super::LedgerError;
 use super::entry::{Decoded, Outcome, Statement};
+use super::facts::FactRow;
 use super::keys;
 use super::missed;
+use super::months::Owed;
 use super::overdue::{ClockRow, OverdueRow};
-use super::rows::{FactRow, MessageRow, ReceiptRow, RenewalRow};
+use super::rows::{MessageRow, ReceiptRow, RenewalRow};
 use super::span::{Places, Span};
 use super::state::{Gathered, State, by_span};
 use crate::model::envelope::{CapMsgType, Envelope, MessageId};
 use crate::model::epoch::Begun;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
+use crate::model::obligation::ObligationNumber;
 use crate::model::overdue::Overdue;
 use crate::model::policy::{Fact, OfficeNumber, Policy};
 use crate::model::receipt::{MessageRef, Receipt, Stage};
@@ -38,6 +41,15 @@ pub(super) enum Prepared<'a> {
         digest: &'a [u8; 32],
         /// What is kept of it, if policy lets it pass.
         row: Result<Arc<MessageRow>, Refusal>,
+        /// The monthly obligations that it may count for, with their days of grace.
+        monthly: Vec<(ObligationNumber, u32)>,
+    },
+    /// A fact that was taken in.
+    Fact {
+        /// The entry.
+        entry: &'a Decoded,
+        /// Policy with it.
+        policy: Arc<Policy>,
     },
     /// A receipt that policy lets pass.
     Receipt {
@@ -56,6 +68,8 @@ pub(super) enum Prepared<'a> {
         overdue: &'a Overdue,
         /// The office.
         office: OfficeNumber,
+        /// The obligation that asks for it, by number, with its days of grace after a month.
+        obligation: Option<(ObligationNumber, u32)>,
         /// Headquarters, if there are any.
         headquarters: Option<OfficeNumber>,
     },
@@ -82,6 +96,8 @@ pub(super) struct Additions {
     pub(super) overdue: Vec<Arc<OverdueRow>>,
     /// Records of the clock that counted.
     pub(super) clock: Vec<Arc<ClockRow>>,
+    /// What is owed each month and changed.
+    pub(super) months: BTreeSet<Owed>,
     /// Keys of repetitions.
     pub(super) repeats: Vec<Bytes>,
     /// Keys of accepted messages' files.
@@ -111,7 +127,7 @@ pub(super) fn prepare<'a>(
         Statement::Fact(fact) => match take_in(policy, entry, fact) {
             Ok(()) => {
                 additions.facts.push(Arc::new(FactRow { index: entry.index, fact: fact.clone() }));
-                Outcome::Noted
+                return Prepared::Fact { entry, policy: Arc::clone(policy) };
             }
             Err(refusal) => Outcome::Refused(refusal),
         },
@@ -152,7 +168,7 @@ fn prepare_publish<'a>(
         _ => None,
     };
     let permit = caller(entry).and_then(|caller| policy.permit_publish(caller, envelope));
-    let row = permit.map(|permit| {
+    let mut row = permit.map(|permit| {
         let mut recipients = permit.recipients;
         recipients.sort_unstable();
         Arc::new(MessageRow {
@@ -170,9 +186,13 @@ fn prepare_publish<'a>(
             recipients,
             digest: *digest,
             deadlines: policy.deadlines_of(envelope),
+            follow_ups: Vec::new(),
+            thread: None,
+            answers: Vec::new(),
         })
     });
-    Prepared::Publish { office, envelope, digest, row }
+    let monthly = row.as_mut().map_or_else(|_| Vec::new(), |row| missed::obliged(policy, envelope, row));
+    Prepared::Publish { office, envelope, digest, row, monthly }
 }
 
 fn take_in(policy: &mut Arc<Policy>, entry: &Decoded, fact: &Fact) -> Result<(), Refusal> {
@@ -222,12 +242,16 @@ impl Deciding<'_> {
     /// Decides one entry.
     pub(super) fn decide(&mut self, prepared: Prepared<'_>) -> Result<Outcome, LedgerError> {
         match prepared {
-            Prepared::Publish { office, envelope, digest, row } => {
-                self.publish(office, envelope, digest, row)
+            Prepared::Publish { office, envelope, digest, row, monthly } => {
+                self.publish(office, envelope, digest, row, &monthly)
+            }
+            Prepared::Fact { entry, policy } => {
+                self.state.months.follow(&policy, entry.time, &mut self.additions.months);
+                Ok(Outcome::Noted)
             }
             Prepared::Receipt { entry, receipt, office } => self.receipt(entry, receipt, office),
-            Prepared::Overdue { entry, overdue, office, headquarters } => {
-                Ok(self.overdue(entry, overdue, office, headquarters))
+            Prepared::Overdue { entry, overdue, office, obligation, headquarters } => {
+                Ok(self.overdue(entry, overdue, (office, obligation), headquarters))
             }
             Prepared::Clock(row) => {
                 // The first suspension counts until it is confirmed.
@@ -247,6 +271,7 @@ impl Deciding<'_> {
         envelope: &Envelope,
         digest: &[u8; 32],
         row: Result<Arc<MessageRow>, Refusal>,
+        monthly: &[(ObligationNumber, u32)],
     ) -> Result<Outcome, LedgerError> {
         let id = envelope.message_id;
         // Before policy: what was accepted once is answered so for ever, also when policy has changed since.
@@ -258,13 +283,14 @@ impl Deciding<'_> {
                 Outcome::Refused(id.reused(first.index))
             });
         }
-        let row = match row {
+        let mut row = match row {
             Ok(row) => row,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
         if let Err(refusal) = own_references(envelope, row.sender_office, |id| self.users_of(id)) {
             return Ok(Outcome::Refused(refusal));
         }
+        self.fulfil(envelope, &mut row, monthly);
         self.state.deliver(&row);
         self.additions.owed.extend(&row.recipients);
         let outcome = Outcome::Accepted { index: row.index, time: row.accepted, duplicate: false };

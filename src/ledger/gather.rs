@@ -40,7 +40,7 @@ pub(super) fn gather(
             Prepared::Publish { office, envelope, .. } => gathering.for_publish(*office, envelope)?,
             Prepared::Receipt { receipt, office, .. } => gathering.for_receipt(*office, receipt)?,
             Prepared::Overdue { overdue, office, .. } => gathering.for_overdue(*office, overdue)?,
-            Prepared::Clock(_) | Prepared::Done(_) => {}
+            Prepared::Fact { .. } | Prepared::Clock(_) | Prepared::Done(_) => {}
         }
     }
     Ok(gathering.gathered)
@@ -68,6 +68,11 @@ impl Gathering<'_> {
         for reference in own_only(envelope) {
             self.id(*reference)?;
         }
+        if let Some(open) = self.state.threads.get(&envelope.thread_id) {
+            for index in open {
+                self.message(*index)?;
+            }
+        }
         let Some(office) = office else { return Ok(()) };
         let stored = self.gathered.ids.get(&envelope.message_id).into_iter().flatten();
         let stored = stored.filter(|(by, _)| *by == office).map(|(_, index)| *index).next();
@@ -93,7 +98,9 @@ impl Gathering<'_> {
     }
 
     fn for_overdue(&mut self, office: OfficeNumber, overdue: &Overdue) -> Result<(), LedgerError> {
-        let Missed::Stage { message, .. } = &overdue.missed;
+        let (Missed::Stage { message, .. } | Missed::FollowUp { message, .. }) = &overdue.missed else {
+            return Ok(());
+        };
         self.span(office, message.index)?;
         self.message(message.index)
     }

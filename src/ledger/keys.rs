@@ -2,9 +2,11 @@
 //!
 //! Owns the letters and the widths; they are part of the format. Never knows what a value says.
 
+use super::lanes::Asked;
 use super::span::SPAN_BITS;
 use crate::model::envelope::{FileDigest, MessageId};
 use crate::model::id::Index;
+use crate::model::obligation::ObligationNumber;
 use crate::model::policy::OfficeNumber;
 use crate::model::receipt::Stage;
 
@@ -30,6 +32,8 @@ const IDS: u8 = b'i';
 const REPEATS: u8 = b't';
 /// What falls due for an office, a row for a chunk of indexes of a lane.
 const DUE: u8 = b'd';
+/// How far an office is with what it owes each month.
+const MONTHS: u8 = b'b';
 /// What was missed, in groups, by the index of the first.
 pub(super) const OVERDUE: u8 = b'v';
 /// Records of the hub's clock, in groups, by the index of the first.
@@ -101,10 +105,18 @@ pub(super) fn repeat_receipt(key: &[u8]) -> Option<Index> {
     Some(Index(number(key, 11)?))
 }
 
+/// Where the key of a lane has a stage: an answer that an obligation asks for.
+const FOLLOW_UP: u8 = 16;
+
 /// The key of a chunk of a lane of what falls due; a lane of what was missed has a number that is no time.
-pub(super) fn due(office: OfficeNumber, stage: Stage, seconds: u32, chunk: u64) -> Vec<u8> {
+pub(super) fn due(office: OfficeNumber, asked: Asked, seconds: u32, chunk: u64) -> Vec<u8> {
     let mut key = office_prefix(DUE, office).to_vec();
-    key.push(stage as u8);
+    let (kind, obligation) = match asked {
+        Asked::Stage(stage) => (stage as u8, 0),
+        Asked::FollowUp(obligation) => (FOLLOW_UP, obligation.0),
+    };
+    key.push(kind);
+    key.extend_from_slice(&obligation.to_be_bytes());
     key.extend_from_slice(&seconds.to_be_bytes());
     numbered(&key, &[chunk])
 }
@@ -115,11 +127,34 @@ pub(super) fn all_due() -> ([u8; 1], [u8; 1]) {
 }
 
 /// Reads office, stage, seconds and chunk out of the key of a lane's row.
-pub(super) fn due_place(key: &[u8]) -> Option<(OfficeNumber, Stage, u32, u64)> {
+pub(super) fn due_place(key: &[u8]) -> Option<(OfficeNumber, Asked, u32, u64)> {
     let office = key.get(1..3)?.try_into().ok()?;
-    let stage = Stage::from_number(i32::from(*key.get(3)?))?;
-    let seconds = key.get(4..8)?.try_into().ok()?;
-    Some((OfficeNumber(u16::from_be_bytes(office)), stage, u32::from_be_bytes(seconds), number(key, 8)?))
+    let obligation = key.get(4..6)?.try_into().ok()?;
+    let asked = match *key.get(3)? {
+        FOLLOW_UP => Asked::FollowUp(ObligationNumber(u16::from_be_bytes(obligation))),
+        stage => Asked::Stage(Stage::from_number(i32::from(stage))?),
+    };
+    let seconds = key.get(6..10)?.try_into().ok()?;
+    Some((OfficeNumber(u16::from_be_bytes(office)), asked, u32::from_be_bytes(seconds), number(key, 10)?))
+}
+
+/// The key of how far an office is with a monthly obligation.
+pub(super) fn months(obligation: ObligationNumber, office: OfficeNumber) -> Vec<u8> {
+    let mut key = vec![MONTHS];
+    key.extend_from_slice(&obligation.0.to_be_bytes());
+    key.extend_from_slice(&office.0.to_be_bytes());
+    key
+}
+
+/// The bounds of all rows of monthly obligations.
+pub(super) fn all_months() -> ([u8; 1], [u8; 1]) {
+    ([MONTHS], [MONTHS + 1])
+}
+
+/// Reads obligation and office out of the key of a monthly obligation's row.
+pub(super) fn months_place(key: &[u8]) -> Option<(ObligationNumber, OfficeNumber)> {
+    let number = |at: usize| Some(u16::from_be_bytes(key.get(at..at + 2)?.try_into().ok()?));
+    Some((ObligationNumber(number(1)?), OfficeNumber(number(3)?)))
 }
 
 /// The key that says that a message of an office has a file.
@@ -179,11 +214,14 @@ mod tests {
         assert_eq!(span_number(&span(office, 9)), Some(9));
         assert_eq!(outstanding_place(&outstanding(office, 3)), Some((office, 3)));
         assert_eq!(repeat_receipt(&repeat(office, 3, Index(8))), Some(Index(8)));
-        let place = (office, Stage::Read, 900, 3);
-        assert_eq!(due_place(&due(place.0, place.1, place.2, place.3)), Some(place));
         let digest = FileDigest([0xff; 32]);
         assert_eq!(file_message(&file(office, &digest, Index(8))), Some(Index(8)));
         assert!(file(office, &digest, Index(u64::MAX)) < after(&file_prefix(office, &digest)));
+        for asked in [Asked::Stage(Stage::Read), Asked::FollowUp(ObligationNumber(258))] {
+            assert_eq!(due_place(&due(office, asked, 900, 3)), Some((office, asked, 900, 3)));
+        }
+        let place = (ObligationNumber(258), office);
+        assert_eq!(months_place(&months(place.0, place.1)), Some(place));
         assert!(span(office, 255) < span(office, 256));
         assert!(span(office, u64::MAX) < span(OfficeNumber(0x0103), 0));
     }

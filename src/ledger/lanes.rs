@@ -11,12 +11,13 @@ use roaring::RoaringTreemap;
 use super::LedgerError;
 use super::keys::{self, CHUNK_BITS};
 use super::outstanding::{decode_chunk, encode_chunk};
-use super::rows::MessageRow;
+use super::rows::{FollowUp, MessageRow};
 use super::store::{Direction, RowBatch};
 use super::table::Table;
 use crate::model::deadline::Within;
 use crate::model::envelope::CapStatus;
 use crate::model::id::{Index, UnixMicros};
+use crate::model::obligation::ObligationNumber;
 use crate::model::policy::OfficeNumber;
 use crate::model::receipt::Stage;
 
@@ -26,9 +27,18 @@ pub(super) struct Lane {
     /// Whose.
     pub(super) office: OfficeNumber,
     /// What is asked.
-    pub(super) stage: Stage,
+    pub(super) asked: Asked,
     /// What waits in it.
     pub(super) kind: Kind,
+}
+
+/// What is asked of an office about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asked {
+    /// To reach a stage.
+    Stage(Stage),
+    /// To answer it, or to act, as an obligation says.
+    FollowUp(ObligationNumber),
 }
 
 /// What waits in a lane.
@@ -64,8 +74,8 @@ impl Kind {
 
 impl Lane {
     /// The lane of what was missed, for a message.
-    pub(super) fn missed(office: OfficeNumber, stage: Stage, message: &MessageRow) -> Self {
-        Self { office, stage, kind: Kind::Missed { real: message.status == CapStatus::Actual } }
+    pub(super) fn missed(office: OfficeNumber, asked: Asked, message: &MessageRow) -> Self {
+        Self { office, asked, kind: Kind::Missed { real: message.status == CapStatus::Actual } }
     }
 }
 
@@ -99,8 +109,8 @@ impl Lanes {
     }
 
     fn load_chunk(&mut self, key: &[u8], mut value: &[u8]) -> Result<(), String> {
-        let (office, stage, seconds, chunk) = keys::due_place(key).ok_or("a key of no lane")?;
-        let lane = Lane { office, stage, kind: Kind::from_number(seconds)? };
+        let (office, asked, seconds, chunk) = keys::due_place(key).ok_or("a key of no lane")?;
+        let lane = Lane { office, asked, kind: Kind::from_number(seconds)? };
         let set = self.sets.entry(lane).or_default();
         decode_chunk(&mut value, chunk, set)?;
         if value.is_empty() { Ok(()) } else { Err("bytes that are too many".into()) }
@@ -112,7 +122,7 @@ impl Lanes {
         for (lane, chunk) in &self.changed {
             let mut value = Vec::new();
             let empty = encode_chunk(self.sets.get(lane).unwrap_or(&nothing), *chunk, &mut value);
-            let key = keys::due(lane.office, lane.stage, lane.kind.number(), *chunk);
+            let key = keys::due(lane.office, lane.asked, lane.kind.number(), *chunk);
             rows.insert(key.into(), (!empty).then(|| value.into()));
         }
     }
@@ -126,7 +136,14 @@ impl Lanes {
     pub(super) fn begin(&mut self, message: &MessageRow) {
         for (stage, within) in message.deadlines.each() {
             for office in &message.recipients {
-                self.insert(Lane { office: *office, stage, kind: Kind::Within(within) }, message.index);
+                let (office, asked) = (*office, Asked::Stage(stage));
+                self.insert(Lane { office, asked, kind: Kind::Within(within) }, message.index);
+            }
+        }
+        for FollowUp { obligation, within, offices } in &message.follow_ups {
+            for office in offices {
+                let (office, asked) = (*office, Asked::FollowUp(*obligation));
+                self.insert(Lane { office, asked, kind: Kind::Within(*within) }, message.index);
             }
         }
     }
@@ -140,19 +157,52 @@ impl Lanes {
         message: &MessageRow,
         at: Option<UnixMicros>,
     ) {
+        if stage == Stage::Acted {
+            self.answered(office, message);
+        }
         for (asked, within) in message.deadlines.each().filter(|(asked, _)| *asked <= stage) {
+            let asked = Asked::Stage(asked);
             self.remove(Lane::missed(office, asked, message), message.index);
             if at.is_none_or(|at| at <= within.after(message.accepted)) {
-                self.remove(Lane { office, stage: asked, kind: Kind::Within(within) }, message.index);
+                self.remove(Lane { office, asked, kind: Kind::Within(within) }, message.index);
             }
         }
+    }
+
+    /// Takes in that an office gave the answers that obligations ask for. One that comes late, but before the hub has said
+    /// so, is taken as it is.
+    pub(super) fn answered(&mut self, office: OfficeNumber, message: &MessageRow) {
+        for FollowUp { obligation, within, .. } in &message.follow_ups {
+            let asked = Asked::FollowUp(*obligation);
+            self.remove(Lane::missed(office, asked, message), message.index);
+            self.remove(Lane { office, asked, kind: Kind::Within(*within) }, message.index);
+        }
+    }
+
+    /// Tells whether anybody still owes an answer to a message.
+    pub(super) fn is_answered(&self, message: &MessageRow) -> bool {
+        !message.follow_ups.iter().any(|it| {
+            it.offices.iter().any(|office| {
+                let (office, asked) = (*office, Asked::FollowUp(it.obligation));
+                let due = Lane { office, asked, kind: Kind::Within(it.within) };
+                [due, Lane::missed(office, asked, message)]
+                    .into_iter()
+                    .any(|lane| self.contains(lane, message.index))
+            })
+        })
+    }
+
+    /// The lanes of answers that obligations ask for, from one on.
+    pub(super) fn follow_ups(&self, from: Option<Lane>) -> impl Iterator<Item = Lane> {
+        let lanes = self.sets.keys().copied().filter(|lane| matches!(lane.asked, Asked::FollowUp(_)));
+        lanes.filter(move |lane| from.is_none_or(|from| *lane >= from))
     }
 
     /// Takes in that something was missed; `open`: it is not done yet.
     pub(super) fn miss(&mut self, lane: Lane, message: &MessageRow, open: bool) {
         self.remove(lane, message.index);
         if open {
-            self.insert(Lane::missed(lane.office, lane.stage, message), message.index);
+            self.insert(Lane::missed(lane.office, lane.asked, message), message.index);
         }
     }
 
@@ -168,7 +218,7 @@ impl Lanes {
 
     /// The lanes of an office that hold anything.
     pub(super) fn of(&self, office: OfficeNumber) -> impl Iterator<Item = (Lane, &RoaringTreemap)> {
-        let first = Lane { office, stage: Stage::Received, kind: Kind::Missed { real: false } };
+        let first = Lane { office, asked: Asked::Stage(Stage::Received), kind: Kind::Missed { real: false } };
         let sets = self.sets.range(first..).take_while(move |(lane, _)| lane.office == office);
         sets.map(|(lane, set)| (*lane, set))
     }

@@ -12,12 +12,14 @@ mod changes;
 mod decide;
 pub mod due;
 pub mod entry;
+mod facts;
 mod gather;
 mod ids;
 mod keys;
 mod lanes;
 mod log;
 mod missed;
+mod months;
 mod open;
 mod outstanding;
 pub mod overdue;
@@ -37,8 +39,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::decide::{Additions, Deciding, Prepared};
 use self::entry::{Decoded, Outcome, Statement};
+use self::facts::FactRow;
 pub use self::open::{Opened, stands_at};
-use self::rows::{FactRow, ReceiptRow};
+use self::rows::ReceiptRow;
 use self::standing::Standing;
 pub use self::standing::Tally;
 use self::state::State;
@@ -200,6 +203,10 @@ impl Ledger {
         let begun: Vec<_> = additions.epochs.iter().map(|begun| **begun).collect();
         let owed = std::mem::take(&mut additions.owed).into_iter().collect();
         let received_after_us = std::mem::take(&mut additions.received_after_us);
+        let months = self.shared.state().months.rows(&std::mem::take(&mut additions.months));
+        self.replace(&months)?;
+        self.shared.table.stage(self.stage, &months);
+        rows.extend(months);
         let added = additions.into_rows(&mut self.standing);
         self.shared.table.stage(self.stage, &added);
         rows.extend(added);
@@ -250,14 +257,7 @@ impl Ledger {
     fn checkpoint(&mut self, next: Index) -> Result<RowBatch, LedgerError> {
         let mut rows = RowBatch::new();
         self.shared.state().checkpoint_rows(&self.shared.table, &mut rows)?;
-        for (key, value) in &rows {
-            if let Some(before) = self.shared.table.row(key)? {
-                self.standing.sum.take(key, &before);
-            }
-            if let Some(value) = value {
-                self.standing.sum.put(key, value);
-            }
-        }
+        self.replace(&rows)?;
         // Staged before memory lets go of them, so that a reader finds them in the one or the other.
         self.shared.table.stage(self.stage, &rows);
         let mut state = self.shared.state_mut();
@@ -269,6 +269,19 @@ impl Ledger {
         drop(changed);
         self.standing.checkpoint = next;
         Ok(rows)
+    }
+
+    /// Counts rows in, in the place of those that they replace.
+    fn replace(&mut self, rows: &RowBatch) -> Result<(), LedgerError> {
+        for (key, value) in rows {
+            if let Some(before) = self.shared.table.row(key)? {
+                self.standing.sum.take(key, &before);
+            }
+            if let Some(value) = value {
+                self.standing.sum.put(key, value);
+            }
+        }
+        Ok(())
     }
 
     /// Gives receipts that stated nothing new the time of the receipt that was first.

@@ -6,13 +6,15 @@
 
 use std::sync::{Arc, RwLock};
 
+use super::facts::FactRow;
 use super::gather::stored_span;
 use super::ids::Ids;
 use super::lanes::Lanes;
 use super::log::{self, Reader};
+use super::months::AllMonths;
 use super::outstanding::Outstanding;
 use super::overdue::{ClockRow, OverdueRow};
-use super::rows::{FactRow, MessageRow, ReceiptRow, RenewalRow};
+use super::rows::{MessageRow, ReceiptRow, RenewalRow};
 use super::span::Places;
 use super::standing::{Found, Standing};
 use super::state::{Gathered, State, by_span};
@@ -99,8 +101,9 @@ impl Ledger {
             Arc::new(epochs(&table)?),
             Ids::load(&table)?,
             Outstanding::load(&table)?,
-            (Lanes::load(&table)?, clock(&table, standing.checkpoint)?),
+            (Lanes::load(&table)?, AllMonths::load(&table)?, clock(&table, standing.checkpoint)?),
         );
+        follow(&table, &mut state)?;
         change_since(&table, &mut state)?;
         let shared =
             Arc::new(Shared { table, state: RwLock::new(state), written: RwLock::new(standing.mark) });
@@ -141,6 +144,19 @@ fn epochs(table: &Table) -> Result<Epochs, LedgerError> {
     Ok(epochs)
 }
 
+/// Remembers the threads in which answers are still owed.
+fn follow(table: &Table, state: &mut State) -> Result<(), LedgerError> {
+    let lanes: Vec<_> = state.lanes.follow_ups(None).collect();
+    let mut messages = Reader::<MessageRow>::of(table);
+    for lane in lanes {
+        for index in state.lanes.some(lane, Index(0), usize::MAX) {
+            let missing = || LedgerError::row(&keys::group(keys::MESSAGES, index), "no message in a lane");
+            state.follow(&*messages.at(index)?.ok_or_else(missing)?);
+        }
+    }
+    Ok(())
+}
+
 /// Tells whether the clock was suspended before an index.
 fn clock(table: &Table, before: Index) -> Result<Option<ClockRow>, LedgerError> {
     let mut last = None;
@@ -175,14 +191,22 @@ fn change_since(table: &Table, state: &mut State) -> Result<(), LedgerError> {
         ];
         let Some(next) = indexes.into_iter().flatten().min() else { return Ok(()) };
         if let Some(row) = message.take_if(|row| row.index == next) {
+            for index in &row.answers {
+                let asked = stored_message(table, state, *index)?;
+                state.answer(row.sender_office, &asked);
+            }
             state.deliver(&row);
             message = messages.from(next.next())?;
         } else if let Some(row) = receipt.take_if(|row| row.index == next) {
             acknowledge(table, state, &row)?;
             receipt = receipts.from(next.next())?;
         } else if let Some(row) = overdue.take_if(|row| row.index == next) {
-            let gathered = gathered(table, state, row.office, &by_span([row.message]))?;
-            state.miss(&gathered, &row, &*stored_message(table, state, row.message)?);
+            let (mut about, mut message) = (Gathered::default(), None);
+            if let Some(index) = row.missed.message() {
+                about = gathered(table, state, row.office, &by_span([index]))?;
+                message = Some(stored_message(table, state, index)?);
+            }
+            state.miss(&about, &row, message.as_deref());
             overdue = missed.from(next.next())?;
         } else if let Some(row) = record.take() {
             state.set_clock(*row);

@@ -6,7 +6,9 @@ use prost::Message;
 
 use super::keys;
 use super::log::Record;
+use super::rows::office;
 use crate::model::id::{Index, UnixMicros};
+use crate::model::obligation::{Month, ObligationNumber};
 use crate::model::policy::OfficeNumber;
 use crate::model::receipt::Stage;
 
@@ -21,12 +23,46 @@ pub struct OverdueRow {
     pub office: OfficeNumber,
     /// When it fell due.
     pub due: UnixMicros,
-    /// The message.
-    pub message: Index,
-    /// The stage.
-    pub stage: Stage,
+    /// What was missed.
+    pub missed: MissedRow,
     /// The offices that are told, ascending.
     pub told: Vec<OfficeNumber>,
+}
+
+/// What was missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissedRow {
+    /// A stage of a message.
+    Stage {
+        /// The message.
+        message: Index,
+        /// The stage.
+        stage: Stage,
+    },
+    /// The answer to a message.
+    FollowUp {
+        /// The message.
+        message: Index,
+        /// The obligation that asks for it.
+        obligation: ObligationNumber,
+    },
+    /// What is owed in each month.
+    Month {
+        /// The obligation.
+        obligation: ObligationNumber,
+        /// The month.
+        month: Month,
+    },
+}
+
+impl MissedRow {
+    /// The message, if there is one.
+    pub fn message(self) -> Option<Index> {
+        match self {
+            Self::Stage { message, .. } | Self::FollowUp { message, .. } => Some(message),
+            Self::Month { .. } => None,
+        }
+    }
 }
 
 /// A record of the hub's clock that counted.
@@ -46,26 +82,41 @@ impl Record for OverdueRow {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
+        let (stage, obligation, month) = match self.missed {
+            MissedRow::Stage { stage, .. } => (stage as i32, None, None),
+            MissedRow::FollowUp { obligation, .. } => (0, Some(obligation), None),
+            MissedRow::Month { obligation, month } => (0, Some(obligation), Some(month)),
+        };
         let bytes = OverdueBytes {
             recorded: self.recorded.0,
             office: self.office.0.into(),
             due: self.due.0,
-            message: self.message.0,
-            stage: self.stage as i32,
+            message: self.missed.message().map(|index| index.0),
+            stage,
             told: self.told.iter().map(|office| office.0.into()).collect(),
+            obligation: obligation.map(|it| it.0.into()),
+            month: month.map(|month| month.0),
         };
         bytes.encode_raw(out);
     }
 
     fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
         let it = OverdueBytes::decode(bytes).map_err(|error| error.to_string())?;
+        let obligation = it.obligation.map(u16::try_from).transpose().map_err(|error| error.to_string())?;
+        let missed = match (it.message.map(Index), obligation.map(ObligationNumber), it.month.map(Month)) {
+            (Some(message), None, None) => {
+                MissedRow::Stage { message, stage: Stage::from_number(it.stage).ok_or("no stage")? }
+            }
+            (Some(message), Some(obligation), None) => MissedRow::FollowUp { message, obligation },
+            (None, Some(obligation), Some(month)) => MissedRow::Month { obligation, month },
+            _ => return Err("nothing that can be missed".into()),
+        };
         Ok(Self {
             index,
             recorded: UnixMicros(it.recorded),
             office: office(it.office)?,
             due: UnixMicros(it.due),
-            message: Index(it.message),
-            stage: Stage::from_number(it.stage).ok_or("no stage")?,
+            missed,
             told: it.told.into_iter().map(office).collect::<Result<_, _>>()?,
         })
     }
@@ -89,10 +140,6 @@ impl Record for ClockRow {
     }
 }
 
-fn office(number: u32) -> Result<OfficeNumber, String> {
-    u16::try_from(number).map(OfficeNumber).map_err(|error| error.to_string())
-}
-
 #[derive(Clone, PartialEq, Message)]
 struct OverdueBytes {
     #[prost(uint64, tag = "1")]
@@ -101,12 +148,16 @@ struct OverdueBytes {
     office: u32,
     #[prost(uint64, tag = "3")]
     due: u64,
-    #[prost(uint64, tag = "4")]
-    message: u64,
+    #[prost(uint64, optional, tag = "4")]
+    message: Option<u64>,
     #[prost(int32, tag = "5")]
     stage: i32,
     #[prost(uint32, repeated, tag = "6")]
     told: Vec<u32>,
+    #[prost(uint32, optional, tag = "7")]
+    obligation: Option<u32>,
+    #[prost(uint32, optional, tag = "8")]
+    month: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]

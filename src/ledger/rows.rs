@@ -1,8 +1,6 @@
-//! What the ledger keeps of a message, of a receipt and of a fact, and the bytes of each.
+//! What the ledger keeps of a message, of a receipt and of what else an entry said, and the bytes of each.
 //!
 //! Owns these shapes; the tags of their fields are part of the format. Never knows where a row is kept.
-
-use std::collections::BTreeSet;
 
 use prost::Message;
 
@@ -13,7 +11,8 @@ use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, MessageId, Pri
 use crate::model::epoch::{Begun, Epoch, EpochId};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::{Desk, Identity, IdentityError, Name, NameError};
-use crate::model::policy::{Fact, OfficeNumber};
+use crate::model::obligation::ObligationNumber;
+use crate::model::policy::OfficeNumber;
 use crate::model::receipt::{Action, Stage};
 use crate::model::renewal::Renewal;
 
@@ -48,6 +47,23 @@ pub struct MessageRow {
     pub digest: [u8; 32],
     /// By when each recipient is to have received, read and acted on it, as its envelope or policy says.
     pub deadlines: Deadlines,
+    /// The answers that obligations ask for.
+    pub follow_ups: Vec<FollowUp>,
+    /// Its thread, where answers are asked for.
+    pub thread: Option<[u8; 16]>,
+    /// The messages whose follow-up it is, by index, ascending.
+    pub answers: Vec<Index>,
+}
+
+/// The answers to a message that an obligation asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowUp {
+    /// The obligation.
+    pub obligation: ObligationNumber,
+    /// By when.
+    pub within: Within,
+    /// Who owes an answer, ascending.
+    pub offices: Vec<OfficeNumber>,
 }
 
 /// A recorded receipt, also one that repeated what was known.
@@ -102,6 +118,9 @@ impl Record for MessageRow {
             receive_s: self.deadlines.receive.map(Within::seconds),
             read_s: self.deadlines.read.map(Within::seconds),
             act_s: self.deadlines.act.map(Within::seconds),
+            follow_ups: self.follow_ups.iter().map(follow_up_bytes).collect(),
+            thread: self.thread.map(|thread| thread.to_vec()),
+            answers: steps(&self.answers),
         };
         bytes.encode_raw(out);
     }
@@ -124,6 +143,9 @@ impl Record for MessageRow {
             recipients: it.recipients.into_iter().map(office).collect::<Result<_, _>>()?,
             digest: it.digest.try_into().map_err(|_| "no digest")?,
             deadlines: deadlines(it.receive_s, it.read_s, it.act_s)?,
+            follow_ups: it.follow_ups.into_iter().map(follow_up).collect::<Result<_, _>>()?,
+            thread: it.thread.map(|thread| thread.try_into().map_err(|_| "no thread")).transpose()?,
+            answers: from_steps(&it.answers)?,
         })
     }
 }
@@ -170,90 +192,6 @@ impl Record for ReceiptRow {
             reason: it.reason,
             news: it.news,
         })
-    }
-}
-
-/// A fact of the directory that was taken in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FactRow {
-    pub(super) index: Index,
-    pub(super) fact: Fact,
-}
-
-impl Record for FactRow {
-    const LETTER: u8 = keys::FACTS;
-
-    fn index(&self) -> Index {
-        self.index
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        let mut it = FactBytes::default();
-        let names = |set: &BTreeSet<Name>| set.iter().map(Name::to_string).collect();
-        match &self.fact {
-            Fact::Institution(name) => (it.kind, it.name) = (1, name.to_string()),
-            Fact::Office { name, institution } => {
-                (it.kind, it.name, it.institution) = (2, name.to_string(), institution.to_string());
-            }
-            Fact::Auditor { name, institution } => {
-                (it.kind, it.name, it.institution) = (3, name.to_string(), institution.to_string());
-            }
-            Fact::Stream { name, publishers, subscribers } => {
-                (it.kind, it.name) = (4, name.to_string());
-                (it.publishers, it.subscribers) = (names(publishers), names(subscribers));
-            }
-            Fact::Headquarters(name) => (it.kind, it.name) = (5, name.to_string()),
-            Fact::Operator { name, institution } => {
-                (it.kind, it.name, it.institution) = (6, name.to_string(), institution.to_string());
-            }
-            Fact::OfficeRemoved { name, reason } => {
-                (it.kind, it.name, it.reason) = (7, name.to_string(), reason.clone());
-            }
-            Fact::DeskRevoked { desk, reason } => {
-                (it.kind, it.name, it.reason) = (8, desk.office.to_string(), reason.clone());
-                it.desk = desk.desk.to_string();
-            }
-            Fact::Deadlines { class, priority, deadlines } => {
-                (it.kind, it.class, it.priority) = (9, *class as i32, *priority as i32);
-                it.receive_s = deadlines.receive.map(Within::seconds);
-                it.read_s = deadlines.read.map(Within::seconds);
-                it.act_s = deadlines.act.map(Within::seconds);
-            }
-        }
-        it.encode_raw(out);
-    }
-
-    fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
-        let it = FactBytes::decode(bytes).map_err(|error| error.to_string())?;
-        let names = |list: &[String]| list.iter().map(|text| name(text)).collect::<Result<_, _>>();
-        if it.kind == 9 {
-            let fact = Fact::Deadlines {
-                class: MessageClass::from_number(it.class).ok_or("no class")?,
-                priority: Priority::from_number(it.priority).ok_or("no priority")?,
-                deadlines: deadlines(it.receive_s, it.read_s, it.act_s)?,
-            };
-            return Ok(Self { index, fact });
-        }
-        let its_name = name(&it.name)?;
-        let fact = match it.kind {
-            1 => Fact::Institution(its_name),
-            2 => Fact::Office { name: its_name, institution: name(&it.institution)? },
-            3 => Fact::Auditor { name: its_name, institution: name(&it.institution)? },
-            4 => Fact::Stream {
-                name: its_name,
-                publishers: names(&it.publishers)?,
-                subscribers: names(&it.subscribers)?,
-            },
-            5 => Fact::Headquarters(its_name),
-            6 => Fact::Operator { name: its_name, institution: name(&it.institution)? },
-            7 => Fact::OfficeRemoved { name: its_name, reason: it.reason },
-            8 => Fact::DeskRevoked {
-                desk: Desk { office: its_name, desk: name(&it.desk)? },
-                reason: it.reason,
-            },
-            kind => return Err(format!("{kind} is no kind of fact")),
-        };
-        Ok(Self { index, fact })
     }
 }
 
@@ -368,6 +306,40 @@ struct MessageBytes {
     read_s: Option<u32>,
     #[prost(uint32, optional, tag = "16")]
     act_s: Option<u32>,
+    #[prost(message, repeated, tag = "17")]
+    follow_ups: Vec<FollowUpBytes>,
+    #[prost(bytes = "vec", optional, tag = "18")]
+    thread: Option<Vec<u8>>,
+    /// As `messages` of a receipt.
+    #[prost(uint64, repeated, tag = "19")]
+    answers: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FollowUpBytes {
+    #[prost(uint32, tag = "1")]
+    obligation: u32,
+    #[prost(uint32, tag = "2")]
+    within_s: u32,
+    #[prost(uint32, repeated, tag = "3")]
+    offices: Vec<u32>,
+}
+
+fn follow_up_bytes(it: &FollowUp) -> FollowUpBytes {
+    FollowUpBytes {
+        obligation: it.obligation.0.into(),
+        within_s: it.within.seconds(),
+        offices: it.offices.iter().map(|office| office.0.into()).collect(),
+    }
+}
+
+fn follow_up(it: FollowUpBytes) -> Result<FollowUp, String> {
+    let obligation = u16::try_from(it.obligation).map_err(|error| error.to_string())?;
+    Ok(FollowUp {
+        obligation: ObligationNumber(obligation),
+        within: Within::from_seconds(it.within_s)?,
+        offices: it.offices.into_iter().map(office).collect::<Result<_, _>>()?,
+    })
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -398,44 +370,20 @@ struct ReceiptBytes {
     news: u32,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct FactBytes {
-    #[prost(uint32, tag = "1")]
-    kind: u32,
-    #[prost(string, tag = "2")]
-    name: String,
-    #[prost(string, tag = "3")]
-    institution: String,
-    #[prost(string, repeated, tag = "4")]
-    publishers: Vec<String>,
-    #[prost(string, repeated, tag = "5")]
-    subscribers: Vec<String>,
-    #[prost(string, tag = "6")]
-    reason: String,
-    #[prost(string, tag = "7")]
-    desk: String,
-    #[prost(int32, tag = "8")]
-    class: i32,
-    #[prost(int32, tag = "9")]
-    priority: i32,
-    #[prost(uint32, optional, tag = "10")]
-    receive_s: Option<u32>,
-    #[prost(uint32, optional, tag = "11")]
-    read_s: Option<u32>,
-    #[prost(uint32, optional, tag = "12")]
-    act_s: Option<u32>,
-}
-
-fn name(text: &str) -> Result<Name, String> {
+pub(super) fn name(text: &str) -> Result<Name, String> {
     text.parse().map_err(|error: NameError| error.to_string())
 }
 
-fn deadlines(receive: Option<u32>, read: Option<u32>, act: Option<u32>) -> Result<Deadlines, String> {
+pub(super) fn deadlines(
+    receive: Option<u32>,
+    read: Option<u32>,
+    act: Option<u32>,
+) -> Result<Deadlines, String> {
     let within = |seconds: Option<u32>| seconds.map(Within::from_seconds).transpose();
     Ok(Deadlines { receive: within(receive)?, read: within(read)?, act: within(act)? })
 }
 
-fn office(number: u32) -> Result<OfficeNumber, String> {
+pub(super) fn office(number: u32) -> Result<OfficeNumber, String> {
     u16::try_from(number).map(OfficeNumber).map_err(|error| error.to_string())
 }
 

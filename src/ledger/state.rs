@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use super::ids::Ids;
 use super::keys;
-use super::lanes::{Kind, Lane, Lanes};
+use super::lanes::{Asked, Kind, Lane, Lanes};
+use super::months::AllMonths;
 use super::outstanding::Outstanding;
-use super::overdue::{ClockRow, OverdueRow};
+use super::overdue::{ClockRow, MissedRow, OverdueRow};
 use super::rows::MessageRow;
 use super::span::{Places, Span, Statement};
 use super::store::RowBatch;
@@ -53,6 +54,10 @@ pub(super) struct State {
     pub(super) outstanding: Vec<Outstanding>,
     /// What falls due, and what was missed.
     pub(super) lanes: Lanes,
+    /// What is owed each month.
+    pub(super) months: AllMonths,
+    /// The messages of a thread that somebody still owes an answer to.
+    pub(super) threads: BTreeMap<[u8; 16], BTreeSet<Index>>,
     /// Since which record the hub's clock is not to be trusted; `None`: it is.
     pub(super) suspended: Option<ClockRow>,
     /// Spans that changed since the checkpoint.
@@ -93,11 +98,25 @@ impl State {
         epochs: Arc<Epochs>,
         ids: Ids,
         outstanding: Vec<Outstanding>,
-        (lanes, suspended): (Lanes, Option<ClockRow>),
+        (lanes, months, suspended): (Lanes, AllMonths, Option<ClockRow>),
     ) -> Self {
         let recent = vec![None; RECENT_MAX];
-        let spans = BTreeMap::new();
-        Self { mark, policy, renewals, epochs, ids, outstanding, lanes, suspended, spans, checkpoint, recent }
+        let (spans, threads) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            mark,
+            policy,
+            renewals,
+            epochs,
+            ids,
+            outstanding,
+            lanes,
+            months,
+            threads,
+            suspended,
+            spans,
+            checkpoint,
+            recent,
+        }
     }
 
     /// Tells whether a message is among the newest and will still be when entries before `next` were decided.
@@ -129,6 +148,7 @@ impl State {
             self.outstanding_mut(*office).owe(message.index, urgent, real);
         }
         self.lanes.begin(message);
+        self.follow(message);
         self.ids.insert((message.message_id, message.sender_office), message.index);
         self.recent[slot(message.index)] = Some(Arc::clone(message));
     }
@@ -140,15 +160,51 @@ impl State {
         self.outstanding_mut(office).notices.insert(receipt.0);
     }
 
-    /// Takes in that an office missed a stage of a message, and owes those a notice who are to know.
-    pub(super) fn miss(&mut self, gathered: &Gathered, row: &OverdueRow, message: &MessageRow) {
-        let (number, place) = Places::of(row.message);
-        let later: Vec<_> = CLEARING.into_iter().filter(|stage| *stage >= row.stage).collect();
-        let span = self.span(gathered, (row.office, number));
-        let open = span.is_none_or(|span| !span.any_of(&later).contains(place));
-        if let Some(within) = message.deadlines.of(row.stage) {
-            let lane = Lane { office: row.office, stage: row.stage, kind: Kind::Within(within) };
-            self.lanes.miss(lane, message, open);
+    /// Remembers the thread of a message that somebody owes an answer to.
+    pub(super) fn follow(&mut self, message: &MessageRow) {
+        if let Some(thread) = message.thread {
+            self.threads.entry(thread).or_default().insert(message.index);
+        }
+    }
+
+    /// Takes in that an office answered a message.
+    pub(super) fn answer(&mut self, office: OfficeNumber, message: &MessageRow) {
+        self.lanes.answered(office, message);
+        self.forget(message);
+    }
+
+    fn forget(&mut self, message: &MessageRow) {
+        if let Some(thread) = message.thread
+            && self.lanes.is_answered(message)
+            && let Some(open) = self.threads.get_mut(&thread)
+        {
+            open.remove(&message.index);
+            if open.is_empty() {
+                self.threads.remove(&thread);
+            }
+        }
+    }
+
+    /// Takes in that an office missed something about a message, or in a month, and owes those a notice who are to know.
+    pub(super) fn miss(&mut self, gathered: &Gathered, row: &OverdueRow, message: Option<&MessageRow>) {
+        match (row.missed, message) {
+            (MissedRow::Stage { stage, .. }, Some(message)) => {
+                if let Some(within) = message.deadlines.of(stage) {
+                    let (number, place) = Places::of(message.index);
+                    let later: Vec<_> = CLEARING.into_iter().filter(|it| *it >= stage).collect();
+                    let span = self.span(gathered, (row.office, number));
+                    let open = span.is_none_or(|span| !span.any_of(&later).contains(place));
+                    let (asked, kind) = (Asked::Stage(stage), Kind::Within(within));
+                    self.lanes.miss(Lane { office: row.office, asked, kind }, message, open);
+                }
+            }
+            (MissedRow::FollowUp { obligation, .. }, Some(message)) => {
+                if let Some(it) = message.follow_ups.iter().find(|it| it.obligation == obligation) {
+                    let (asked, kind) = (Asked::FollowUp(obligation), Kind::Within(it.within));
+                    self.lanes.miss(Lane { office: row.office, asked, kind }, message, true);
+                }
+            }
+            _ => {}
         }
         for office in &row.told {
             self.owe_notice(*office, row.index);
@@ -165,6 +221,7 @@ impl State {
         if CLEARING.contains(&stage) {
             let at = if self.suspended.is_some() { None } else { Some(at) };
             self.lanes.reached(office, stage, message, at);
+            self.forget(message);
         }
     }
 

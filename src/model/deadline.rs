@@ -5,7 +5,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::envelope::Envelope;
 use super::id::UnixMicros;
+use super::policy::Policy;
 use super::receipt::Stage;
 use super::refusal::Refusal;
 
@@ -131,6 +133,17 @@ impl Deadlines {
             "{stage} is asked within {shorter} and {before} within {longer}: give the later stage as long at least"
         );
         Err(Refusal::field(field, message))
+    }
+}
+
+impl Policy {
+    /// By when a message is to be received, read and acted on: what its envelope says, or where that names no deadline
+    /// at all, what policy says of its class and priority.
+    pub fn deadlines_of(&self, envelope: &Envelope) -> Deadlines {
+        if !envelope.deadlines.is_none() {
+            return envelope.deadlines;
+        }
+        self.deadlines().get(&(envelope.class, envelope.priority)).copied().unwrap_or_default()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod epoch;
 pub mod expiry;
 pub mod id;
 pub mod identity;
+pub mod obligation;
 pub mod overdue;
 pub mod policy;
 pub mod receipt;

@@ -2,6 +2,7 @@
 
 use super::id::UnixMicros;
 use super::identity::Name;
+use super::obligation::Month;
 use super::receipt::{MessageRef, Stage};
 
 /// Something that an office missed. Every field as `message.proto` says.
@@ -24,5 +25,19 @@ pub enum Missed {
         message: MessageRef,
         /// `received`, `read` or `acted`.
         stage: Stage,
+    },
+    /// The answer to a message that an obligation asks for.
+    FollowUp {
+        /// The obligation.
+        obligation: Name,
+        /// The message.
+        message: MessageRef,
+    },
+    /// What an obligation asks for in each month.
+    Month {
+        /// The obligation.
+        obligation: Name,
+        /// The month.
+        month: Month,
     },
 }

@@ -9,6 +9,7 @@ use super::deadline::Deadlines;
 use super::envelope::{Envelope, MessageClass, Priority};
 use super::id::Index;
 use super::identity::{Desk, Identity, Name};
+use super::obligation::{Obligation, Obligations};
 use super::refusal::{Reason, Refusal};
 
 /// Offices that a directory holds at most: an office's number takes two bytes.
@@ -78,6 +79,10 @@ pub enum Fact {
         /// By when; none: nothing is asked any more.
         deadlines: Deadlines,
     },
+    /// An obligation; it replaces what was said under its name before.
+    Obligation(Obligation),
+    /// The end of an obligation.
+    ObligationEnded(Name),
 }
 
 /// A stream's rights.
@@ -137,6 +142,7 @@ pub struct Policy {
     removed: BTreeMap<Name, String>,
     revoked: BTreeMap<Desk, String>,
     deadlines: BTreeMap<(MessageClass, Priority), Deadlines>,
+    obligations: Obligations,
 }
 
 impl Policy {
@@ -194,6 +200,11 @@ impl Policy {
                 deadlines.check().map_err(|refusal| refusal.message)?;
                 self.deadlines.insert((class, priority), deadlines);
             }
+            Fact::Obligation(obligation) => {
+                obligation.follows(self)?;
+                self.obligations.set(obligation)?;
+            }
+            Fact::ObligationEnded(name) => self.obligations.end(&name)?,
         }
         self.facts.push(fact);
         self.version = index.next();
@@ -249,13 +260,9 @@ impl Policy {
         &self.deadlines
     }
 
-    /// By when a message is to be received, read and acted on: what its envelope says, or where that names no deadline
-    /// at all, what policy says of its class and priority.
-    pub fn deadlines_of(&self, envelope: &Envelope) -> Deadlines {
-        if !envelope.deadlines.is_none() {
-            return envelope.deadlines;
-        }
-        self.deadlines.get(&(envelope.class, envelope.priority)).copied().unwrap_or_default()
+    /// What offices owe without a message yet.
+    pub fn obligations(&self) -> &Obligations {
+        &self.obligations
     }
 
     /// Operators with their institutions, by name.
@@ -263,7 +270,7 @@ impl Policy {
         &self.operators
     }
 
-    fn known_institution(&self, institution: &Name) -> Result<(), String> {
+    pub(super) fn known_institution(&self, institution: &Name) -> Result<(), String> {
         if self.institutions.contains(institution) {
             return Ok(());
         }

@@ -9,8 +9,8 @@ use std::str::FromStr;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::proto;
 use super::renewal::{BUNDLE_BYTES_MAX, digest_of};
+use super::{obligation, proto};
 use crate::model::clock::ClockRecord;
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{
@@ -164,6 +164,14 @@ pub fn overdue(bytes: &Bytes) -> Result<Overdue, Refusal> {
             message: named("stage.message", &it.message.unwrap_or_default())?,
             stage: number("stage.stage", it.stage, Stage::from_number)?,
         },
+        Some(Wire::FollowUp(it)) => Missed::FollowUp {
+            obligation: name("follow_up.obligation", &it.obligation)?,
+            message: named("follow_up.message", &it.message.unwrap_or_default())?,
+        },
+        Some(Wire::Month(it)) => Missed::Month {
+            obligation: name("month.obligation", &it.obligation)?,
+            month: obligation::month(it.year, it.month)?,
+        },
         None => return Err(Refusal::field("missed", "something is missed; nothing that is known came")),
     };
     Ok(Overdue { office: name("office", &wire.office)?, due: UnixMicros(wire.due_unix_us), missed })
@@ -175,6 +183,14 @@ pub fn overdue_bytes(overdue: &Overdue) -> Bytes {
     let missed = match &overdue.missed {
         Missed::Stage { message, stage } => {
             Wire::Stage(proto::MissedStage { message: Some(message_ref(message)), stage: *stage as i32 })
+        }
+        Missed::FollowUp { obligation, message } => Wire::FollowUp(proto::MissedFollowUp {
+            obligation: obligation.to_string(),
+            message: Some(message_ref(message)),
+        }),
+        Missed::Month { obligation, month } => {
+            let (year, month) = month.parts();
+            Wire::Month(proto::MissedMonth { obligation: obligation.to_string(), year, month })
         }
     };
     let (office, due_unix_us) = (overdue.office.to_string(), overdue.due.0);
@@ -251,6 +267,8 @@ pub fn fact(bytes: &Bytes) -> Result<Fact, Refusal> {
             priority: number("priority", it.priority, Priority::from_number)?,
             deadlines: deadlines(it.receive_by_s, it.read_by_s, it.act_by_s)?,
         },
+        Some(Wire::Obligation(it)) => Fact::Obligation(obligation::read(&it)?),
+        Some(Wire::ObligationEnded(it)) => Fact::ObligationEnded(name("name", &it.name)?),
         None => {
             return Err(Refusal::field(
                 "fact",
@@ -340,6 +358,10 @@ pub fn wire_fact(fact: &Fact) -> proto::DirectoryFact {
             read_by_s: deadlines.read.map(Within::seconds),
             act_by_s: deadlines.act.map(Within::seconds),
         }),
+        Fact::Obligation(it) => Wire::Obligation(obligation::wire(it)),
+        Fact::ObligationEnded(name) => {
+            Wire::ObligationEnded(proto::ObligationEnded { name: name.to_string() })
+        }
     };
     proto::DirectoryFact { fact: Some(fact) }
 }
@@ -423,7 +445,7 @@ fn desk(field: &'static str, uri: &str) -> Result<Desk, Refusal> {
     Err(Refusal::field(field, message))
 }
 
-fn number<T>(field: &'static str, found: i32, from: fn(i32) -> Option<T>) -> Result<T, Refusal> {
+pub(super) fn number<T>(field: &'static str, found: i32, from: fn(i32) -> Option<T>) -> Result<T, Refusal> {
     from(found).ok_or_else(|| {
         Refusal::field(field, format!("{field} {found} is not one that this hub knows, or is not set"))
     })

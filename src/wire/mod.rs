@@ -11,6 +11,7 @@ pub mod convert;
 pub mod fingerprint;
 pub mod identity;
 pub mod listener;
+mod obligation;
 pub mod pem_file;
 pub mod proto;
 pub mod renewal;

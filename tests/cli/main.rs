@@ -14,6 +14,7 @@ mod exits;
 mod kills;
 mod metrics;
 mod objects;
+mod obligations;
 mod operator;
 mod python;
 mod real;

@@ -6,6 +6,7 @@ use comfy_table::{Cell, ColumnConstraint, Table, Width};
 use serde_json::Value;
 
 use super::csv::Csv;
+use super::owed;
 use super::rows::{self, Counts};
 use crate::cli::context::Context;
 use crate::cli::exit::Failure;
@@ -76,15 +77,29 @@ pub(super) const ENTRIES: Shape<proto::ListEntriesResponse, proto::EntryRow> = S
 };
 
 pub(super) const OVERDUE: Shape<proto::ListOverdueResponse, proto::OverdueRow> = Shape {
-    header: rows::OVERDUE_HEADER,
+    header: owed::OVERDUE_HEADER,
     page: |frame| (frame.overdue, frame.next_index),
-    object: rows::overdue_object,
+    object: owed::overdue_object,
     head: |_, _| String::new(),
-    cells: rows::overdue_cells,
+    cells: owed::overdue_cells,
     count: Counts::add_missed,
     words: |listing| listing.counts.missed_words(),
     csv: false,
 };
+
+pub(super) const OBLIGATIONS: Shape<proto::ListObligationsResponse, proto::ObligationRow> = Shape {
+    header: owed::OBLIGATION_HEADER,
+    page: |frame| (frame.obligations, 0),
+    object: owed::obligation_object,
+    head: |_, _| String::new(),
+    cells: owed::obligation_cells,
+    count: |_, _| {},
+    words: |listing| format!("{} owed.", listing.count),
+    csv: false,
+};
+
+pub(super) const OBLIGATIONS_CSV: Shape<proto::ListObligationsResponse, proto::ObligationRow> =
+    Shape { csv: true, ..OBLIGATIONS };
 
 pub(super) const OVERDUE_CSV: Shape<proto::ListOverdueResponse, proto::OverdueRow> =
     Shape { csv: true, ..OVERDUE };

@@ -5,6 +5,7 @@
 mod csv;
 mod history;
 mod listing;
+mod owed;
 mod rows;
 mod silence;
 mod watch;
@@ -44,9 +45,12 @@ pub enum Audit {
     /// Lists missed deadlines: a row for each office and stage.
     #[command(after_help = "Example:\n  resguardo audit overdue --office ohchr-mexico")]
     Overdue(Overdue),
+    /// Lists what offices owe: something each month, or an answer.
+    #[command(after_help = "Example:\n  resguardo audit obligations --office ohchr-mexico")]
+    Obligations(silence::OfOffice),
     /// Tells which offices have not read what they owe, and since when.
     #[command(after_help = "Example:\n  resguardo audit silence --csv > silence.csv")]
-    Silence(silence::Silence),
+    Silence(silence::OfOffice),
     /// Tells one message's history.
     #[command(after_help = "Example:\n  resguardo audit message 01928f3a-6c1e-7d3b-9f20-5b1c7d9be2c4")]
     Message(history::History),
@@ -108,7 +112,7 @@ impl Audit {
             }
             Self::Outstanding(asked) => asked.selection.watch,
             Self::Overdue(asked) => asked.selection.watch,
-            Self::Silence(_) => false,
+            Self::Silence(_) | Self::Obligations(_) => false,
             Self::Message(history) => history.watches(),
         }
     }
@@ -139,7 +143,17 @@ impl Audit {
                 let shape = if asked.csv { listing::OVERDUE_CSV } else { listing::OVERDUE };
                 list(context, &home, &asked.selection, shape, ask).await
             }
-            Self::Silence(asked) => asked.run(context, watch::connect(context, &home).await?).await,
+            Self::Obligations(asked) => {
+                let ask = async |mut client: Client, selection| {
+                    client
+                        .list_obligations(proto::ListObligationsRequest { selection: Some(selection) })
+                        .await
+                };
+                let shape = if asked.csv { listing::OBLIGATIONS_CSV } else { listing::OBLIGATIONS };
+                let selection = Selection { from: None, limit: 0, office: asked.office, watch: false };
+                list(context, &home, &selection, shape, ask).await
+            }
+            Self::Silence(asked) => asked.silence(context, watch::connect(context, &home).await?).await,
             Self::Receipts(selection) => {
                 let ask = async |mut client: Client, selection| {
                     let request = proto::ListReceiptsRequest { selection: Some(selection), message_index: 0 };

@@ -8,23 +8,22 @@ use comfy_table::Cell;
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 
+use super::owed;
 use crate::cli::context::Context;
 use crate::cli::inbox::banner_of;
-use crate::cli::objects::utc_or_null;
+use crate::cli::objects::{self, utc_or_null};
 use crate::cli::screen::{Tone, after, cell, harmless, priority_tone, toned, utc};
 use crate::model::clock::ClockRecord;
 use crate::model::entry::EntryKind;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
 use crate::model::id::UnixMicros;
-use crate::model::overdue::{Missed, Overdue};
+use crate::model::overdue::Overdue;
 use crate::model::policy::Fact;
 use crate::model::receipt::{Action, Stage};
 use crate::model::renewal::Renewal;
 use crate::wire::{convert, proto};
 
 pub(super) const DELIVERY_HEADER: &[&str] = &["For", "Received", "Read", "Acted", "Open"];
-pub(super) const OVERDUE_HEADER: &[&str] =
-    &["Entry", "Office", "Missed", "Due", "State", "Status", "Priority", "From", "Message"];
 pub(super) const RECEIPT_HEADER: &[&str] =
     &["Index", "Recorded", "Desk", "Stage", "Messages", "News", "Action", "Reason"];
 pub(super) const ENTRY_HEADER: &[&str] = &["Index", "Recorded", "Kind", "Identity", "What"];
@@ -58,7 +57,7 @@ impl Counts {
     }
 
     pub(super) fn add_missed(&mut self, row: &proto::OverdueRow) {
-        let count = if is_real(row.message.as_ref()) { &mut self.real } else { &mut self.drill };
+        let count = if owed::is_real_row(row) { &mut self.real } else { &mut self.drill };
         count.missed += 1;
     }
 
@@ -81,7 +80,7 @@ impl Counts {
 }
 
 /// A number's name, or the number.
-fn named<T>(number: i32, from: fn(i32) -> Option<T>, name: fn(T) -> &'static str) -> String {
+pub(super) fn named<T>(number: i32, from: fn(i32) -> Option<T>, name: fn(T) -> &'static str) -> String {
     from(number).map_or_else(|| number.to_string(), |value| name(value).to_owned())
 }
 
@@ -152,49 +151,6 @@ fn due_object(row: &proto::DueRow) -> Value {
 /// Whether a message is real.
 pub(super) fn is_real(message: Option<&proto::MessageRow>) -> bool {
     message.is_some_and(|message| message.status == CapStatus::Actual as i32)
-}
-
-pub(super) fn overdue_object(row: &proto::OverdueRow) -> Value {
-    let mut object = Map::new();
-    for (name, value) in [
-        ("object", Value::from("overdue")),
-        ("overdue_index", row.index.into()),
-        ("recorded_at", utc(UnixMicros(row.recorded_unix_us))),
-        ("office", row.office.clone().into()),
-        ("office_removed", row.office_removed.into()),
-        ("stage", named(row.stage, Stage::from_number, Stage::name).into()),
-        ("due_at", utc(UnixMicros(row.due_unix_us))),
-        ("open", row.open.into()),
-        ("real", is_real(row.message.as_ref()).into()),
-    ] {
-        object.insert(name.into(), value);
-    }
-    message_fields(&mut object, &row.message.clone().unwrap_or_default());
-    object.into()
-}
-
-pub(super) fn overdue_cells(context: &Context, row: &proto::OverdueRow) -> Vec<Cell> {
-    let message = row.message.clone().unwrap_or_default();
-    let state = match (row.office_removed, row.open) {
-        (true, _) => cell(Tone::Faint, "removed"),
-        (false, true) => {
-            cell(Tone::Bad, &format!("for {}", after(UnixMicros(row.due_unix_us), context.clock.now())))
-        }
-        (false, false) => cell(Tone::Good, "done since"),
-    };
-    let status = named(message.status, CapStatus::from_number, CapStatus::name);
-    let real = is_real(Some(&message));
-    vec![
-        cell(Tone::Plain, &row.index.to_string()),
-        cell(Tone::Plain, &row.office),
-        cell(Tone::Plain, &named(row.stage, Stage::from_number, Stage::name)),
-        cell(Tone::Plain, &context.screen.time(UnixMicros(row.due_unix_us))),
-        state,
-        if real { cell(Tone::Plain, &status) } else { cell(Tone::Drill, &status.to_uppercase()) },
-        cell(Tone::Plain, &named(message.priority, Priority::from_number, Priority::name)),
-        cell(Tone::Plain, message.sender.split(':').nth(3).unwrap_or_default()),
-        cell(Tone::Plain, &id(&message.message_id)),
-    ]
 }
 
 /// What is still asked of an office; what was done too late.
@@ -401,9 +357,7 @@ fn what(row: &proto::EntryRow) -> String {
             },
         ),
         Some(EntryKind::Overdue) => match convert::overdue(&row.statement) {
-            Ok(Overdue { office, missed: Missed::Stage { message, stage }, .. }) => {
-                format!("{office} missed {stage} of {}", message.index)
-            }
+            Ok(Overdue { office, missed, .. }) => format!("{} by {office}", objects::missed(&missed)),
             Err(refusal) => unreadable(&refusal.message),
         },
         Some(EntryKind::Clock) => match convert::clock_record(&row.statement) {
@@ -433,6 +387,8 @@ fn fact_words(fact: &Fact) -> String {
         Fact::Operator { name, institution } => format!("operator {name} of {institution}"),
         Fact::OfficeRemoved { name, reason } => format!("office {name} removed: {reason}"),
         Fact::DeskRevoked { desk, reason } => format!("{desk} revoked: {reason}"),
+        Fact::Obligation(it) => format!("obligation {} on {}", it.name, it.stream),
+        Fact::ObligationEnded(name) => format!("obligation {name} ended"),
         Fact::Deadlines { class, priority, deadlines } => {
             let each: Vec<_> =
                 deadlines.each().map(|(stage, within)| format!("{stage} in {within}")).collect();

@@ -18,15 +18,15 @@ use crate::wire::proto;
 use clap::Args;
 use serde_json::{Value, json};
 
-/// `audit silence`
+/// `audit silence`, `audit obligations`
 #[derive(Debug, Args)]
-pub struct Silence {
+pub struct OfOffice {
     /// Only this office.
     #[arg(long, value_name = "OFFICE")]
-    office: Option<Name>,
+    pub(super) office: Option<Name>,
     /// Print comma-separated values, for a spreadsheet.
     #[arg(long, conflicts_with = "json")]
-    csv: bool,
+    pub(super) csv: bool,
 }
 
 /// What one office has not read; what is not real is summed up apart.
@@ -44,8 +44,8 @@ struct Unread {
 /// By what is real, then by office.
 type Sums = BTreeMap<(bool, String), Unread>;
 
-impl Silence {
-    pub(super) async fn run(self, context: &Context, mut client: Client) -> Result<Exit, Failure> {
+impl OfOffice {
+    pub(super) async fn silence(self, context: &Context, mut client: Client) -> Result<Exit, Failure> {
         let office = self.office.map(|office| office.to_string()).unwrap_or_default();
         let selection = proto::Selection { office, ..proto::Selection::default() };
         let request = proto::ListOutstandingRequest { selection: Some(selection), stage: Stage::Read as i32 };

@@ -251,6 +251,13 @@ impl Look {
             offices().map(|office| (vec![("office", office.office.as_str())], whole(office.unread_urgent)));
         let help = "Real, urgent messages, received or not, that nobody at an office has read";
         put(encoder, "unread_urgent", help, None, unread.collect())?;
+        let overdue = offices().flat_map(|office| {
+            [("real", office.overdue), ("drill", office.overdue_drills)]
+                .map(|(kind, count)| (vec![("office", office.office.as_str()), ("kind", kind)], whole(count)))
+        });
+        let help =
+            "What an office missed about messages and has not done since; what is not real is of kind drill";
+        put(encoder, "overdue", help, None, overdue.collect())?;
         let oldest = offices().filter_map(|office| {
             let at = office.oldest_unread_urgent.as_ref()?.accepted_unix_us;
             Some((vec![("office", office.office.as_str())], seconds(at)))

@@ -7,6 +7,7 @@ use super::agree::dump;
 use super::bench::*;
 use super::model::Draw;
 use crate::ledger::entry::{Decoded, Outcome, Statement};
+use crate::ledger::overdue::MissedRow;
 use crate::ledger::store::Store;
 use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::view::{Lane, Owed};
@@ -20,17 +21,17 @@ use crate::model::overdue::{Missed, Overdue};
 use crate::model::policy::{AuditPermit, Fact, OfficeNumber};
 use crate::model::receipt::{MessageRef, Receipt, Stage};
 
-const SECOND: u64 = 1_000_000;
-const DAY: u64 = 86_400 * SECOND;
+pub(super) const SECOND: u64 = 1_000_000;
+pub(super) const DAY: u64 = 86_400 * SECOND;
 const ALL: (AuditPermit, Option<OfficeNumber>) = (AuditPermit::All, None);
 
 type Said = (Option<Identity>, Statement);
 
 /// A hub whose days are the test's.
-struct Hub {
-    bench: Bench,
-    now: UnixMicros,
-    journal: Vec<(Mark, Vec<Decoded>)>,
+pub(super) struct Hub {
+    pub(super) bench: Bench,
+    pub(super) now: UnixMicros,
+    pub(super) journal: Vec<(Mark, Vec<Decoded>)>,
 }
 
 fn deadlines(receive: u32, read: u32, act: u32) -> Deadlines {
@@ -39,7 +40,7 @@ fn deadlines(receive: u32, read: u32, act: u32) -> Deadlines {
 }
 
 impl Hub {
-    fn founded() -> Self {
+    pub(super) fn founded() -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let mut hub = Self { bench: open(&store), now: UnixMicros(20_000 * DAY), journal: Vec::new() };
         let urgent = Fact::Deadlines {
@@ -54,7 +55,7 @@ impl Hub {
         hub
     }
 
-    fn batch(&mut self, said: Vec<Said>) -> Vec<Outcome> {
+    pub(super) fn batch(&mut self, said: Vec<Said>) -> Vec<Outcome> {
         let before = self.bench.ledger.mark();
         let time = self.now.max(before.time);
         let mut entries = decoded(before, said);
@@ -68,11 +69,11 @@ impl Hub {
         applied.outcomes
     }
 
-    fn pass(&mut self, us: u64) {
+    pub(super) fn pass(&mut self, us: u64) {
         self.now = UnixMicros(self.now.0 + us);
     }
 
-    fn restart(self) -> Self {
+    pub(super) fn restart(self) -> Self {
         Self { bench: self.bench.reopened(), ..self }
     }
 
@@ -88,14 +89,14 @@ impl Hub {
         }
     }
 
-    fn state(&mut self, office: &str, stage: Stage, index: Index, id: MessageId) {
+    pub(super) fn state(&mut self, office: &str, stage: Stage, index: Index, id: MessageId) {
         let stated: Receipt = receipt(office, stage, &[(index, id)]);
         let outcome = self.batch(vec![(by(office), state(stated))]).remove(0);
         assert!(matches!(outcome, Outcome::Recorded { .. }), "{outcome:?}");
     }
 
     /// Says what has fallen due, as a hub does, in small lots.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         loop {
             let due = self.bench.view.due(self.now, 7).unwrap();
             if due.is_empty() || self.bench.view.suspended().is_some() {
@@ -111,7 +112,10 @@ impl Hub {
         let (mut all, mut next) = (Vec::new(), Some(Index(0)));
         while let Some(from) = next {
             let page = self.bench.view.overdue(ALL, from, 100).unwrap();
-            all.extend(page.rows.iter().map(|it| (it.message, it.office, it.stage, it.due)));
+            all.extend(page.rows.iter().filter_map(|it| match it.missed {
+                MissedRow::Stage { message, stage } => Some((message, it.office, stage, it.due)),
+                _ => None,
+            }));
             next = page.next;
         }
         all
@@ -122,7 +126,7 @@ impl Hub {
         self.bench.view.is_overdue(office, stage, &message)
     }
 
-    fn notices(&self, office: OfficeNumber) -> usize {
+    pub(super) fn notices(&self, office: OfficeNumber) -> usize {
         let owed = self.bench.view.owed(office, Lane::Urgent, Index(0), usize::MAX).unwrap();
         owed.iter().filter(|it| matches!(it, Owed::Notice(_))).count()
     }

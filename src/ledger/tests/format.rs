@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::bench::*;
+use crate::ledger::facts::FactRow;
 use crate::ledger::ids::Ids;
 use crate::ledger::log::pack;
 use crate::ledger::outstanding::Outstanding;
-use crate::ledger::rows::{FactRow, MessageRow, ReceiptRow, RenewalRow};
+use crate::ledger::rows::{MessageRow, ReceiptRow, RenewalRow};
 use crate::ledger::span::{Places, Span, Statement};
 use crate::ledger::standing::Standing;
 use crate::ledger::store::RowBatch;
@@ -48,6 +49,9 @@ fn message(index: u64) -> Arc<MessageRow> {
         recipients: vec![MEXICO, HONDURAS],
         digest: [0xd1; 32],
         deadlines: Deadlines { read: Within::from_seconds(900).ok(), ..Deadlines::default() },
+        follow_ups: Vec::new(),
+        thread: None,
+        answers: Vec::new(),
     })
 }
 
@@ -73,7 +77,7 @@ fn standing_row() {
     assert_eq!(keys::STANDING, b"a");
     assert_eq!(
         hex(&standing.encode()),
-        "0806121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
+        "0807121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
          60056a105e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
     );
 }

@@ -7,5 +7,6 @@ mod faults;
 mod format;
 mod load;
 mod model;
+mod obligations;
 mod recover;
 mod rules;
