@@ -56,7 +56,7 @@ async fn main() -> anyhow::Result<()> {
     let dial = HomeDial::of(&home, ConnectLimits::default(), clock.clone());
 
     let tasks = Arc::new(TokioTasks::on(tokio::runtime::Handle::current()));
-    let host = Host { clock: clock.clone(), random: Arc::new(OsRandom), tasks };
+    let host = Host { clock: clock.clone(), random: Arc::new(OsRandom), tasks, files: None };
     let plan = Plan { count: Some(count.parse()?), ..Plan::default() };
     // Cancelled, the token would end the subscription in order.
     let stop = CancellationToken::new();

@@ -93,6 +93,11 @@ impl Context {
         HomeDial::of(home, ConnectLimits::default(), self.clock.clone())
     }
 
+    /// The same, for files alone: its windows are those of a transfer.
+    pub fn files_dial(&self, home: &Home) -> HomeDial {
+        HomeDial::of(home, ConnectLimits::for_files(), self.clock.clone())
+    }
+
     /// Connects to the hub that a home names.
     ///
     /// # Errors

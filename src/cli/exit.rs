@@ -9,6 +9,8 @@ use crate::desk::find::FindError;
 use crate::desk::hand_in::HandInError;
 use crate::desk::home::HomeError;
 use crate::desk::members::MembersError;
+use crate::desk::packet::transfer::TransferError;
+use crate::desk::packet::unpack::UnpackError;
 use crate::desk::session::SessionError;
 use crate::desk::store::StoreError;
 use crate::wire::connect_error::{ConnectError, Outcome};
@@ -163,7 +165,30 @@ impl From<HandInError> for Failure {
             HandInError::Store(error) => error.into(),
             HandInError::Home(error) => error.into(),
             HandInError::MessageLost(_) => Self::of(Exit::Unreachable, &error),
+            HandInError::Files(error) => error.into(),
         }
+    }
+}
+
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Call(error) => error.into(),
+            TransferError::Unreadable { .. } | TransferError::Changed { .. } => Self::of(Exit::Usage, &error),
+            TransferError::Disk(_) => Self::of(Exit::Fault, &error),
+            TransferError::Other(_) => Self::of(Exit::Integrity, &error),
+        }
+    }
+}
+
+impl From<UnpackError> for Failure {
+    fn from(error: UnpackError) -> Self {
+        let exit = match &error {
+            UnpackError::Taken(_) => Exit::Usage,
+            UnpackError::Damaged(_) => Exit::Integrity,
+            UnpackError::Disk { .. } => Exit::Fault,
+        };
+        Self::of(exit, &error)
     }
 }
 
@@ -178,6 +203,7 @@ impl From<SessionError> for Failure {
             ),
             SessionError::Store(error) => error.into(),
             SessionError::Home(error) => error.into(),
+            SessionError::Files(error) => Self::of(Exit::Fault, &error),
             SessionError::Observer(error) => error.into(),
         }
     }

@@ -11,6 +11,7 @@ use super::exit::{Exit, Failure};
 use super::screen::Tone;
 use crate::cap;
 use crate::desk::find::{Found, find};
+use crate::model::envelope::MessageClass;
 
 /// Writes a message's alert as CAP 1.2 XML.
 #[derive(Debug, Args)]
@@ -30,10 +31,21 @@ impl Export {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
         let (inbox, outbox) = context.boxes(&home)?;
-        let payload = match find(&self.message, &inbox.entries()?, &outbox.messages()?)? {
-            Found::Received(entry) => inbox.read(&entry)?.payload,
-            Found::Sent(entry) => outbox.read_message(entry.message_id)?.payload,
+        let (envelope, payload) = match find(&self.message, &inbox.entries()?, &outbox.messages()?)? {
+            Found::Received(entry) => {
+                let kept = inbox.read(&entry)?;
+                (kept.envelope, kept.payload)
+            }
+            Found::Sent(entry) => {
+                let sent = outbox.read_message(entry.message_id)?;
+                (sent.envelope, sent.payload)
+            }
         };
+        if envelope.class == MessageClass::Packet {
+            let words =
+                format!("this is a packet, not an alert: resguardo packet get {}", envelope.message_id);
+            return Err(Failure::usage(words));
+        }
         let alert = cap::import(&payload).map_err(|error| {
             Failure::new(Exit::Integrity, format!("the payload is no CAP 1.2 alert: {error}"))
         })?;

@@ -13,7 +13,6 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::objects;
 use super::screen::{Tone, banner, cell, harmless, priority_tone, table, toned};
-use crate::cap::CapError;
 use crate::desk::inbox::{Inbox, InboxEntry, Kept, KeptNotice, Told};
 use crate::desk::members::Members;
 use crate::desk::outbox::{Outbox, Stand};
@@ -129,10 +128,10 @@ impl InboxList {
             let stated = statements.about(entry);
             match inbox.read(entry) {
                 Ok(kept) => {
-                    let headline = objects::headline(&kept.payload, &context.languages);
+                    let headline = objects::headline(&kept.envelope, &kept.payload, &context.languages);
                     let asked = asked(&kept, &stated, policy, now);
                     tell_object(context, &kept, headline.as_deref().ok(), &stated, &asked)?;
-                    let headline = headline.unwrap_or_else(|error| no_cap(&error));
+                    let headline = headline.unwrap_or_else(|error| error);
                     rows.add_row(row(context, &kept, &headline, &stated, words(&asked, now)));
                 }
                 Err(error) => {
@@ -193,11 +192,6 @@ struct Count {
     unread: usize,
     /// Older than what is shown.
     older: usize,
-}
-
-/// What stands where a headline should.
-pub(super) fn no_cap(error: &CapError) -> String {
-    format!("(no CAP 1.2 alert: {error})")
 }
 
 fn row(

@@ -21,6 +21,7 @@ mod inbox;
 mod log;
 mod objects;
 mod office;
+mod packet;
 mod policy;
 mod publish;
 mod renewals;
@@ -72,6 +73,9 @@ pub enum Command {
     Inbox(inbox::InboxList),
     /// Shows a message.
     Show(show::Show),
+    /// Lists and fetches analysis packets.
+    #[command(subcommand)]
+    Packet(packet::PacketCommand),
     /// Asks the hub what happened.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -109,6 +113,7 @@ impl Command {
             | Self::Export(_)
             | Self::Completions(_) => true,
             Self::Publish(_)
+            | Self::Packet(_)
             | Self::Ack(_)
             | Self::Demo(_)
             | Self::Hub(_)
@@ -139,6 +144,7 @@ impl Cli {
             Command::Policy(command) => command.run(context).await,
             Command::Ca(command) => command.run(context),
             Command::Certs(command) => command.run(context),
+            Command::Packet(command) => command.run(context).await,
             Command::Ack(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
             Command::Audit(command) if command.watches() => command.run(context).await,
             Command::Audit(command) => {

@@ -2,6 +2,7 @@
 //!
 //! Owns names and forms. Times are RFC 3339 in UTC with microseconds; ids and indexes are as everywhere else.
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
@@ -10,8 +11,9 @@ use super::screen::utc;
 use crate::cap::{self, Alert};
 use crate::desk::inbox::{Kept, KeptNotice, Told};
 use crate::desk::outbox::{Outcome, Outgoing, StatementEntry};
+use crate::desk::packet::{Manifest, PacketFile, Source};
 use crate::model::deadline::Within;
-use crate::model::envelope::{Envelope, MessageId};
+use crate::model::envelope::{Envelope, MessageClass, MessageId};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::overdue::Missed;
 
@@ -188,6 +190,7 @@ fn extend_with_envelope(object: &mut Map<String, Value>, envelope: &Envelope) {
         ("sent_at", utc(envelope.sent)),
         ("expires_at", utc_or_null(envelope.expires)),
         ("payload_bytes", envelope.payload_bytes.into()),
+        ("files_bytes", envelope.files.iter().map(|file| file.bytes).sum::<u64>().into()),
         ("receive_by_s", envelope.deadlines.receive.map(Within::seconds).into()),
         ("read_by_s", envelope.deadlines.read.map(Within::seconds).into()),
         ("act_by_s", envelope.deadlines.act.map(Within::seconds).into()),
@@ -196,16 +199,40 @@ fn extend_with_envelope(object: &mut Map<String, Value>, envelope: &Envelope) {
     }
 }
 
-/// Says in a line what an alert is about, in the reader's language where the alert has it.
+/// Says in a line what a message is about: an alert in the reader's language where it has it, a packet by its title.
 ///
 /// # Errors
-/// What is wrong with the payload, if it is no alert.
-pub(super) fn headline(payload: &[u8], languages: &[String]) -> Result<String, cap::CapError> {
-    let alert = cap::import(payload)?.alert;
-    Ok(headline_of(&alert, languages))
+/// What is wrong with the payload, in words.
+pub(super) fn headline(envelope: &Envelope, payload: &Bytes, languages: &[String]) -> Result<String, String> {
+    match envelope.class {
+        MessageClass::Packet => match Manifest::of(envelope, payload) {
+            Ok(manifest) => Ok(format!("packet: {} (version {})", manifest.title, manifest.version)),
+            Err(error) => Err(format!("(no packet: {error})")),
+        },
+        MessageClass::Alert | MessageClass::Statement => match cap::import(payload) {
+            Ok(imported) => Ok(headline_of(&imported.alert, languages)),
+            Err(error) => Err(format!("(no CAP 1.2 alert: {error})")),
+        },
+    }
 }
 
-/// The same, of an alert.
+/// Adds what a packet says.
+pub(super) fn extend_with_manifest(object: &mut Value, manifest: &Manifest) {
+    let source = |it: &Source| json!({ "grade": it.grade.to_string(), "text": it.text });
+    let file = |it: &PacketFile| json!({ "name": it.name, "bytes": it.file.bytes, "sha256": it.file.digest.to_string() });
+    object["title"] = manifest.title.clone().into();
+    object["version"] = manifest.version.into();
+    object["supersedes"] = manifest.supersedes.map(|id| id.to_string()).into();
+    object["period_from"] = manifest.period.map(|(from, _)| from.to_string()).into();
+    object["period_to"] = manifest.period.map(|(_, to)| to.to_string()).into();
+    object["territory"] = manifest.territory.clone().into();
+    object["line_of_action"] = manifest.line_of_action.to_string().into();
+    object["method"] = manifest.method.clone().into();
+    object["sources"] = manifest.sources.iter().map(source).collect();
+    object["files"] = manifest.files.iter().map(file).collect();
+}
+
+/// The headline of an alert, in the reader's language where the alert has it.
 pub(super) fn headline_of(alert: &Alert, languages: &[String]) -> String {
     let in_language = |range: &String| alert.infos.iter().find(|info| info.is_within(range));
     let info = languages.iter().find_map(in_language).or(alert.infos.first());

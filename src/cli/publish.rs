@@ -15,6 +15,7 @@ use super::LEFT_IN_OUTBOX;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::objects;
+use super::packet::{self, PublishPacket};
 use super::screen::{Tone, banner, harmless, toned};
 use super::wait::{self, WaitStage};
 use crate::cap::{self, Alert, Scope};
@@ -37,9 +38,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The longest that a person is kept waiting between two tries, in milliseconds: a hub that asks for more is not waited for.
 const PATIENCE_MS: u64 = 10_000;
 /// What is so before it comes to the outbox.
-const NOTHING: &str = "Nothing was published";
+pub(super) const NOTHING: &str = "Nothing was published";
 /// What to do about what waits.
-const WAITS: &str = "It is kept in the outbox, and handed in by `resguardo publish pending` or a running `resguardo \
+pub(super) const WAITS: &str = "It is kept in the outbox, and handed in by `resguardo publish pending` or a running `resguardo \
                      subscribe`: do not write it again";
 
 /// Publishes.
@@ -47,6 +48,8 @@ const WAITS: &str = "It is kept in the outbox, and handed in by `resguardo publi
 pub enum Publish {
     /// Publishes an alert: a CAP 1.2 file.
     Alert(PublishAlert),
+    /// Publishes an analysis packet: files, and what they are.
+    Packet(PublishPacket),
     /// Hands in what waits in the outbox.
     #[command(after_help = "Example:\n  resguardo publish pending")]
     Pending,
@@ -153,6 +156,7 @@ impl Publish {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
             Self::Alert(command) => command.run(context).await,
+            Self::Packet(command) => command.run(context).await,
             Self::Pending => context.unless_stopped(LEFT_IN_OUTBOX, pending(context)).await,
         }
     }
@@ -173,7 +177,8 @@ impl PublishAlert {
         let alert = self.alert(context).await?;
         let outbox = Outbox::open(&home)?;
         let (channel, members) = reach(context, &home).await?;
-        let (recipients, directory_version) = self.recipients(context, members.as_ref(), &desk.office)?;
+        let (recipients, directory_version) =
+            recipients(context, &self.to, &self.stream, members.as_ref(), &desk.office)?;
         let class = (MessageClass::Alert, compose::priority_of(&alert));
         let policy = members.as_ref().map(Members::policy);
         let said = policy.and_then(|policy| policy.deadlines().get(&class)).copied().unwrap_or_default();
@@ -221,45 +226,48 @@ impl PublishAlert {
         }
         Ok(imported.alert)
     }
+}
 
-    /// Says whom it is for, and by which version of the directory.
-    fn recipients(
-        &self,
-        context: &Context,
-        members: Option<&Members>,
-        own: &Name,
-    ) -> Result<(Vec<Name>, Index), Failure> {
-        let Some(members) = members else {
-            if self.to.is_empty() {
-                return Err(Failure::new(
-                    Exit::Unreachable,
-                    format!(
-                        "the hub is not there, and this home does not know the members of {}: name recipients with --to. \
-                         Nothing was published",
-                        self.stream
-                    ),
-                ));
-            }
-            return Ok((self.to.clone(), Index(0)));
-        };
-        if self.to.is_empty() {
-            return Ok((members.recipients(&self.stream, own)?, members.version));
+/// Says whom it is for, and by which version of the directory.
+pub(super) fn recipients(
+    context: &Context,
+    to: &[Name],
+    stream: &Name,
+    members: Option<&Members>,
+    own: &Name,
+) -> Result<(Vec<Name>, Index), Failure> {
+    let Some(members) = members else {
+        if to.is_empty() {
+            return Err(Failure::new(
+                Exit::Unreachable,
+                format!(
+                    "the hub is not there, and this home does not know the members of {stream}: name recipients with --to. \
+                     Nothing was published"
+                ),
+            ));
         }
-        for office in &self.to {
-            members.check_office(office)?;
-        }
-        if self.to.contains(own) {
-            warn(
-                context,
-                &format!("{own} is the sender and a recipient: it will have to acknowledge its own message"),
-            )?;
-        }
-        Ok((self.to.clone(), members.version))
+        return Ok((to.to_vec(), Index(0)));
+    };
+    if to.is_empty() {
+        return Ok((members.recipients(stream, own)?, members.version));
     }
+    for office in to {
+        members.check_office(office)?;
+    }
+    if to.contains(own) {
+        warn(
+            context,
+            &format!("{own} is the sender and a recipient: it will have to acknowledge its own message"),
+        )?;
+    }
+    Ok((to.to_vec(), members.version))
 }
 
 /// Goes to the hub for the directory; where there is no way, takes the copy in the home.
-async fn reach(context: &Context, home: &Home) -> Result<(Option<Channel>, Option<Members>), Failure> {
+pub(super) async fn reach(
+    context: &Context,
+    home: &Home,
+) -> Result<(Option<Channel>, Option<Members>), Failure> {
     let failure = match context.connect(home).await {
         Ok(channel) => match Members::fetch(channel.clone(), home, context.clock.now()).await {
             Ok(members) => return Ok((Some(channel), Some(members))),
@@ -333,7 +341,7 @@ fn tell_left_out(context: &Context, composed: &Composed) -> Result<(), Failure> 
     Ok(())
 }
 
-fn tell(context: &Context, outgoing: &Outgoing, outcome: Option<&Outcome>) -> Result<(), Failure> {
+pub(super) fn tell(context: &Context, outgoing: &Outgoing, outcome: Option<&Outcome>) -> Result<(), Failure> {
     let Envelope { message_id, status, recipients, .. } = &outgoing.envelope;
     context.screen.object(&with_recipients(objects::published(*message_id, outcome), outgoing))?;
     let names = recipients.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
@@ -364,7 +372,7 @@ fn told(context: &Context, message_id: MessageId, outcome: Option<&Outcome>) -> 
     }
 }
 
-fn refusal(outcome: &Outcome) -> Failure {
+pub(super) fn refusal(outcome: &Outcome) -> Failure {
     match outcome {
         Outcome::Refused { reason, message } => Failure {
             exit: Exit::Refused,
@@ -389,8 +397,16 @@ async fn pending(context: &Context) -> Result<Exit, Failure> {
     let channel = context.connect(&home).await.map_err(|failure| failure.and(WAITS))?;
     let mut exit = Exit::Done;
     for id in messages {
-        let handing = async || hand_in::message(channel.clone(), &home, &outbox, id).await;
-        let outcome = still_pending(context, again_and_again(handing).await, &mut exit)?;
+        let outcome = match outbox.read_message(id) {
+            Ok(outgoing) if !outgoing.envelope.files.is_empty() => {
+                let sent = packet::send(context, &home, &outbox, &outgoing).await;
+                sent.map_err(|failure| still_waits(context, &failure, &mut exit)).ok()
+            }
+            _ => {
+                let handing = async || hand_in::message(channel.clone(), &home, &outbox, id).await;
+                still_pending(context, again_and_again(handing).await, &mut exit)?
+            }
+        };
         context.screen.object(&objects::published(id, outcome.as_ref()))?;
         context.screen.line(&told(context, id, outcome.as_ref()))?;
     }
@@ -417,14 +433,18 @@ fn still_pending<T>(
             Err(Failure::from(error).and(WAITS))
         }
         Err(error) => {
-            let failure = Failure::from(error);
-            warn(context, &failure.message)?;
-            if *exit == Exit::Done {
-                *exit = failure.exit;
-            }
+            still_waits(context, &error.into(), exit)?;
             Ok(None)
         }
     }
+}
+
+/// Tells why one still waits.
+fn still_waits(context: &Context, failure: &Failure, exit: &mut Exit) -> Result<(), Failure> {
+    if *exit == Exit::Done {
+        *exit = failure.exit;
+    }
+    warn(context, &failure.message)
 }
 
 /// Tells what became of a person's receipt.

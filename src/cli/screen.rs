@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anstyle::{AnsiColor, Color, Effects, Style};
@@ -17,6 +18,9 @@ use crate::cap::{acts_or_hides, visible};
 use crate::model::envelope::{CapStatus, Priority};
 use crate::model::id::UnixMicros;
 use crate::wire::fingerprint::Fingerprint;
+
+/// Columns of a line of progress: those of the narrowest terminal, but one.
+const DRAWN_WIDTH: usize = 79;
 
 const DRILL: Style =
     colour(AnsiColor::Black).bg_color(Some(Color::Ansi(AnsiColor::Yellow))).effects(Effects::BOLD);
@@ -38,6 +42,10 @@ pub struct Screen {
     err: Mutex<Box<dyn Write + Send>>,
     json: bool,
     zone: TimeZone,
+    /// Whether a line of progress is seen to move.
+    live: bool,
+    /// Whether one stands there now.
+    drawn: AtomicBool,
 }
 
 /// How a word is meant.
@@ -67,7 +75,42 @@ impl Screen {
         json: bool,
         zone: TimeZone,
     ) -> Self {
-        Self { out: Mutex::new(Box::new(out)), err: Mutex::new(Box::new(err)), json, zone }
+        Self {
+            out: Mutex::new(Box::new(out)),
+            err: Mutex::new(Box::new(err)),
+            json,
+            zone,
+            live: false,
+            drawn: AtomicBool::new(false),
+        }
+    }
+
+    /// Says whether standard error is a terminal, on which a line of progress is seen to move.
+    #[must_use]
+    pub fn live(self, live: bool) -> Self {
+        Self { live, ..self }
+    }
+
+    /// Draws a line of progress in the place of the one before.
+    pub(super) fn draw(&self, line: &str) {
+        if self.live && !self.json {
+            self.drawn.store(true, Ordering::Relaxed);
+            self.on_err(&format!("\r{line:<DRAWN_WIDTH$.DRAWN_WIDTH$}"));
+        }
+    }
+
+    /// Takes the line of progress away.
+    pub(super) fn undraw(&self) {
+        if self.drawn.swap(false, Ordering::Relaxed) {
+            self.on_err(&format!("\r{:DRAWN_WIDTH$}\r", ""));
+        }
+    }
+
+    fn on_err(&self, text: &str) {
+        let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where even this cannot be printed, nothing can be said.
+        let _ = err.write_all(text.as_bytes());
+        let _ = err.flush();
     }
 
     /// Whether programs read the output.
@@ -83,6 +126,7 @@ impl Screen {
         if self.json {
             return Ok(());
         }
+        self.undraw();
         let mut out = self.out();
         writeln!(out, "{line}")?;
         out.flush()
@@ -113,10 +157,8 @@ impl Screen {
 
     /// Prints a line beside the output, for people.
     pub(super) fn aside(&self, tone: Tone, line: &str) {
-        let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
-        // Where even this cannot be printed, nothing can be said.
-        let _ = writeln!(err, "{}", toned(tone, line));
-        let _ = err.flush();
+        self.undraw();
+        self.on_err(&format!("{}\n", toned(tone, line)));
     }
 
     /// Prints a table, where people read.

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::inbox::{Statements, banner_of, short};
 use super::objects;
+use super::packet;
 use super::publish::warn;
 use super::screen::{Tone, harmless, priority_tone, toned};
 use crate::cap::{self, Alert, Facts, Reference, render};
@@ -17,7 +18,8 @@ use crate::desk::home::Home;
 use crate::desk::inbox::{Inbox, InboxEntry, Kept};
 use crate::desk::members::Members;
 use crate::desk::outbox::{OutboxEntry, Outcome};
-use crate::model::envelope::Envelope;
+use crate::desk::packet::Manifest;
+use crate::model::envelope::{Envelope, MessageClass};
 
 /// Shows a message.
 #[derive(Debug, Args)]
@@ -50,9 +52,11 @@ impl Show {
         let kept = inbox.read(entry)?;
         let stated = Statements::of(&outbox)?.about(entry);
         let imported = cap::import(&kept.payload);
-        let headline =
-            imported.as_ref().ok().map(|it| objects::headline_of(&it.alert, self.languages(context)));
+        let headline = objects::headline(&kept.envelope, &kept.payload, self.languages(context)).ok();
         let mut object = objects::received(&kept, headline.as_deref());
+        if let Ok(manifest) = Manifest::of(&kept.envelope, &kept.payload) {
+            objects::extend_with_manifest(&mut object, &manifest);
+        }
         object["unread"] = stated.is_unread().into();
         let (members, now) = (Members::copied(home)?, context.clock.now());
         let asked = asked(&kept, &stated, members.as_ref().map(Members::policy), now);
@@ -74,6 +78,9 @@ impl Show {
         }
         if let Some(line) = line(&asked, now) {
             field(context, "Asked", &line)?;
+        }
+        if kept.envelope.class == MessageClass::Packet {
+            return show_packet(context, home, &kept, stated.is_unread());
         }
         let alert = match imported {
             Ok(imported) => imported.alert,
@@ -98,9 +105,13 @@ impl Show {
 
     fn sent(&self, context: &Context, home: &Home, entry: &OutboxEntry) -> Result<Exit, Failure> {
         let outgoing = context.boxes(home)?.1.read_message(entry.message_id)?;
-        let alert = cap::import(&outgoing.payload)?.alert;
-        let headline = objects::headline_of(&alert, self.languages(context));
-        context.screen.object(&objects::sent(&outgoing, Some(&headline)))?;
+        let headline = objects::headline(&outgoing.envelope, &outgoing.payload, self.languages(context));
+        let mut object = objects::sent(&outgoing, headline.ok().as_deref());
+        let manifest = Manifest::of(&outgoing.envelope, &outgoing.payload).ok();
+        if let Some(manifest) = &manifest {
+            objects::extend_with_manifest(&mut object, manifest);
+        }
+        context.screen.object(&object)?;
         head(context, &outgoing.envelope)?;
         let stand = match &outgoing.outcome {
             None => toned(Tone::Warning, "waits in the outbox"),
@@ -112,7 +123,10 @@ impl Show {
             }
         };
         field(context, "Sent", &stand)?;
-        self.card(context, &alert)?;
+        match &manifest {
+            Some(manifest) => packet::card(context, manifest)?,
+            None => self.card(context, &cap::import(&outgoing.payload)?.alert)?,
+        }
         Ok(Exit::Done)
     }
 
@@ -125,6 +139,29 @@ impl Show {
     fn languages<'a>(&'a self, context: &'a Context) -> &'a [String] {
         if self.lang.is_empty() { &context.languages } else { &self.lang }
     }
+}
+
+/// The rest of the card of a packet that came.
+fn show_packet(context: &Context, home: &Home, kept: &Kept, unread: bool) -> Result<Exit, Failure> {
+    let id = short(&kept.entry.message_id.to_string());
+    let manifest = Manifest::of(&kept.envelope, &kept.payload).map_err(|error| {
+        let words = format!(
+            "the packet cannot be read: {error}. It is kept as it came. Tell the sender: \
+             `resguardo ack {id} --stage unreadable --reason …`"
+        );
+        Failure::new(Exit::Integrity, words)
+    })?;
+    packet::card(context, &manifest)?;
+    let shelf = home.shelf();
+    let missing = kept.envelope.files.iter().filter(|file| !shelf.has(file).unwrap_or(false)).count();
+    let here =
+        if missing == 0 { String::new() } else { format!("{missing} of its files are not here yet. ") };
+    context.screen.line(&format!("{here}To have the files: resguardo packet get {id}"))?;
+    if unread {
+        let hint = format!("Not acknowledged. When you have read it: resguardo ack {id} --stage read");
+        context.screen.line(&toned(Tone::Warning, &hint))?;
+    }
+    Ok(Exit::Done)
 }
 
 fn head(context: &Context, envelope: &Envelope) -> Result<(), Failure> {

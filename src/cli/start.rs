@@ -3,7 +3,7 @@
 //! Owns the composition of the real machine. At a signal the command is asked to end; it ends what it has begun.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ fn context(cli: &Cli, runtime: &Runtime) -> Context {
     let out: Box<dyn Write + Send> =
         if cli.command.only_tells() { Box::new(out) } else { Box::new(Heedless(out)) };
     Context {
-        screen: Screen::new(out, err, cli.json, TimeZone::system()),
+        screen: Screen::new(out, err, cli.json, TimeZone::system()).live(io::stderr().is_terminal()),
         disk: Arc::new(OsDisk),
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(OsRandom),

@@ -183,7 +183,7 @@ fn id(unread: &UnreadUrgent) -> String {
 }
 
 /// Bytes as people read them: `3.2 GiB`.
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
     let Some(power) = (1..=units.len()).rev().find(|power| bytes >> (10 * power) > 0) else {
         return format!("{bytes} B");

@@ -2,24 +2,28 @@
 //!
 //! Owns what is shown of it. Never acknowledges for a person.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use serde_json::json;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::inbox::{banner_of, no_cap, short, tell_notice};
+use super::inbox::{banner_of, short, tell_notice};
 use super::objects;
+use super::packet::{Seldom, transfer_object};
 use super::publish::tell_statement;
 use super::screen::{Tone, harmless, priority_tone, toned, utc};
 use super::since::{Place, Since};
+use crate::desk::dial::Dial;
 use crate::desk::epochs::Restored;
 use crate::desk::exec::{Plan as ExecPlan, Ran};
 use crate::desk::inbox::{InboxEntry, Kept};
 use crate::desk::outbox::Outcome;
+use crate::desk::packet::porter::Moved;
 use crate::desk::renew::Renewed;
 use crate::desk::session::{End, Event, Host, Observer, Plan, ReplayFrom, Subscription};
 use crate::model::envelope::{CapMsgType, MessageId};
@@ -48,6 +52,9 @@ pub struct Subscribe {
     /// Only these streams; else all that policy gives.
     #[arg(long, value_name = "STREAM", value_delimiter = ',')]
     stream: Vec<Name>,
+    /// Leave packets' files to `resguardo packet get`: a packet is acknowledged only once they are here.
+    #[arg(long)]
+    no_files: bool,
     /// Run a command for each message.
     #[arg(long, value_name = "CMD")]
     exec: Option<String>,
@@ -69,6 +76,7 @@ impl Subscribe {
             clock: context.clock.clone(),
             random: context.random.clone(),
             tasks: context.tasks.clone(),
+            files: (!self.no_files).then(|| Arc::new(context.files_dial(&home)) as Arc<dyn Dial>),
         };
         let output_to_stderr = context.screen.is_json();
         let counted = self.count.is_some();
@@ -83,7 +91,7 @@ impl Subscribe {
             count: self.count,
             exec: self.exec.map(|command| ExecPlan { command, output_to_stderr }),
         };
-        let watch = Watch { context, lost: Mutex::new(None) };
+        let watch = Watch { context, lost: Mutex::new(None), waits: Mutex::default(), seldom: Seldom::new() };
         let stop = context.stop.token.clone();
         let end = Subscription::open(&home, &dial, host, plan, &watch, stop)?.run().await?;
         Ok(if end == End::Stopped && counted { context.stop.exit() } else { Exit::Done })
@@ -94,6 +102,10 @@ struct Watch<'a> {
     context: &'a Context,
     /// Why there is no connection, as it was last told: the same is not told twice.
     lost: Mutex<Option<String>>,
+    /// Why a packet's files wait, as it was last told.
+    waits: Mutex<HashMap<MessageId, String>>,
+    /// When progress was last told.
+    seldom: Seldom,
 }
 
 impl Observer for Watch<'_> {
@@ -134,6 +146,7 @@ impl Observer for Watch<'_> {
             Event::StillPending(error) => {
                 self.aside(Tone::Warning, &format!("the outbox waits: {}", harmless(&error.to_string())))
             }
+            Event::Files(moved) => self.moved(moved),
             Event::Renewal(renewed) => self.renewal(renewed),
             Event::RenewalFailed(error) => self.aside(
                 Tone::Warning,
@@ -217,7 +230,7 @@ impl Watch<'_> {
     }
 
     fn message(&self, kept: &Kept) -> io::Result<()> {
-        let headline = objects::headline(&kept.payload, &self.context.languages);
+        let headline = objects::headline(&kept.envelope, &kept.payload, &self.context.languages);
         self.context.screen.object(&objects::received(kept, headline.as_deref().ok()))?;
         let envelope = &kept.envelope;
         let mut words = String::new();
@@ -233,10 +246,39 @@ impl Watch<'_> {
             banner_of(envelope.status),
             toned(priority_tone(envelope.priority), &envelope.priority.name().to_uppercase()),
             kept.entry.sender,
-            harmless(&headline.unwrap_or_else(|error| no_cap(&error))),
+            harmless(&headline.unwrap_or_else(|error| error)),
             short(&envelope.message_id.to_string()),
         );
         self.context.screen.line(&line)
+    }
+
+    fn moved(&self, moved: &Moved) -> io::Result<()> {
+        let screen = &self.context.screen;
+        match moved {
+            Moved::Piece { message_id, up, progress } => {
+                self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(message_id);
+                if self.seldom.is_time(self.context.clock.monotonic_us()) {
+                    screen.object(&transfer_object(*message_id, *up, progress))?;
+                }
+                Ok(())
+            }
+            Moved::Whole(message) => {
+                let id = message.message_id.to_string();
+                screen.object(&json!({ "object": "files", "message_id": id, "index": message.index.0 }))?;
+                let words = format!("The files of {id} are here: resguardo packet get {}", short(&id));
+                screen.aside(Tone::Good, &words);
+                Ok(())
+            }
+            Moved::HandedIn { message_id, outcome } => self.handed_in(*message_id, outcome),
+            Moved::Waits { message_id, why, .. } => {
+                let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+                if waits.insert(*message_id, why.clone()).as_ref() == Some(why) {
+                    return Ok(());
+                }
+                drop(waits);
+                self.aside(Tone::Warning, &format!("the files of {message_id} wait: {}", harmless(why)))
+            }
+        }
     }
 
     fn handed_in(&self, message_id: MessageId, outcome: &Outcome) -> io::Result<()> {

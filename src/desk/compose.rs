@@ -106,7 +106,8 @@ pub fn compose(
     };
     let envelope_bytes = convert::envelope_bytes(&envelope);
     let reference = Some(draft.alert.reference());
-    let outgoing = Outgoing { envelope, envelope_bytes, payload, reference, outcome: None };
+    let outgoing =
+        Outgoing { envelope, envelope_bytes, payload, reference, sources: Vec::new(), outcome: None };
     Ok(Composed { outgoing, unknown, beyond, damaged: found.damaged })
 }
 
@@ -115,7 +116,7 @@ pub fn new_id(clock: &dyn Clock, random: &dyn Random) -> MessageId {
     MessageId::from_slice(uuid_v7(clock, random).as_bytes()).expect("it is a UUID of version 7")
 }
 
-fn random_bytes(random: &dyn Random) -> [u8; 16] {
+pub(super) fn random_bytes(random: &dyn Random) -> [u8; 16] {
     let mut bytes = [0; 16];
     random.fill(&mut bytes);
     bytes
@@ -168,8 +169,14 @@ mod tests {
             let envelope = envelope(seed, "ohchr-honduras", "iachr", b"x");
             let envelope_bytes = convert::envelope_bytes(&envelope);
             let payload = Bytes::from_static(b"x");
-            let outgoing =
-                Outgoing { envelope, envelope_bytes, payload, reference: Some(name(seed)), outcome: None };
+            let outgoing = Outgoing {
+                envelope,
+                envelope_bytes,
+                payload,
+                reference: Some(name(seed)),
+                sources: Vec::new(),
+                outcome: None,
+            };
             outbox.add_message(&held, &outgoing, NOW).unwrap();
         }
         let names: Vec<String> = (1..=known + 1).chain([1]).map(|seed| name(seed).to_string()).collect();

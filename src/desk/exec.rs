@@ -11,6 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::sync::{Notify, mpsc};
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::inbox::{Inbox, InboxEntry, Kept};
 use super::session::{Event, Observer, SessionError};
 use crate::host::tasks::Tasks;
-use crate::model::envelope::Priority;
+use crate::model::envelope::{MessageClass, Priority};
 
 /// Commands that run at once: one that hangs does not keep the next alert from ringing a bell.
 pub const RUNNING_MAX: usize = 4;
@@ -164,6 +165,7 @@ fn start(plan: &Plan, kept: &Kept) -> io::Result<impl Future<Output = io::Result
         .stdin(Stdio::piped())
         .env("RESGUARDO_MESSAGE_ID", envelope.message_id.to_string())
         .env("RESGUARDO_SENDER", envelope.sender.to_string())
+        .env("RESGUARDO_CLASS", envelope.class.to_string())
         .env("RESGUARDO_STREAM", envelope.stream.to_string())
         .env("RESGUARDO_PRIORITY", envelope.priority.to_string())
         .env("RESGUARDO_STATUS", envelope.status.to_string())
@@ -174,7 +176,8 @@ fn start(plan: &Plan, kept: &Kept) -> io::Result<impl Future<Output = io::Result
     }
     let mut child = command.spawn()?;
     let mut stdin = child.stdin.take().expect("it was started with a pipe");
-    let payload = kept.payload.clone();
+    // A packet's payload is of no use to a command: `packet get` fetches what is.
+    let payload = if envelope.class == MessageClass::Packet { Bytes::new() } else { kept.payload.clone() };
     Ok(async move {
         // A command that does not read what it is given closes the pipe: that is its own affair.
         let written = async {

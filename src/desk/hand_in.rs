@@ -11,21 +11,27 @@ use tonic::transport::Channel;
 
 use super::epochs;
 use super::home::{Home, HomeError};
-use super::inbox::Inbox;
-use super::outbox::{Outbox, Outcome, StatementEntry};
+use super::inbox::{Inbox, InboxEntry};
+use super::outbox::{Outbox, Outcome, Outgoing, StatementEntry};
+use super::packet::Manifest;
+use super::packet::transfer::{Mover, TransferError};
 use super::store::StoreError;
 use crate::model::envelope::MessageId;
-use crate::model::epoch::EpochId;
+use crate::model::epoch::{EpochId, Epochs};
 use crate::model::id::{Index, UnixMicros};
+use crate::model::receipt::{MessageRef, Receipt, Stage};
 use crate::model::refusal::Reason;
-use crate::wire::proto;
 use crate::wire::proto::exchange_service_client::ExchangeServiceClient;
 use crate::wire::status::{CallError, Refused};
+use crate::wire::{convert, proto};
 
 /// Receipts in a frame, as the protocol allows.
 pub(super) const FRAME_RECEIPTS_MAX: usize = 256;
 /// Bytes that a frame from the hub may have: a whole page of deliveries with payloads of the largest kind.
 pub(super) const FRAME_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The reason of a packet that this desk itself gave up: its file is another one by now.
+pub const FILE_CHANGED: &str = "FILE_CHANGED";
 
 /// How long to wait after a refusal that passes, where the hub does not say.
 const RETRY_MS: u64 = 1_000;
@@ -48,6 +54,9 @@ pub enum HandInError {
          message has come again"
     )]
     MessageLost(MessageId),
+    /// A packet's file is not whole at the hub.
+    #[error(transparent)]
+    Files(TransferError),
 }
 
 impl HandInError {
@@ -57,6 +66,7 @@ impl HandInError {
             Self::Call(CallError::Refused(refused)) => passes_after_ms(refused),
             Self::Call(CallError::Fault { retry_after_ms, .. }) => Some(retry_after_ms.unwrap_or(0)),
             Self::Call(CallError::Unreachable { .. }) => Some(0),
+            Self::Files(error) => error.retry_after_ms(),
             _ => None,
         }
     }
@@ -66,7 +76,17 @@ impl HandInError {
 pub(super) fn passes_after_ms(refused: &Refused) -> Option<u64> {
     let passes = |reason| {
         use Reason as R;
-        matches!(reason, R::RateExceeded | R::ConnectionsExceeded | R::Busy | R::DiskReserve | R::Stopping)
+        matches!(
+            reason,
+            R::RateExceeded
+                | R::ConnectionsExceeded
+                | R::Busy
+                | R::DiskReserve
+                | R::QuotaExceeded
+                | R::Stopping
+                // Its files are handed up again.
+                | R::FileMissing
+        )
     };
     refused.retry_after_ms.or_else(|| refused.known_reason().is_some_and(passes).then_some(RETRY_MS))
 }
@@ -101,6 +121,59 @@ pub async fn message(
     Ok(outcome)
 }
 
+/// Hands in a packet as it was kept: its files, as far as the hub lacks them, then the message. A file that is another one
+/// by now is noted as a refusal: that packet can never be handed in.
+///
+/// # Errors
+/// [`HandInError`]: it stays pending.
+pub async fn packet(
+    mover: &Mover<'_>,
+    home: &Home,
+    outbox: &Outbox,
+    outgoing: &Outgoing,
+) -> Result<Outcome, HandInError> {
+    let id = outgoing.envelope.message_id;
+    let manifest = Manifest::of(&outgoing.envelope, &outgoing.payload);
+    let files = manifest.map(|manifest| manifest.files).unwrap_or_default();
+    for (file, source) in files.iter().zip(&outgoing.sources) {
+        match mover.up(home.disk(), source, file.file).await {
+            Err(error @ TransferError::Changed { .. }) => {
+                let outcome = Outcome::Refused { reason: FILE_CHANGED.into(), message: error.to_string() };
+                outbox.settle_message(&home.lock().await?, id, outcome.clone())?;
+                return Ok(outcome);
+            }
+            done => done?,
+        }
+    }
+    let channel = mover.dial.dial().await.map_err(CallError::from)?;
+    message(channel, home, outbox, id).await
+}
+
+/// States that a message is on this desk's disk, with its files.
+///
+/// # Errors
+/// [`HandInError::Call`], [`HandInError::Home`].
+pub async fn received(
+    channel: Channel,
+    home: &Home,
+    outbox: &Outbox,
+    entry: &InboxEntry,
+    at: UnixMicros,
+) -> Result<(), HandInError> {
+    let messages = vec![MessageRef { index: entry.index, message_id: entry.message_id }];
+    let (desk, stage) = (home.desk()?.clone(), Stage::Received);
+    let (notices, action, reason) = (Vec::new(), None, String::new());
+    let receipt = convert::receipt_bytes(&Receipt { desk, stage, messages, notices, at, action, reason });
+    let receipts = async |epochs: &Epochs| {
+        let holds = epochs.hold(entry.index, entry.epoch);
+        if holds { Ok(vec![receipt]) } else { Err(HandInError::MessageLost(entry.message_id)) }
+    };
+    let result = results(channel, home, outbox, receipts).await?.pop_front();
+    verdict(result.ok_or_else(|| strange("the hub did not answer a receipt"))?)?
+        .map_err(CallError::Refused)?;
+    Ok(())
+}
+
 fn accepted(accepted: Option<proto::Accepted>) -> Result<Outcome, CallError> {
     let accepted = accepted.ok_or_else(|| strange("the hub's answer says neither yes nor no"))?;
     Ok(Outcome::Accepted {
@@ -131,7 +204,16 @@ pub async fn statements(
 ) -> Result<Vec<Outcome>, HandInError> {
     let mut outcomes = Vec::with_capacity(entries.len());
     for entries in entries.chunks(FRAME_RECEIPTS_MAX) {
-        let mut results = results(channel.clone(), home, outbox, entries).await?;
+        let receipts = async |_: &Epochs| {
+            let inbox = Inbox::open(home)?;
+            let mut receipts = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let bytes = epochs::ready(home, &inbox, outbox, entry).await?;
+                receipts.push(bytes.ok_or(HandInError::MessageLost(entry.message_id))?);
+            }
+            Ok(receipts)
+        };
+        let mut results = results(channel.clone(), home, outbox, receipts).await?;
         for entry in entries {
             let result =
                 results.pop_front().ok_or_else(|| strange("the hub answered fewer receipts than it got"))?;
@@ -181,10 +263,9 @@ async fn results(
     channel: Channel,
     home: &Home,
     outbox: &Outbox,
-    entries: &[StatementEntry],
+    receipts: impl AsyncFnOnce(&Epochs) -> Result<Vec<bytes::Bytes>, HandInError>,
 ) -> Result<VecDeque<proto::ReceiptResult>, HandInError> {
     use proto::subscribe_request::Frame;
-    let wanted = entries.len();
     let start = proto::Start { credit: 1, ..proto::Start::default() };
     let (sender, frames) = mpsc::channel(2);
     let room = "the channel has room for both and its other end is in this function";
@@ -197,13 +278,10 @@ async fn results(
         return Err(strange("the hub began a subscription with something else than its start").into());
     };
     // An index is named only to a hub that means the same by it.
-    epochs::adopt(home, outbox, &epochs::told(&started)).await?;
-    let inbox = Inbox::open(home)?;
-    let mut receipts = Vec::with_capacity(wanted);
-    for entry in entries {
-        let bytes = epochs::ready(home, &inbox, outbox, entry).await?;
-        receipts.push(bytes.ok_or(HandInError::MessageLost(entry.message_id))?);
-    }
+    let told = epochs::told(&started);
+    epochs::adopt(home, outbox, &told).await?;
+    let receipts = receipts(&told).await?;
+    let wanted = receipts.len();
     let frame = Frame::Receipts(proto::Receipts { receipts });
     sender.try_send(proto::SubscribeRequest { frame: Some(frame) }).expect(room);
     let mut results = VecDeque::with_capacity(wanted);

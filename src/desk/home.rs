@@ -9,6 +9,7 @@
 //! tls/ca.pem       the CA that the hub's certificate must come from
 //! inbox/ outbox/   see `inbox` and `outbox`
 //! directory        the directory, as the hub last told it
+//! files/           files of packets that came, each under its SHA-256
 //! lock             held for the moment of a change to the outbox
 //! ```
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::store::{Folder, StoreError};
+use crate::files::shelf::Shelf;
 use crate::host::disk::{Disk, Lock};
 use crate::model::identity::{Desk, Identity};
 use crate::wire::tls::{Credentials, TlsError};
@@ -228,7 +230,7 @@ impl Home {
     }
 
     /// The disk that it is on.
-    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+    pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
     }
 
@@ -249,6 +251,11 @@ impl Home {
             tokio::time::sleep(LOCK_PAUSE).await;
         }
         Err(HomeError::Busy { path })
+    }
+
+    /// The files of packets that came.
+    pub fn shelf(&self) -> Shelf {
+        Shelf::at(self.disk.clone(), self.dir.join("files"))
     }
 
     /// The folder of that name in the home.

@@ -17,6 +17,7 @@ pub mod home;
 pub mod inbox;
 pub mod members;
 pub mod outbox;
+pub mod packet;
 pub mod record;
 pub mod renew;
 #[cfg(test)]

@@ -33,8 +33,7 @@ use super::connect_error::{ConnectError, chain};
 use super::tls::{Credentials, client_config};
 use crate::host::clock::Clock;
 
-/// Bytes that a stream, and a connection, may have on the way unread. Windows smaller than line speed times round trip
-/// (here 100 Mbit/s at 300 ms) slow a line down; they are also the memory that a peer can claim.
+/// Bytes that a stream, and a connection, may have on the way unread: 100 Mbit/s at a round trip of 300 ms.
 pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// See [`STREAM_WINDOW_BYTES`].
 pub const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
@@ -48,11 +47,31 @@ pub struct ConnectLimits {
     pub keepalive_ms: u64,
     /// Milliseconds after which an unanswered ping means that the connection is lost.
     pub keepalive_timeout_ms: u64,
+    /// Bytes that a stream may have on the way unread. Windows smaller than line speed times round trip slow a line down;
+    /// they are also the memory that a peer can claim.
+    pub stream_window_bytes: u32,
+    /// And all streams of the connection together.
+    pub connection_window_bytes: u32,
+}
+
+impl ConnectLimits {
+    /// For a connection that moves files: 2 MiB on the way, so that a transfer stays within 8 MiB of memory in all. That
+    /// fills 50 Mbit/s at a round trip of 300 ms.
+    pub fn for_files() -> Self {
+        let window_bytes = 2 << 20;
+        Self { stream_window_bytes: window_bytes, connection_window_bytes: window_bytes, ..Self::default() }
+    }
 }
 
 impl Default for ConnectLimits {
     fn default() -> Self {
-        Self { connect_ms: 10_000, keepalive_ms: 20_000, keepalive_timeout_ms: 10_000 }
+        Self {
+            connect_ms: 10_000,
+            keepalive_ms: 20_000,
+            keepalive_timeout_ms: 10_000,
+            stream_window_bytes: STREAM_WINDOW_BYTES,
+            connection_window_bytes: CONNECTION_WINDOW_BYTES,
+        }
     }
 }
 
@@ -98,8 +117,8 @@ fn endpoint(address: &str, limits: ConnectLimits) -> Result<Endpoint, ConnectErr
         .keep_alive_timeout(Duration::from_millis(limits.keepalive_timeout_ms))
         // An office that waits for alerts must notice a dead line before it has something to send.
         .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES))
+        .initial_stream_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes))
 }
 
 const EXPECTED_ADDRESS: &str = "a hub's address: host:port expected";

@@ -16,6 +16,7 @@ mod metrics;
 mod objects;
 mod obligations;
 mod operator;
+mod packets;
 mod python;
 mod real;
 mod renew;

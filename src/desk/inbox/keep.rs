@@ -17,7 +17,7 @@ use crate::desk::home::Home;
 use crate::desk::record;
 use crate::desk::store::StoreError;
 use crate::host::disk::Lock;
-use crate::model::envelope::{Envelope, MessageId};
+use crate::model::envelope::{Envelope, FileRef, MessageId};
 use crate::model::epoch::{EpochId, Epochs};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
@@ -42,6 +42,8 @@ pub enum Outcome {
         message: MessageRef,
         /// Whether it was replayed on request: then it was acknowledged long ago.
         replayed: bool,
+        /// Its files.
+        files: Vec<FileRef>,
     },
     /// A message that cannot be read: kept aside.
     Unreadable {
@@ -160,7 +162,8 @@ impl InboxWriter {
         let key = (entry.sender.clone(), entry.message_id);
         if fresh.contains_key(&key) {
             let message = MessageRef { index, message_id: entry.message_id };
-            return Ok((Outcome::Again { message, replayed: came.message.replayed }, None));
+            let files = envelope.files;
+            return Ok((Outcome::Again { message, replayed: came.message.replayed, files }, None));
         }
         let Some(before) = self.known.get(&key) else {
             fresh.insert(key, (index, epoch));
@@ -188,7 +191,8 @@ impl InboxWriter {
         let message = MessageRef { index, message_id: before.message_id };
         match self.inbox.read(&before) {
             Ok(kept) if kept.envelope_bytes == came.message.envelope => {
-                Ok((Outcome::Again { message, replayed: came.message.replayed }, None))
+                let files = envelope.files;
+                Ok((Outcome::Again { message, replayed: came.message.replayed, files }, None))
             }
             Ok(_) => {
                 Ok(came.aside((index, before.epoch), "another message is kept here under the same id".into()))
@@ -285,6 +289,6 @@ fn readable_id(envelope: &Bytes) -> Option<MessageId> {
     MessageId::from_slice(&proto::Envelope::decode(envelope.clone()).ok()?.message_id)
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(in crate::desk) fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }

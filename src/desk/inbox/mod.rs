@@ -35,6 +35,7 @@ use crate::model::receipt::Receipt;
 use crate::model::refusal::Refusal;
 use crate::wire::convert;
 
+pub(super) use self::keep::sha256;
 pub use self::keep::{InboxWriter, Outcome};
 
 const FOLDER: &str = "inbox";

@@ -213,6 +213,7 @@ fn message_that_comes_again_after_a_restore_gets_its_new_place_and_no_old_index_
     let again = |index, number| Outcome::Again {
         message: MessageRef { index: Index(index), message_id: id(number) },
         replayed: false,
+        files: Vec::new(),
     };
     let outcomes = outcomes.unwrap();
     assert_eq!((&outcomes[0], &outcomes[2]), (&again(5, 1), &again(9, 2)));

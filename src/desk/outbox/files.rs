@@ -55,6 +55,9 @@ pub(super) struct OutgoingBody {
     pub(super) reference: String,
     #[prost(message, optional, tag = "5")]
     pub(super) outcome: Option<OutcomeBody>,
+    /// Where a packet's files are, in the order of its manifest.
+    #[prost(string, repeated, tag = "6")]
+    pub(super) sources: Vec<String>,
 }
 
 impl Record for OutgoingBody {

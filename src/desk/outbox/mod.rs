@@ -17,6 +17,7 @@ mod files;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 
@@ -103,6 +104,8 @@ pub struct Outgoing {
     pub payload: Bytes,
     /// The name that CAP 1.2 gives it, by which later ones refer to it; `None` for what is no alert.
     pub reference: Option<Reference>,
+    /// Where a packet's files are on this machine, in the order of its manifest.
+    pub sources: Vec<PathBuf>,
     /// What the hub said; `None` while pending.
     pub outcome: Option<Outcome>,
 }
@@ -156,6 +159,7 @@ impl Outbox {
             written_unix_us: now.0,
             reference: message.reference.as_ref().map(Reference::to_string).unwrap_or_default(),
             outcome: None,
+            sources: message.sources.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
         };
         let name = message_name(message.envelope.message_id, Stand::Pending);
         self.folder.keep(&[(name, encode(&body))])
@@ -235,6 +239,7 @@ impl Outbox {
             envelope_bytes: body.envelope,
             payload: body.payload,
             reference: Reference::parse(&body.reference).ok(),
+            sources: body.sources.into_iter().map(PathBuf::from).collect(),
             outcome: body.outcome.map(OutcomeBody::into_outcome),
         })
     }

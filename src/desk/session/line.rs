@@ -7,22 +7,21 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, Sleep, interval, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::acknowledge::{Acknowledger, Own, Sent};
-use super::{End, Event, LineEnd, Observer, ReplayFrom, SessionError, Subscription};
+use super::beside::{courier, renewing, tell_pending};
+use super::incomplete::Due;
+use super::{End, Event, LineEnd, ReplayFrom, SessionError, Subscription};
 use crate::desk::epochs;
 use crate::desk::hand_in::{self, HandInError, passes_after_ms};
-use crate::desk::home::Home;
 use crate::desk::inbox::Outcome;
-use crate::desk::outbox::Outbox;
-use crate::desk::renew::{self, Renewed};
-use crate::desk::store::StoreError;
-use crate::host::clock::Clock;
+use crate::desk::packet::porter::{Moved, Porter};
+use crate::model::envelope::FileRef;
 use crate::model::epoch::Epochs;
 use crate::model::identity::Desk;
 use crate::model::receipt::MessageRef;
@@ -139,6 +138,9 @@ impl Line<'_, '_> {
         let mut rounds = interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            if self.closing.is_none() && self.subscription.has_counted() {
+                self.close(Closing::Done(End::Counted));
+            }
             if let Some(closing) = self.closing
                 && self.receipts.is_done()
             {
@@ -169,6 +171,7 @@ impl Line<'_, '_> {
                     Ok(None) => return Ok(LineEnd::Lost(ended())),
                     Err(status) => return Ok(LineEnd::Lost(status.into())),
                 },
+                moved = next_moved(&mut self.subscription.porter) => self.moved(&moved)?,
                 _ = rounds.tick() => self.round().await?,
             }
             if self.receipts.is_full() {
@@ -213,7 +216,8 @@ impl Line<'_, '_> {
                 self.adopt(epochs::told(&started)).await?;
             }
             // They are not kept, not acknowledged, and come again.
-            Some(Frame::Deliveries(_)) if self.closing.is_some() => {}
+            Some(Frame::Deliveries(_))
+                if self.closing.is_some() || self.subscription.remaining == Some(0) => {}
             Some(Frame::Deliveries(frame)) => self.keep(frame.deliveries)?,
             Some(Frame::ReceiptResults(frame)) => {
                 for result in frame.results {
@@ -257,10 +261,25 @@ impl Line<'_, '_> {
             self.credit += missing;
             self.receipts.credit(missing);
         }
-        if self.subscription.remaining == Some(0) {
-            self.close(Closing::Done(End::Counted));
+        Ok(())
+    }
+
+    /// Acknowledges a message as soon as it and its files are here.
+    fn acknowledge(&mut self, message: MessageRef, files: &[FileRef], due: Due) -> Result<(), SessionError> {
+        let Subscription { home, porter, incomplete, .. } = &mut *self.subscription;
+        if incomplete.take(&home.shelf(), porter.as_ref(), message, files, &due)? {
+            self.receipts.message(message, due);
         }
         Ok(())
+    }
+
+    fn moved(&mut self, moved: &Moved) -> Result<(), SessionError> {
+        if let Moved::Whole(message) = moved
+            && let Some(due) = self.subscription.incomplete.whole(message)
+        {
+            self.receipts.message(*message, due);
+        }
+        self.tell(Event::Files(moved))
     }
 
     fn kept(&mut self, outcome: Outcome) -> Result<(), SessionError> {
@@ -273,16 +292,17 @@ impl Line<'_, '_> {
                 if !kept.replayed {
                     let message =
                         MessageRef { index: kept.entry.index, message_id: kept.envelope.message_id };
-                    self.receipts.message(message, Some((kept.envelope.priority, kept.entry)));
+                    let due = Some((kept.envelope.priority, kept.entry));
+                    self.acknowledge(message, &kept.envelope.files, due)?;
                 }
             }
             Outcome::Mended { message, kept } => {
                 self.tell(Event::Mended(&kept))?;
                 if !kept.replayed {
-                    self.receipts.message(message, None);
+                    self.acknowledge(message, &kept.envelope.files, None)?;
                 }
             }
-            Outcome::Again { message, replayed: false } => self.receipts.message(message, None),
+            Outcome::Again { message, replayed: false, files } => self.acknowledge(message, &files, None)?,
             Outcome::Again { .. } => {}
             Outcome::Unreadable { message, index, reason } => {
                 let message_id = message.map(|message| message.message_id);
@@ -352,6 +372,10 @@ impl Line<'_, '_> {
         if !due || self.closing.is_some() {
             return Ok(());
         }
+        let Subscription { home, porter, incomplete, .. } = &mut *self.subscription;
+        for (message, due) in incomplete.look(&home.shelf(), porter.as_ref())? {
+            self.receipts.message(message, due);
+        }
         for entry in self.subscription.outbox.pending()?.1 {
             if self.receipts.has_statement(&entry) {
                 continue;
@@ -374,86 +398,28 @@ impl Line<'_, '_> {
 }
 
 impl Subscription<'_> {
+    /// Tells whether all that was wanted has come, with its files where they are fetched.
+    fn has_counted(&self) -> bool {
+        self.remaining == Some(0) && (self.porter.is_none() || self.incomplete.is_empty())
+    }
+
     /// How many deliveries may be on their way: never more than are still wanted.
     fn credit_wanted(&self, credit_max: u32) -> u32 {
         let remaining = self.remaining.and_then(|remaining| u32::try_from(remaining).ok());
-        remaining.map_or(credit_max, |remaining| remaining.min(credit_max))
+        // A connection that only waits for files asks for one, and keeps nothing.
+        remaining.map_or(credit_max, |remaining| remaining.clamp(1, credit_max))
     }
 }
 
-/// Hands in messages that wait in the outbox, again and again; ends with a fault only.
-async fn courier(
-    home: &Home,
-    outbox: &Outbox,
-    channel: Channel,
-    observer: &dyn Observer,
-    waiting: Arc<Notify>,
-) -> SessionError {
-    loop {
-        if let Err(error) = carry(home, outbox, &channel, observer).await {
-            return error;
-        }
-        tokio::select! {
-            () = sleep(ROUND * ROUNDS_TO_OUTBOX) => {}
-            () = waiting.notified() => {}
-        }
-    }
-}
-
-/// Sees to the desk's next certificate, again and again; ends when there is one, for another connection.
-async fn renewing(
-    home: &Home,
-    channel: Channel,
-    clock: &dyn Clock,
-    observer: &dyn Observer,
-) -> Result<(), SessionError> {
-    // The same is not told twice.
-    let (mut waits, mut failed) = (false, String::new());
-    loop {
-        match renew::look(home, channel.clone(), clock).await {
-            Ok(renewed) => {
-                failed.clear();
-                let again = renewed == Renewed::NotDue || (renewed == Renewed::Waits && waits);
-                waits = renewed == Renewed::Waits;
-                if !again {
-                    observer.tell(Event::Renewal(&renewed))?;
-                }
-                if let Renewed::Installed { .. } = renewed {
-                    return Ok(());
-                }
-            }
-            Err(error) if error.to_string() != failed => {
-                failed = error.to_string();
-                observer.tell(Event::RenewalFailed(&error))?;
-            }
-            Err(_) => {}
-        }
-        sleep(ROUND * ROUNDS_TO_OUTBOX).await;
-    }
-}
-
-async fn carry(
-    home: &Home,
-    outbox: &Outbox,
-    channel: &Channel,
-    observer: &dyn Observer,
-) -> Result<(), SessionError> {
-    for id in outbox.pending()?.0 {
-        match hand_in::message(channel.clone(), home, outbox, id).await {
-            Ok(outcome) => observer.tell(Event::MessageHandedIn { message_id: id, outcome: &outcome })?,
-            // A damaged file keeps none of the others waiting.
-            Err(error @ HandInError::Store(_)) => tell_pending(observer, error)?,
-            Err(error) => return tell_pending(observer, error),
-        }
-    }
-    Ok(())
-}
-
-/// Tells what still waits; a disk that does not do what is asked ends the subscription.
-fn tell_pending(observer: &dyn Observer, error: HandInError) -> Result<(), SessionError> {
-    match error {
-        HandInError::Store(error @ StoreError::Disk { .. }) if !error.is_not_found() => Err(error.into()),
-        error => Ok(observer.tell(Event::StillPending(&error))?),
+/// Waits for news of files; for ever where none are moved.
+async fn next_moved(porter: &mut Option<Porter>) -> Moved {
+    let next = match porter {
+        Some(porter) => porter.moved.recv().await,
+        None => None,
+    };
+    match next {
+        Some(moved) => moved,
+        None => pending().await,
     }
 }
 

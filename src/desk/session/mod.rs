@@ -5,6 +5,8 @@
 //! At a crash: what was acknowledged is in the inbox; what was kept and not acknowledged comes again.
 
 mod acknowledge;
+mod beside;
+mod incomplete;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use self::incomplete::Incomplete;
 use super::dial::Dial;
 use super::epochs::Restored;
 use super::exec::{Commands, Plan as ExecPlan, Ran};
@@ -23,8 +26,10 @@ use super::hand_in::{HandInError, passes_after_ms};
 use super::home::{Home, HomeError};
 use super::inbox::{InboxEntry, InboxWriter, Kept, KeptNotice};
 use super::outbox::{Outbox, Outcome, StatementEntry};
+use super::packet::porter::{Moved, Porter, Tools};
 use super::renew::{RenewError, Renewed};
 use super::store::StoreError;
+use crate::files::DiskError;
 use crate::host::clock::Clock;
 use crate::host::random::Random;
 use crate::host::tasks::Tasks;
@@ -69,6 +74,8 @@ pub struct Host {
     pub random: Arc<dyn Random>,
     /// Tasks, for commands.
     pub tasks: Arc<dyn Tasks>,
+    /// The way for packets' files; `None`: they are not moved here.
+    pub files: Option<Arc<dyn Dial>>,
 }
 
 /// What happened, for whoever looks on. What is told of messages is on the disk.
@@ -132,6 +139,8 @@ pub enum Event<'a> {
     RenewalFailed(&'a RenewError),
     /// Something in the outbox still waits, and why.
     StillPending(&'a HandInError),
+    /// What became of packets' files.
+    Files(&'a Moved),
     /// A command ended.
     CommandEnded {
         /// The message that it ran for.
@@ -174,7 +183,10 @@ pub enum SessionError {
     /// The home cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// What happened could not be shown.
+    /// The files of packets cannot be read or written.
+    #[error(transparent)]
+    Files(#[from] DiskError),
+    /// What happened could not be shown, or there is no thread for files.
     #[error("cannot show what came: {0}")]
     Observer(#[from] io::Error),
 }
@@ -195,6 +207,10 @@ pub struct Subscription<'a> {
     started_once: bool,
     /// Told: something waits in the outbox now.
     waiting: Arc<Notify>,
+    /// Moves packets' files.
+    porter: Option<Porter>,
+    /// Packets that are kept and acknowledged as soon as their files are here.
+    incomplete: Incomplete,
 }
 
 /// Why one connection ended.
@@ -224,6 +240,11 @@ impl<'a> Subscription<'a> {
         let exec = plan.exec.clone();
         let commands = exec.map(|plan| Commands::new(writer.inbox().clone(), plan, host.tasks.clone()));
         let (commands, remaining) = (commands.transpose()?.map(Arc::new), plan.count);
+        let start = |dial: Arc<dyn Dial>| {
+            let tools = Tools { home: home.clone(), dial, random: host.random.clone() };
+            Porter::start(tools, outbox.clone(), host.tasks.as_ref())
+        };
+        let porter = host.files.clone().map(start).transpose()?;
         Ok(Self {
             home,
             dial,
@@ -237,6 +258,8 @@ impl<'a> Subscription<'a> {
             remaining,
             started_once: false,
             waiting: Arc::default(),
+            porter,
+            incomplete: Incomplete::default(),
         })
     }
 

@@ -102,6 +102,7 @@ impl Desk {
             clock: Arc::new(ManualClock::at(NOW)),
             random: Arc::new(SeededRandom::new(3)),
             tasks: Arc::new(TokioTasks::on(Handle::current())),
+            files: None,
         };
         let subscription =
             Subscription::open(&self.home, &way, host, plan, &self.told, self.stop.clone()).unwrap();
