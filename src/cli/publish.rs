@@ -1,7 +1,6 @@
 //! `publish`: an alert to its recipients, and what waits in the outbox.
 //!
-//! Owns the order: read and check, resolve, keep, hand in, wait. At a crash after it was kept: `publish pending`, or a
-//! running `subscribe`, hands in the same bytes.
+//! Owns the order: read and check, resolve, keep, hand in, wait. At a crash: what was kept is handed in again.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
