@@ -16,7 +16,7 @@ use crate::desk::hand_in::{self, HandInError};
 use crate::desk::home::Home;
 use crate::desk::outbox::{Outbox, Outcome};
 use crate::host::random::Random;
-use crate::host::tasks::Tasks;
+use crate::host::tasks::{Task, Tasks};
 use crate::model::envelope::{FileRef, MessageId};
 use crate::model::receipt::MessageRef;
 
@@ -75,7 +75,8 @@ pub struct Porter {
     wanted: mpsc::Sender<Wanted>,
     /// What became of what it was given.
     pub moved: mpsc::Receiver<Moved>,
-    _end: DropGuard,
+    end: DropGuard,
+    task: Task,
 }
 
 /// What a porter works with.
@@ -107,8 +108,15 @@ impl Porter {
                 }
             }) as crate::host::tasks::LocalFuture
         };
-        tasks.spawn_dedicated("porter", Box::new(work))?;
-        Ok(Self { wanted, moved, _end: guard })
+        let task = tasks.spawn_dedicated("porter", Box::new(work))?;
+        Ok(Self { wanted, moved, end: guard, task })
+    }
+
+    /// Ends it, and waits until its thread has ended: it must not outlive what it runs on.
+    pub async fn end(self) {
+        drop(self.end);
+        // How it ended changes nothing: what has moved stays.
+        let _ = self.task.await;
     }
 
     /// Gives it a packet; `false` if it has as many as it takes.

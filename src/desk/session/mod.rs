@@ -268,6 +268,14 @@ impl<'a> Subscription<'a> {
     /// # Errors
     /// Each of [`SessionError`].
     pub async fn run(mut self) -> Result<End, SessionError> {
+        let end = self.run_to_end().await;
+        if let Some(porter) = self.porter.take() {
+            porter.end().await;
+        }
+        end
+    }
+
+    async fn run_to_end(&mut self) -> Result<End, SessionError> {
         // Leftovers of a crash harm nobody: where another process is at work, it sweeps them.
         if let Ok(held) = self.home.lock_trying(1).await {
             self.outbox.sweep(&held)?;
