@@ -107,6 +107,19 @@ fn packet_arrives_whole_and_is_acknowledged_when_its_files_are_here() {
 }
 
 #[test]
+fn packet_whose_file_the_hub_has_lost_holds_up_no_other() {
+    let stage = Stage::set();
+    let lost = publish(&stage, &[&source(&stage, "lost.bin", &content(11, 1_000)), "--title", "Lost"]);
+    for file in fs::read_dir(stage.path("hub/files/ohchr-guatemala")).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let next = publish(&stage, &[&source(&stage, "next.bin", &content(12, 1_000)), "--title", "Next"]);
+    let _watch = stage.start("iachr", &["subscribe"]);
+    until("the next packet is whole", || stages(&stage, &next) == ["received"]);
+    assert!(stages(&stage, &lost).is_empty(), "nobody has all of it");
+}
+
+#[test]
 fn without_its_files_a_packet_is_kept_and_not_acknowledged_until_they_are_fetched() {
     let stage = Stage::set();
     let id = publish(&stage, &[&source(&stage, "a", b"aaa"), "--title", "A"]);

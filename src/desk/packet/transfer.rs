@@ -66,6 +66,12 @@ pub enum TransferError {
 }
 
 impl TransferError {
+    /// Tells whether it may take long and is of this file alone: others need not wait for it.
+    fn is_of_this_file(&self) -> bool {
+        let alone = |reason| matches!(reason, Reason::FileMissing | Reason::QuotaExceeded);
+        matches!(self, Self::Call(CallError::Refused(refused)) if refused.known_reason().is_some_and(alone))
+    }
+
     /// Tells whether another try may help, and after how many milliseconds at the earliest.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
@@ -93,7 +99,7 @@ impl From<tonic::Status> for TransferError {
 /// How often it is tried again when nothing has moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// As long as it takes.
+    /// As long as it takes, unless others' files could go on meanwhile: then it is left for later.
     ForEver,
     /// So many times without a byte, then it is left.
     Tries(u32),
@@ -183,7 +189,11 @@ impl Mover<'_> {
             let Err(error) = gone.await else { return Ok(()) };
             tries = if journey.moved() > moved { 0 } else { tries + 1 };
             let Some(at_least) = error.retry_after_ms() else { return Err(error) };
-            if matches!(self.patience, Patience::Tries(most) if tries >= most) {
+            let left = match self.patience {
+                Patience::ForEver => error.is_of_this_file(),
+                Patience::Tries(most) => tries >= most,
+            };
+            if left {
                 return Err(error);
             }
             // A new connection, for one that is half dead answers nothing.
