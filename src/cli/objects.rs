@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
 use super::exit::Failure;
+use super::inbox::banner_of;
 use super::screen::utc;
 use crate::cap::{self, Alert};
 use crate::desk::inbox::{Kept, KeptNotice, Told};
@@ -89,6 +90,7 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
         "message_ids": null,
         "missed_by": null,
         "due_at": null,
+        "status": null,
         "obligation": null,
         "month": null,
     });
@@ -104,8 +106,9 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
         Ok(Told::Overdue(overdue)) => {
             object["missed_by"] = overdue.office.to_string().into();
             object["due_at"] = utc(overdue.due);
-            if let Missed::Stage { stage, .. } = &overdue.missed {
+            if let Missed::Stage { stage, status, .. } = &overdue.missed {
                 object["stage"] = stage.name().into();
+                object["status"] = status.name().into();
             }
             if let Missed::Stage { message, .. } | Missed::FollowUp { message, .. } = &overdue.missed {
                 object["message_ids"] = vec![message.message_id.to_string()].into();
@@ -125,7 +128,9 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
 /// What was missed, in words.
 pub(super) fn missed(missed: &Missed) -> String {
     match missed {
-        Missed::Stage { message, stage } => format!("{} not {stage}", message.message_id),
+        Missed::Stage { message, stage, status } => {
+            format!("{}{} not {stage}", banner_of(*status), message.message_id)
+        }
         Missed::FollowUp { obligation, message } => {
             format!("{} not answered ({obligation})", message.message_id)
         }

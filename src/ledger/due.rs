@@ -75,9 +75,10 @@ impl View {
             }
             let indexes = self.state().lanes.some(lane, first, rows_max - found.len());
             for index in indexes {
-                let Some((message, due)) = self.is_due(&mut messages, lane, index, now)? else { break };
+                let Some((row, due)) = self.is_due(&mut messages, lane, index, now)? else { break };
+                let message = MessageRef { index, message_id: row.message_id };
                 let missed = match lane.asked {
-                    Asked::Stage(stage) => Some(Missed::Stage { message, stage }),
+                    Asked::Stage(stage) => Some(Missed::Stage { message, stage, status: row.status }),
                     Asked::FollowUp(obligation) => policy.obligations().get(obligation).map(|it| {
                         let obligation = it.name.clone();
                         Missed::FollowUp { obligation, message }
@@ -127,16 +128,15 @@ impl View {
         lane: Lane,
         index: Index,
         now: UnixMicros,
-    ) -> Result<Option<(MessageRef, UnixMicros)>, LedgerError> {
+    ) -> Result<Option<(Arc<MessageRow>, UnixMicros)>, LedgerError> {
         // Of a batch that is being decided nothing is asked yet.
         if index >= self.decided().next_index {
             return Ok(None);
         }
         let message = self.row(messages, index)?;
         let Kind::Within(within) = lane.kind else { return Ok(None) };
-        let (due, named) =
-            (within.after(message.accepted), MessageRef { index, message_id: message.message_id });
-        Ok((due <= now).then_some((named, due)))
+        let due = within.after(message.accepted);
+        Ok((due <= now).then_some((message, due)))
     }
 
     /// Since which record the hub's clock is not to be trusted; `None`: it is.

@@ -138,8 +138,9 @@ impl Deciding<'_> {
             return Outcome::Noted;
         }
         let (missed, message, told) = match (&overdue.missed, obligation) {
-            (Missed::Stage { message: named, stage }, _) => {
-                let within = |message: &MessageRow| message.deadlines.of(*stage);
+            (Missed::Stage { message: named, stage, status }, _) => {
+                let within =
+                    |message: &MessageRow| message.deadlines.of(*stage).filter(|_| message.status == *status);
                 let asked = Asked::Stage(*stage);
                 let Some(message) = self.waits(office, asked, named, overdue.due, within) else {
                     return Outcome::Noted;

@@ -1,5 +1,6 @@
 //! What was missed: the hub's own statement that an office did not do in time what it was asked.
 
+use super::envelope::CapStatus;
 use super::id::UnixMicros;
 use super::identity::Name;
 use super::obligation::Month;
@@ -25,6 +26,8 @@ pub enum Missed {
         message: MessageRef,
         /// `received`, `read` or `acted`.
         stage: Stage,
+        /// Whether the message is real.
+        status: CapStatus,
     },
     /// The answer to a message that an obligation asks for.
     FollowUp {

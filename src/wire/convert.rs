@@ -163,6 +163,7 @@ pub fn overdue(bytes: &Bytes) -> Result<Overdue, Refusal> {
         Some(Wire::Stage(it)) => Missed::Stage {
             message: named("stage.message", &it.message.unwrap_or_default())?,
             stage: number("stage.stage", it.stage, Stage::from_number)?,
+            status: number("stage.status", it.status, CapStatus::from_number)?,
         },
         Some(Wire::FollowUp(it)) => Missed::FollowUp {
             obligation: name("follow_up.obligation", &it.obligation)?,
@@ -181,9 +182,11 @@ pub fn overdue(bytes: &Bytes) -> Result<Overdue, Refusal> {
 pub fn overdue_bytes(overdue: &Overdue) -> Bytes {
     use proto::overdue::Missed as Wire;
     let missed = match &overdue.missed {
-        Missed::Stage { message, stage } => {
-            Wire::Stage(proto::MissedStage { message: Some(message_ref(message)), stage: *stage as i32 })
-        }
+        Missed::Stage { message, stage, status } => Wire::Stage(proto::MissedStage {
+            message: Some(message_ref(message)),
+            stage: *stage as i32,
+            status: *status as i32,
+        }),
         Missed::FollowUp { obligation, message } => Wire::FollowUp(proto::MissedFollowUp {
             obligation: obligation.to_string(),
             message: Some(message_ref(message)),

@@ -58,7 +58,10 @@ fn missed_stages_are_told_once_to_the_sender_and_headquarters_with_the_time_at_w
             notices(watch, 3).iter().zip([("received", 1), ("read", 2), ("acted", 3)])
         {
             assert_eq!((&notice["missed_by"], &notice["stage"]), (&LATE.into(), &stage.into()), "{notice}");
-            assert_eq!(notice["message_ids"][0], sent["message_id"]);
+            assert_eq!(
+                (&notice["message_ids"][0], &notice["status"]),
+                (&sent["message_id"], &"Exercise".into())
+            );
             assert_eq!(seconds(&notice["due_at"]), accepted + after);
         }
     }

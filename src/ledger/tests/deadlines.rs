@@ -14,7 +14,7 @@ use crate::ledger::view::{Lane, Owed};
 use crate::model::clock::ClockRecord;
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::entry::Mark;
-use crate::model::envelope::{MessageClass, MessageId, Priority};
+use crate::model::envelope::{CapStatus, MessageClass, MessageId, Priority};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::overdue::{Missed, Overdue};
@@ -191,7 +191,11 @@ fn word_that_something_was_missed_counts_once_from_the_hub_alone_and_only_where_
     let overdue = |office: &str, stage, seconds| {
         let message = MessageRef { index, message_id: id(1) };
         let due = UnixMicros(accepted.0 + seconds * SECOND);
-        Overdue { office: name(office), due, missed: Missed::Stage { message, stage } }
+        Overdue {
+            office: name(office),
+            due,
+            missed: Missed::Stage { message, stage, status: CapStatus::Exercise },
+        }
     };
     let said = |it: &Overdue| Statement::Overdue(Box::new(it.clone()));
     let right = overdue("ohchr-honduras", Stage::Received, 300);
@@ -200,14 +204,18 @@ fn word_that_something_was_missed_counts_once_from_the_hub_alone_and_only_where_
     assert_eq!(hub.missed().len(), 0, "before it is due");
     hub.pass(1);
     let mut other_id = right.clone();
-    other_id.missed =
-        Missed::Stage { message: MessageRef { index, message_id: id(2) }, stage: Stage::Received };
+    let (mut other_status, status) = (right.clone(), CapStatus::Actual);
+    let (message, stage) = (MessageRef { index, message_id: id(1) }, Stage::Received);
+    other_status.missed = Missed::Stage { message, stage, status };
+    let (message, status) = (MessageRef { index, message_id: id(2) }, CapStatus::Exercise);
+    other_id.missed = Missed::Stage { message, stage, status };
     let wrong = [
         overdue("iachr", Stage::Received, 300),
         overdue("ohchr-honduras", Stage::Received, 299),
         overdue("ohchr-honduras", Stage::Declined, 300),
         overdue("ohchr-honduras", Stage::Read, 300),
         other_id,
+        other_status,
     ];
     hub.batch(wrong.iter().map(|it| (super::bench::hub(), said(it))).collect());
     hub.batch(vec![(by("ohchr-mexico"), said(&right)), (None, said(&right))]);
