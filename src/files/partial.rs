@@ -188,11 +188,18 @@ impl Partial {
     /// Makes what is there durable.
     ///
     /// # Errors
-    /// [`DiskError`].
+    /// [`DiskError`]: nothing counts any more, the file begins anew.
     pub fn sync(&mut self) -> Result<(), DiskError> {
-        self.open.sync_data().map_err(at(&part_path(&self.dir, &self.file.digest)))?;
-        self.synced = self.have;
-        Ok(())
+        let Err(source) = self.open.sync_data() else {
+            self.synced = self.have;
+            return Ok(());
+        };
+        // What was not synced may be read back from memory and never come to the disk, whatever is synced later.
+        (self.have, self.synced, self.digested) = (0, 0, Digested::nothing());
+        let path = part_path(&self.dir, &self.file.digest);
+        // A disk that does not do this either is told by the error.
+        let _ = self.open.set_len(0).or_else(|_| self.disk.remove(&path));
+        Err(at(&path)(source))
     }
 
     /// Makes it whole, once all of it is there: when this returns it has its name, for good.

@@ -375,6 +375,28 @@ fn a_sync_that_failed_leaves_the_file_unfinished() {
 }
 
 #[test]
+fn what_a_failed_sync_left_is_never_taken_for_written() {
+    let content = content(21, usize::try_from(SYNC_BYTES).unwrap() + 10);
+    let file = file_of(&content);
+    // Of the first piece, then of the end.
+    for after in [0, 1] {
+        let disk = MemoryDisk::new();
+        let store = open(&disk, ROOMY, NOW);
+        let mut upload = begin_upload(&store, file);
+        let error = std::io::ErrorKind::Other;
+        disk.inject(Fault { point: FaultPoint::Sync, after, error, carried_out: false });
+        let taken = upload.take(&content);
+        let failed = taken.is_err() || upload.finish().is_err();
+        assert!(failed, "the sync {after} of the file fails");
+        let have = store.begin(&iachr(), file, NOW).unwrap();
+        assert_eq!((have.bytes, have.whole), (0, false), "sync {after}: what is not known to be there");
+        hand_up(&store, &content);
+        let left = disk.crash(CrashStyle::DropUnsynced);
+        assert_eq!(whole(&open(&left, ROOMY, NOW), &file), Some(content.clone()), "sync {after}");
+    }
+}
+
+#[test]
 fn one_process_at_a_time_makes_a_desks_file_grow() {
     let disk = MemoryDisk::new();
     let shelf = Shelf::at(Arc::new(disk.clone()), "/home/files".into());

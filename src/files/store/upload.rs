@@ -34,9 +34,9 @@ impl Upload {
     /// [`Reason::DiskReserve`]; [`StoreError::Disk`].
     pub fn take(&mut self, bytes: &[u8]) -> Result<Option<u64>, StoreError> {
         let partial = self.partial()?;
-        let synced = partial.append(bytes).map_err(of_partial)?;
+        let appended = partial.append(bytes);
         let (have, durable) = (partial.have(), partial.synced());
-        let came = bytes.len() as u64;
+        let came = if appended.is_ok() { bytes.len() as u64 } else { 0 };
         self.left -= came;
         let mut index = self.store.index();
         index.in_flight_bytes -= came;
@@ -45,6 +45,7 @@ impl Upload {
             *known = have;
         }
         drop(index);
+        let synced = appended.map_err(of_partial)?;
         if synced {
             // Others write to the same disk meanwhile.
             self.store.has_reserve(0)?;
@@ -67,11 +68,8 @@ impl Upload {
         let finished = partial.finish();
         let stand = match &finished {
             Ok(()) => Stand::Whole,
-            // What is there is looked at again from its beginning.
-            Err(PartialError::Disk(_) | PartialError::TooLong { .. }) => {
-                Stand::Growing { have: bytes, digested: None, turn: self.turn }
-            }
-            Err(PartialError::Mismatch { .. }) => Stand::Growing { have: 0, digested: None, turn: self.turn },
+            // Other bytes, or a disk of which it is not known what it has.
+            Err(_) => Stand::Growing { have: 0, digested: None, turn: self.turn },
         };
         if let Some(entry) = self.store.index().files.get_mut(&self.key) {
             entry.stand = stand;
