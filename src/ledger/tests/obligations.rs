@@ -143,6 +143,8 @@ fn follow_up_is_an_answer_on_the_thread_or_an_act_and_missed_once_otherwise() {
         .map(|number| hub.publish(number, "iachr", &all, u8::try_from(number).unwrap(), CapStatus::Actual))
         .collect();
     hub.publish(4, "iachr", &all, 4, CapStatus::Exercise);
+    // Past a checkpoint: what is asked is then read from rows of its own.
+    hub.batch(vec![(super::bench::hub(), Statement::Refusal); 5_000]);
     hub.pass(59 * DAY);
     let mut hub = hub.restart();
     hub.state("ohchr-mexico", Stage::Acted, trainings[0], id(1));
