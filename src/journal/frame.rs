@@ -1,4 +1,4 @@
-//! Frames: a header of 16 bytes, a body, zeros up to a multiple of 8.
+//! Frames: a header of 16 bytes, a body, zeros up to a multiple of 16.
 //!
 //! Owns their bytes and checksums (CRC-32C, RFC 3385). Never knows what a body means.
 //! At a crash: a frame whose blocks did not all come to the disk fails its checksums. Format: `docs/journal-format.md`.
@@ -7,8 +7,9 @@ use crc32c::{crc32c, crc32c_append};
 
 pub(super) const FRAME_HEADER_BYTES: usize = 16;
 
-/// Frames begin at multiples of this, so that a search for one tries an eighth of the places.
-pub(super) const FRAME_ALIGN: usize = 8;
+/// Frames begin at multiples of this, so that a search for one tries few places, and no header lies in two blocks of a
+/// drive: one that is written over is there whole, the old one or the new one.
+pub(super) const FRAME_ALIGN: usize = FRAME_HEADER_BYTES;
 
 /// What a frame holds. The numbers are part of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The journal: every entry in its order, on disk before anything is acknowledged.
 //!
 //! Owns the segment files of a folder: their format (`docs/journal-format.md`), appending, reading, recovery, checking.
+//! Payloads alone may be overwritten later, in place, when somebody's order says so.
 //! Never decides policy, never acknowledges, never looks into a statement or payload.
 //!
 //! At a crash: every batch whose append returned is there, whole and in its place; the one in flight may be there, whole,
@@ -9,6 +10,7 @@
 
 mod batch;
 mod copy;
+mod erase;
 mod error;
 mod frame;
 mod prepare;
@@ -25,6 +27,7 @@ mod writer;
 
 pub use self::batch::{BATCH_BYTES_MAX, IDENTITY_BYTES_MAX, PAYLOAD_BYTES_MAX, STATEMENT_BYTES_MAX};
 pub use self::copy::{Copied, Extent, Room, copy, look_until};
+pub use self::erase::erase;
 pub use self::error::{Damage, JournalError};
 pub use self::prepare::Space;
 pub use self::reader::{Batches, Cursor, Reader, StoredBatch};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::batch::{BatchHeader, PayloadClaim};
+use super::batch::{BatchHeader, EntryBody, PayloadClaim};
 use super::error::{JournalError, Wrong};
 use super::frame::FrameKind;
 use super::scan::{FrameAt, Frames, READ_BYTES, SCAN_BYTES, Seen, Walk};
@@ -213,9 +213,9 @@ fn set_payload(entries: &mut [Entry], payload: Payload) {
 fn find_batch(shared: &Shared, position: Position) -> Result<(u32, u64, BatchHeader), JournalError> {
     let mut stream = Stream::open(shared, shared.place_of_batch(position), READ_BYTES)?;
     loop {
-        let frame = stream.frame(shared)?;
+        let mut frame = stream.frame(shared)?;
         match frame.header.kind {
-            FrameKind::Batch => stream.frames.load(&frame)?,
+            FrameKind::Batch => stream.frames.load(&mut frame)?,
             FrameKind::Entry => {
                 stream.frames.index = stream.frames.index.next();
                 continue;
@@ -234,17 +234,22 @@ fn find_batch(shared: &Shared, position: Position) -> Result<(u32, u64, BatchHea
 }
 
 /// Frames one after the other, from segment to segment, of which there are enough.
-struct Stream {
+pub(super) struct Stream {
     segment: u32,
     frames: Frames,
     read_bytes: usize,
 }
 
 impl Stream {
-    fn open(shared: &Shared, place: Place, read_bytes: usize) -> Result<Self, JournalError> {
+    pub(super) fn open(shared: &Shared, place: Place, read_bytes: usize) -> Result<Self, JournalError> {
         let mut frames = Frames::new(shared.file(place.segment)?, &place.start, place.offset, read_bytes);
         frames.index = place.index;
         Ok(Self { segment: place.segment, frames, read_bytes })
+    }
+
+    /// The index of the next entry that it comes by.
+    pub(super) fn next_index(&self) -> Index {
+        self.frames.index
     }
 
     /// Goes on to the next frame, without a look at its body.
@@ -270,8 +275,19 @@ impl Stream {
 
     /// Reads an entry that is there. What stands before it is passed over, so that damage there does not hide it.
     fn entry(&mut self, shared: &Shared, wanted: Index) -> Result<Entry, JournalError> {
+        let body = self.body(shared, wanted)?;
+        let (claim, mut entry) = (body.payload, body.to_entry(Payload::None));
+        if let Some(claim) = claim {
+            entry.payload = self.payload(shared, claim)?;
+        }
+        self.frames.index = wanted.next();
+        Ok(entry)
+    }
+
+    /// Goes on to an entry that is there; gives it as it stands in its frame.
+    fn body(&mut self, shared: &Shared, wanted: Index) -> Result<EntryBody<'_>, JournalError> {
         loop {
-            let frame = self.frame(shared)?;
+            let mut frame = self.frame(shared)?;
             if frame.header.kind != FrameKind::Entry {
                 continue;
             }
@@ -279,24 +295,35 @@ impl Stream {
                 self.frames.index = self.frames.index.next();
                 continue;
             }
-            self.frames.load(&frame)?;
-            let body = self.frames.entry_body(frame.offset)?;
-            let (claim, mut entry) = (body.payload, body.to_entry(Payload::None));
-            if let Some(claim) = claim {
-                entry.payload = self.payload(shared, claim)?;
-            }
-            self.frames.index = wanted.next();
-            return Ok(entry);
+            self.frames.load(&mut frame)?;
+            return self.frames.entry_body(frame.offset);
         }
     }
 
     fn payload(&mut self, shared: &Shared, claim: PayloadClaim) -> Result<Payload, JournalError> {
-        let frame = self.frame(shared)?;
-        self.frames.load(&frame)?;
+        let mut frame = self.frame(shared)?;
+        self.frames.load(&mut frame)?;
         claim.agrees(frame.header).map_err(|wrong| self.frames.wrong(frame.offset, wrong))?;
         Ok(match frame.header.kind {
             FrameKind::ErasedPayload => Payload::Erased,
             _ => Payload::Kept(Bytes::copy_from_slice(self.frames.body())),
         })
+    }
+
+    /// Finds the payload's frame of an entry that is there, and its segment, without a look at its body; `None` for an
+    /// entry without a payload.
+    pub(super) fn payload_frame(
+        &mut self,
+        shared: &Shared,
+        wanted: Index,
+    ) -> Result<Option<(u32, FrameAt)>, JournalError> {
+        let Some(claim) = self.body(shared, wanted)?.payload else {
+            self.frames.index = wanted.next();
+            return Ok(None);
+        };
+        let frame = self.frame(shared)?;
+        claim.agrees(frame.header).map_err(|wrong| self.frames.wrong(frame.offset, wrong))?;
+        self.frames.index = wanted.next();
+        Ok(Some((self.segment, frame)))
     }
 }

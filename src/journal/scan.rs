@@ -70,8 +70,8 @@ impl Frames {
 
     /// Reads the next frame of those that stop at `end`; `None` at the end.
     pub(super) fn next(&mut self, end: u64) -> Result<Option<FrameAt>, JournalError> {
-        let frame = self.next_header(end)?;
-        frame.iter().try_for_each(|frame| self.load(frame))?;
+        let mut frame = self.next_header(end)?;
+        frame.iter_mut().try_for_each(|frame| self.load(frame))?;
         Ok(frame)
     }
 
@@ -81,9 +81,11 @@ impl Frames {
         if offset == end {
             return Ok(None);
         }
-        let head = self.fill(offset, FRAME_HEADER_BYTES as u64, end)?;
-        let head: [u8; FRAME_HEADER_BYTES] = self.buffer[head].try_into().expect("filled with sixteen bytes");
-        let header = FrameHeader::decode(&head, self.seed).map_err(|found| self.no_header(&head, found))?;
+        let header = match self.header(offset, end)? {
+            Ok(header) => header,
+            // It may have been met while an erasure wrote over it.
+            Err(_) => self.header_again(offset, end)?,
+        };
         let max = BATCH_BYTES_MAX.min(end - offset);
         if header.frame_bytes() > max {
             return Err(self.wrong(offset, Wrong::number("a frame of bytes", header.frame_bytes(), max)));
@@ -92,8 +94,34 @@ impl Frames {
         Ok(Some(FrameAt { offset, header, end }))
     }
 
-    /// Reads the body of a frame and checks it.
-    pub(super) fn load(&mut self, frame: &FrameAt) -> Result<(), JournalError> {
+    fn header(&mut self, offset: u64, end: u64) -> Result<Result<FrameHeader, JournalError>, JournalError> {
+        let head = self.fill(offset, FRAME_HEADER_BYTES as u64, end)?;
+        let head: [u8; FRAME_HEADER_BYTES] = self.buffer[head].try_into().expect("filled with sixteen bytes");
+        Ok(FrameHeader::decode(&head, self.seed).map_err(|found| self.no_header(offset, &head, found)))
+    }
+
+    /// Reads a header from the disk once more: what the buffer holds may be older.
+    fn header_again(&mut self, offset: u64, end: u64) -> Result<FrameHeader, JournalError> {
+        self.buffer.clear();
+        self.header(offset, end)?
+    }
+
+    /// Reads the body of a frame and checks it. A payload that was erased since its header was read is told by the frame's
+    /// kind afterwards.
+    pub(super) fn load(&mut self, frame: &mut FrameAt) -> Result<(), JournalError> {
+        let loaded = self.load_once(frame);
+        if loaded.is_ok() || frame.header.kind != FrameKind::Payload {
+            return loaded;
+        }
+        let now = self.header_again(frame.offset, frame.end)?;
+        if (now.kind, now.body_bytes) != (FrameKind::ErasedPayload, frame.header.body_bytes) {
+            return loaded;
+        }
+        frame.header = now;
+        self.load_once(frame)
+    }
+
+    fn load_once(&mut self, frame: &FrameAt) -> Result<(), JournalError> {
         let FrameAt { offset, header, end } = *frame;
         let all = self.fill(offset, header.frame_bytes(), end)?;
         self.body =
@@ -126,8 +154,8 @@ impl Frames {
         Box::new(Damage { path: self.path.clone(), offset, index: self.index, found, expected, tear }).into()
     }
 
-    fn no_header(&self, head: &[u8; FRAME_HEADER_BYTES], found: NoHeader) -> JournalError {
-        let tear = !matches!(found, NoHeader::Unknown { .. }) && unwritten_block(head, self.offset);
+    fn no_header(&self, offset: u64, head: &[u8; FRAME_HEADER_BYTES], found: NoHeader) -> JournalError {
+        let tear = !matches!(found, NoHeader::Unknown { .. }) && unwritten_block(head, offset);
         let found = match found {
             NoHeader::Zeros => "zeros".into(),
             NoHeader::Checksum { found, expected } => {
@@ -135,7 +163,7 @@ impl Frames {
             }
             NoHeader::Unknown { kind, reserved } => format!("a frame of kind {kind} with {reserved:?}"),
         };
-        self.damage(self.offset, tear, Wrong::new(found, "a frame"))
+        self.damage(offset, tear, Wrong::new(found, "a frame"))
     }
 
     /// Makes the buffer hold `len` bytes from `offset` on, and gives their place in it.

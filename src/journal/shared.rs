@@ -73,12 +73,23 @@ impl Shared {
         let found = files.iter().position(|(number, _)| *number == segment);
         let file = match found {
             Some(place) => files.remove(place).1,
-            None => self.disk.open(&path, OpenMode::Read).map_err(JournalError::disk("open", &path))?,
+            None => self.open(segment, OpenMode::Read)?.1,
         };
         if files.len() == OPEN_FILES_MAX {
             files.remove(0);
         }
         files.push((segment, file.clone()));
+        Ok((path, file))
+    }
+
+    /// Opens a segment anew.
+    pub(super) fn open(
+        &self,
+        segment: u32,
+        mode: OpenMode,
+    ) -> Result<(PathBuf, Arc<dyn DiskFile>), JournalError> {
+        let path = self.path(segment);
+        let file = self.disk.open(&path, mode).map_err(JournalError::disk("open", &path))?;
         Ok((path, file))
     }
 

@@ -193,7 +193,7 @@ fn bounds_are_kept_and_what_is_refused_leaves_no_trace() {
                 of(vec![proposal(b"", Some(&vec![0; PAYLOAD_BYTES_MAX + 1]))]),
                 "a payload of 4194305 bytes, expected at most 4194304",
             ),
-            (of(vec![proposal(b"", Some(&[0; 13_000]))]), "a batch of 13192 bytes, expected at most 12176"),
+            (of(vec![proposal(b"", Some(&[0; 13_000]))]), "a batch of 13200 bytes, expected at most 12160"),
             (
                 batch(4, vec![proposal(b"", None)]),
                 "a batch of the time 1700000000000004 µs, expected 1700000000000005 or later",

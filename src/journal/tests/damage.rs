@@ -141,7 +141,7 @@ impl Written {
         let before_end = &bytes[..usize::try_from(end_offset(bytes.len() as u64)).unwrap()];
         let written = before_end.iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
         assert_ne!(self.mark.position, Position(0));
-        written.next_multiple_of(8)
+        written.next_multiple_of(16)
     }
 }
 
@@ -206,14 +206,14 @@ fn segment_of_another_journal_or_another_history_is_refused() {
             changed.extend(crc32c::crc32c(&changed).to_le_bytes());
             overwrite(&disk, &path, 0, &changed);
             let error = open_in(&disk, SMALL, None).map(|_| ()).expect_err(what);
-            assert!(error.to_string().contains("00000002.segment is damaged at byte 16312"), "{error}");
+            assert!(error.to_string().contains("00000002.segment is damaged at byte 16304"), "{error}");
         }
         let disk = written.disk.crash(CrashStyle::ProcessEnd);
-        header[8] = 2;
+        header[8] = 3;
         header.extend(crc32c::crc32c(&header).to_le_bytes());
         overwrite(&disk, &path, 0, &header);
         let error = open_in(&disk, SMALL, None).map(|_| ()).unwrap_err();
-        assert_eq!(error.to_string(), "/home/journal/00000003.segment has format version 2, expected 1");
+        assert_eq!(error.to_string(), "/home/journal/00000003.segment has format version 3, expected 2");
     });
 }
 
@@ -399,5 +399,5 @@ fn three_payloads() -> (MemoryDisk, [u64; 3]) {
     writer.append(&batch(0, payloads.into())).unwrap();
     let entry = 16 + 32 + 45 + 3;
     let first = SEGMENT_HEADER_BYTES + 80 + entry;
-    (disk, [0, 1, 2].map(|number| first + number * (entry + 16 + 1_000)))
+    (disk, [0, 1, 2].map(|number| first + number * (entry + 16 + 1_000 + 8)))
 }

@@ -4,6 +4,7 @@ mod append;
 mod copy;
 mod crash;
 mod damage;
+mod erase;
 mod format;
 
 use std::path::Path;
