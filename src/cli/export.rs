@@ -31,16 +31,20 @@ impl Export {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
         let (inbox, outbox) = context.boxes(&home)?;
-        let (envelope, payload) = match find(&self.message, &inbox.entries()?, &outbox.messages()?)? {
+        let (envelope, payload, erased) = match find(&self.message, &inbox.entries()?, &outbox.messages()?)? {
             Found::Received(entry) => {
                 let kept = inbox.read(&entry)?;
-                (kept.envelope, kept.payload)
+                (kept.envelope, kept.payload, kept.erased.is_some())
             }
             Found::Sent(entry) => {
                 let sent = outbox.read_message(entry.message_id)?;
-                (sent.envelope, sent.payload)
+                (sent.envelope, sent.payload, sent.erased)
             }
         };
+        if erased {
+            let words = format!("{} is erased: there is nothing to export", envelope.message_id);
+            return Err(Failure::new(Exit::Refused, words));
+        }
         if envelope.class == MessageClass::Packet {
             let words =
                 format!("this is a packet, not an alert: resguardo packet get {}", envelope.message_id);

@@ -128,7 +128,7 @@ impl InboxList {
             let stated = statements.about(entry);
             match inbox.read(entry) {
                 Ok(kept) => {
-                    let headline = objects::headline(&kept.envelope, &kept.payload, &context.languages);
+                    let headline = objects::headline_here(&kept, &context.languages);
                     let asked = asked(&kept, &stated, policy, now);
                     tell_object(context, &kept, headline.as_deref().ok(), &stated, &asked)?;
                     let headline = headline.unwrap_or_else(|error| error);
@@ -177,7 +177,7 @@ impl InboxList {
             let _ = write!(words, "; {asides} could not be read and are kept aside");
         }
         let (messages, statements) = outbox.pending()?;
-        let waits = messages.len() + statements.len();
+        let waits = messages.len() + statements.len() + outbox.pending_orders()?.len();
         if waits > 0 {
             let _ = write!(words, "; {waits} wait in the outbox");
         }
@@ -265,6 +265,14 @@ pub(super) fn tell_notice(context: &Context, notice: &KeptNotice) -> Result<(), 
             toned(Tone::Bad, "OVERDUE"),
             objects::missed(missed),
             context.screen.time(*due),
+        ),
+        Ok(Told::Erasure(order)) => format!(
+            "{} {} is erased, by order of {} on {}: {}",
+            toned(Tone::Warning, "ERASED"),
+            order.message_id,
+            order.desk,
+            context.screen.time(notice.recorded),
+            harmless(&order.reason),
         ),
         Err(refusal) => format!("notice {} cannot be read: {}", notice.index, harmless(&refusal.message)),
     };

@@ -13,6 +13,7 @@ mod certs;
 mod completions;
 mod context;
 mod demo;
+mod erase;
 mod exit;
 mod export;
 mod hub;
@@ -22,6 +23,7 @@ mod log;
 mod objects;
 mod office;
 mod packet;
+mod pending;
 mod policy;
 mod publish;
 mod renewals;
@@ -69,6 +71,8 @@ pub enum Command {
     Subscribe(subscribe::Subscribe),
     /// States what a person did with a message: read it, acted on it, declined it.
     Ack(ack::Ack),
+    /// Has a message of this office erased, at the hub and at everybody who received it.
+    Erase(erase::Erase),
     /// Lists what came, newest last; what nobody here has acknowledged yet is marked.
     Inbox(inbox::InboxList),
     /// Shows a message.
@@ -115,6 +119,7 @@ impl Command {
             Self::Publish(_)
             | Self::Packet(_)
             | Self::Ack(_)
+            | Self::Erase(_)
             | Self::Demo(_)
             | Self::Hub(_)
             | Self::Office(_)
@@ -146,6 +151,7 @@ impl Cli {
             Command::Certs(command) => command.run(context),
             Command::Packet(command) => command.run(context).await,
             Command::Ack(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
+            Command::Erase(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
             Command::Audit(command) if command.watches() => command.run(context).await,
             Command::Audit(command) => {
                 context.unless_stopped("The listing is not whole.", command.run(context)).await

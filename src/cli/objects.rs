@@ -42,6 +42,8 @@ pub(super) fn received(kept: &Kept, headline: Option<&str>) -> Value {
     object.insert("kept_at".into(), utc(kept.kept));
     object.insert("expired".into(), kept.expired.into());
     object.insert("replayed".into(), kept.replayed.into());
+    object.insert("erased".into(), kept.erased.is_some().into());
+    object.insert("erased_reason".into(), kept.erased.clone().filter(|why| !why.is_empty()).into());
     object.insert("headline".into(), headline.into());
     extend_with_envelope(&mut object, &kept.envelope);
     object.into()
@@ -52,6 +54,7 @@ pub(super) fn sent(outgoing: &Outgoing, headline: Option<&str>) -> Value {
     let mut object = Map::new();
     object.insert("object".into(), "sent".into());
     extend_with_outcome(&mut object, outgoing.outcome.as_ref());
+    object.insert("erased".into(), outgoing.erased.into());
     object.insert("headline".into(), headline.into());
     extend_with_envelope(&mut object, &outgoing.envelope);
     object.into()
@@ -77,6 +80,15 @@ pub(super) fn stated(entry: &StatementEntry, outcome: Option<&Outcome>) -> Value
     object.into()
 }
 
+/// What became of an order to erase; `None`: it waits.
+pub(super) fn ordered(message_id: MessageId, outcome: Option<&Outcome>) -> Value {
+    let mut object = Map::new();
+    object.insert("object".into(), "ordered".into());
+    object.insert("message_id".into(), message_id.to_string().into());
+    extend_with_outcome(&mut object, outcome);
+    object.into()
+}
+
 /// What another office stated about a message of this office, or missed.
 pub(super) fn notice(notice: &KeptNotice) -> Value {
     let mut object = json!({
@@ -93,6 +105,7 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
         "status": null,
         "obligation": null,
         "month": null,
+        "erased_by": null,
     });
     match &notice.told {
         Ok(Told::Receipt(receipt)) => {
@@ -119,6 +132,12 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
             if let Missed::Month { month, .. } = &overdue.missed {
                 object["month"] = month.to_string().into();
             }
+        }
+        Ok(Told::Erasure(order)) => {
+            object["erased_by"] = order.desk.to_string().into();
+            object["at"] = utc(order.at);
+            object["reason"] = order.reason.clone().into();
+            object["message_ids"] = vec![order.message_id.to_string()].into();
         }
         Err(_) => {}
     }
@@ -218,6 +237,18 @@ pub(super) fn headline(envelope: &Envelope, payload: &Bytes, languages: &[String
             Ok(imported) => Ok(headline_of(&imported.alert, languages)),
             Err(error) => Err(format!("(no CAP 1.2 alert: {error})")),
         },
+    }
+}
+
+/// Says in a line what a message that came is about, or that it is erased.
+///
+/// # Errors
+/// What is wrong with the payload, in words; why it is erased.
+pub(super) fn headline_here(kept: &Kept, languages: &[String]) -> Result<String, String> {
+    match kept.erased.as_deref() {
+        None => headline(&kept.envelope, &kept.payload, languages),
+        Some("") => Err("(erased)".into()),
+        Some(why) => Err(format!("(erased: {why})")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `policy list|deadlines|obligation|end`: what is asked of offices, and by when.
+//! `policy list|deadlines|obligation|end|retention`: what is asked of offices and by when, and how long the hub keeps what.
 //!
 //! Owns the questions. What a fact means is policy's to say; only an operator changes it.
 
@@ -15,6 +15,7 @@ use super::publish::By;
 use super::screen::{Tone, cell, table};
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{MessageClass, Priority};
+use crate::model::erasure::RETENTION_DAYS_MAX;
 use crate::model::identity::Name;
 use crate::model::obligation::{Duty, Obligation, Who};
 use crate::model::policy::{Fact, Policy};
@@ -42,6 +43,17 @@ Examples:
 
 Only real messages count. It replaces what was said under its name before.")]
     Obligation(ObligationCommand),
+    /// Says how long the hub keeps payloads and files. For operators.
+    #[command(after_help = "\
+Example:
+  resguardo policy retention --days 1095
+
+Entries, acknowledgements and the audit stay for ever. What is over when this is said is erased within minutes.")]
+    Retention {
+        /// Days from the hub's acceptance: 1 to 36,500.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=i64::from(RETENTION_DAYS_MAX)))]
+        days: u32,
+    },
     /// Ends an obligation. For operators.
     #[command(after_help = "Example:\n  resguardo policy end monthly-analysis")]
     End {
@@ -107,6 +119,7 @@ impl PolicyCommand {
             Self::Obligation(command) => {
                 amend(context, |_| Ok(vec![Fact::Obligation(command.obligation()?)])).await
             }
+            Self::Retention { days } => amend(context, |_| Ok(vec![Fact::Retention { days: *days }])).await,
             Self::End { obligation } => {
                 amend(context, |_| Ok(vec![Fact::ObligationEnded(obligation.clone())])).await
             }
@@ -192,5 +205,8 @@ fn list(context: &Context, policy: &Policy) -> Result<Exit, Failure> {
         ]);
     }
     context.screen.table(&rows)?;
+    let days = policy.retention_days();
+    context.screen.object(&json!({ "object": "retention", "payload_days": days }))?;
+    context.screen.line(&format!("Payloads and files are kept for {days} days, entries for ever."))?;
     Ok(Exit::Done)
 }

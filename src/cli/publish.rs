@@ -13,10 +13,10 @@ use tonic::transport::Channel;
 use super::LEFT_IN_OUTBOX;
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::objects;
-use super::packet::{self, PublishPacket};
+use super::packet::PublishPacket;
 use super::screen::{Tone, banner, harmless, toned};
 use super::wait::{self, WaitStage};
+use super::{objects, pending};
 use crate::cap::{self, Alert, Scope};
 use crate::desk::compose::{self, Composed, Draft, compose};
 use crate::desk::find::{Found, find};
@@ -28,7 +28,6 @@ use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{Envelope, MessageClass, MessageId, REFERENCES_MAX};
 use crate::model::id::Index;
 use crate::model::identity::Name;
-use crate::wire::status::CallError;
 
 /// How often a hub that cannot take something now is asked again before it stays in the outbox.
 const TRIES: u32 = 4;
@@ -156,7 +155,7 @@ impl Publish {
         match self {
             Self::Alert(command) => command.run(context).await,
             Self::Packet(command) => command.run(context).await,
-            Self::Pending => context.unless_stopped(LEFT_IN_OUTBOX, pending(context)).await,
+            Self::Pending => context.unless_stopped(LEFT_IN_OUTBOX, pending::run(context)).await,
         }
     }
 }
@@ -357,7 +356,7 @@ fn with_recipients(mut object: serde_json::Value, outgoing: &Outgoing) -> serde_
     object
 }
 
-fn told(context: &Context, message_id: MessageId, outcome: Option<&Outcome>) -> String {
+pub(super) fn told(context: &Context, message_id: MessageId, outcome: Option<&Outcome>) -> String {
     match outcome {
         Some(Outcome::Accepted { index, at, repeated, .. }) => {
             let again = if *repeated { ", handed in before" } else { "" };
@@ -380,70 +379,6 @@ pub(super) fn refusal(outcome: &Outcome) -> Failure {
         },
         Outcome::Accepted { .. } => Failure::new(Exit::Fault, "an acceptance was taken for a refusal"),
     }
-}
-
-/// `publish pending`
-async fn pending(context: &Context) -> Result<Exit, Failure> {
-    let home = context.home()?;
-    home.desk()?;
-    let outbox = Outbox::open(&home)?;
-    outbox.sweep(&home.lock().await?)?;
-    let (messages, statements) = outbox.pending()?;
-    if messages.is_empty() && statements.is_empty() {
-        context.screen.line("Nothing waits in the outbox.")?;
-        return Ok(Exit::Done);
-    }
-    let channel = context.connect(&home).await.map_err(|failure| failure.and(WAITS))?;
-    let mut exit = Exit::Done;
-    for id in messages {
-        let outcome = match outbox.read_message(id) {
-            Ok(outgoing) if !outgoing.envelope.files.is_empty() => {
-                let sent = packet::send(context, &home, &outbox, &outgoing).await;
-                sent.map_err(|failure| still_waits(context, &failure, &mut exit)).ok()
-            }
-            _ => {
-                let handing = async || hand_in::message(channel.clone(), &home, &outbox, id).await;
-                still_pending(context, again_and_again(handing).await, &mut exit)?
-            }
-        };
-        context.screen.object(&objects::published(id, outcome.as_ref()))?;
-        context.screen.line(&told(context, id, outcome.as_ref()))?;
-    }
-    for entry in statements {
-        let entries = [entry];
-        let handing = async || hand_in::statements(channel.clone(), &home, &outbox, &entries).await;
-        let outcomes = still_pending(context, again_and_again(handing).await, &mut exit)?;
-        let [entry] = entries;
-        tell_statement(context, &entry, outcomes.and_then(|mut outcomes| outcomes.pop()).as_ref())?;
-    }
-    Ok(exit)
-}
-
-/// One that still waits holds up none of the others; the first reason gives the exit code.
-fn still_pending<T>(
-    context: &Context,
-    result: Result<T, HandInError>,
-    exit: &mut Exit,
-) -> Result<Option<T>, Failure> {
-    match result {
-        Ok(outcome) => Ok(Some(outcome)),
-        Err(HandInError::Home(error)) => Err(error.into()),
-        Err(HandInError::Call(error @ (CallError::Connect(_) | CallError::Unreachable { .. }))) => {
-            Err(Failure::from(error).and(WAITS))
-        }
-        Err(error) => {
-            still_waits(context, &error.into(), exit)?;
-            Ok(None)
-        }
-    }
-}
-
-/// Tells why one still waits.
-fn still_waits(context: &Context, failure: &Failure, exit: &mut Exit) -> Result<(), Failure> {
-    if *exit == Exit::Done {
-        *exit = failure.exit;
-    }
-    warn(context, &failure.message)
 }
 
 /// Tells what became of a person's receipt.

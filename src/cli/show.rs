@@ -52,7 +52,7 @@ impl Show {
         let kept = inbox.read(entry)?;
         let stated = Statements::of(&outbox)?.about(entry);
         let imported = cap::import(&kept.payload);
-        let headline = objects::headline(&kept.envelope, &kept.payload, self.languages(context)).ok();
+        let headline = objects::headline_here(&kept, self.languages(context)).ok();
         let mut object = objects::received(&kept, headline.as_deref());
         if let Ok(manifest) = Manifest::of(&kept.envelope, &kept.payload) {
             objects::extend_with_manifest(&mut object, &manifest);
@@ -78,6 +78,9 @@ impl Show {
         }
         if let Some(line) = line(&asked, now) {
             field(context, "Asked", &line)?;
+        }
+        if let Some(why) = &kept.erased {
+            return erased(context, why);
         }
         if kept.envelope.class == MessageClass::Packet {
             return show_packet(context, home, &kept, stated.is_unread());
@@ -123,6 +126,9 @@ impl Show {
             }
         };
         field(context, "Sent", &stand)?;
+        if outgoing.erased {
+            return erased(context, "this office had it erased");
+        }
         match &manifest {
             Some(manifest) => packet::card(context, manifest)?,
             None => self.card(context, &cap::import(&outgoing.payload)?.alert)?,
@@ -139,6 +145,13 @@ impl Show {
     fn languages<'a>(&'a self, context: &'a Context) -> &'a [String] {
         if self.lang.is_empty() { &context.languages } else { &self.lang }
     }
+}
+
+/// The rest of the card of a message that is erased.
+fn erased(context: &Context, why: &str) -> Result<Exit, Failure> {
+    let why = if why.is_empty() { "the hub no longer keeps its content" } else { why };
+    field(context, "Erased", &toned(Tone::Warning, &harmless(why)))?;
+    Ok(Exit::Done)
 }
 
 /// The rest of the card of a packet that came.

@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::context::Context;
+use super::erase;
 use super::exit::{Exit, Failure};
 use super::inbox::{banner_of, short, tell_notice};
 use super::objects;
@@ -115,11 +116,25 @@ impl Observer for Watch<'_> {
             Event::Started { outstanding } => self.started(outstanding),
             Event::Restored(restored) => self.restored(restored),
             Event::Lost { why, retry_in_ms } => self.lost(why, retry_in_ms),
-            Event::Message(kept) => self.message(kept),
+            Event::Message(kept) | Event::ErasedCame(kept) => self.message(kept),
             Event::Mended(kept) => self.aside(
                 Tone::Warning,
                 &format!("{} was damaged here; it came again and is whole", kept.entry.message_id),
             ),
+            Event::Erased { sender, message_id, reason } => {
+                screen.object(&json!({
+                    "object": "erased",
+                    "message_id": message_id.to_string(),
+                    "sender_office": sender.to_string(),
+                    "reason": reason,
+                }))?;
+                let words = format!("{message_id} of {sender} is erased here: {}", harmless(reason));
+                screen.aside(Tone::Warning, &words);
+                Ok(())
+            }
+            Event::OrderHandedIn { message_id, outcome } => {
+                io_of(erase::tell(self.context, message_id, Some(outcome)))
+            }
             Event::Unreadable { message_id, index, reason } => {
                 screen.object(&objects::unreadable(message_id, index, reason))?;
                 let said =
@@ -230,7 +245,7 @@ impl Watch<'_> {
     }
 
     fn message(&self, kept: &Kept) -> io::Result<()> {
-        let headline = objects::headline(&kept.envelope, &kept.payload, &self.context.languages);
+        let headline = objects::headline_here(kept, &self.context.languages);
         self.context.screen.object(&objects::received(kept, headline.as_deref().ok()))?;
         let envelope = &kept.envelope;
         let mut words = String::new();

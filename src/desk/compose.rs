@@ -106,8 +106,15 @@ pub fn compose(
     };
     let envelope_bytes = convert::envelope_bytes(&envelope);
     let reference = Some(draft.alert.reference());
-    let outgoing =
-        Outgoing { envelope, envelope_bytes, payload, reference, sources: Vec::new(), outcome: None };
+    let outgoing = Outgoing {
+        envelope,
+        envelope_bytes,
+        payload,
+        reference,
+        sources: Vec::new(),
+        erased: false,
+        outcome: None,
+    };
     Ok(Composed { outgoing, unknown, beyond, damaged: found.damaged })
 }
 
@@ -175,6 +182,7 @@ mod tests {
                 payload,
                 reference: Some(name(seed)),
                 sources: Vec::new(),
+                erased: false,
                 outcome: None,
             };
             outbox.add_message(&held, &outgoing, NOW).unwrap();

@@ -62,7 +62,8 @@ pub async fn adopt(home: &Home, outbox: &Outbox, epochs: &Epochs) -> Result<Opti
     let (mut messages, mut statements) = (0, 0);
     for entry in outbox.messages()?.into_iter().filter(|entry| entry.stand == Stand::Accepted) {
         // One that is damaged cannot be handed in again by anybody.
-        if whole(outbox.read_message(entry.message_id))?.is_some_and(|it| lost(&it.outcome)) {
+        // Nor one that this office had erased.
+        if whole(outbox.read_message(entry.message_id))?.is_some_and(|it| lost(&it.outcome) && !it.erased) {
             outbox.reopen_message(&held, entry.message_id)?;
             messages += 1;
         }
@@ -71,6 +72,11 @@ pub async fn adopt(home: &Home, outbox: &Outbox, epochs: &Epochs) -> Result<Opti
         if whole(outbox.read_statement(&entry))?.is_some_and(|it| lost(&it.outcome)) {
             outbox.reopen_statement(&held, &entry)?;
             statements += 1;
+        }
+    }
+    for (id, stand) in outbox.orders()? {
+        if stand == Stand::Accepted && whole(outbox.read_order(id))?.is_some_and(|it| lost(&it.outcome)) {
+            outbox.reopen_order(&held, id)?;
         }
     }
     keep(home, &held, epochs)?;

@@ -10,6 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use super::epochs;
+use super::erasure;
 use super::home::{Home, HomeError};
 use super::inbox::{Inbox, InboxEntry};
 use super::outbox::{Outbox, Outcome, Outgoing, StatementEntry};
@@ -118,6 +119,43 @@ pub async fn message(
     };
     let held = home.lock().await?;
     outbox.settle_message(&held, id, outcome.clone())?;
+    Ok(outcome)
+}
+
+/// Hands in an order to erase a message, notes what the hub said in the end, and erases this desk's own copy once the hub has
+/// it.
+///
+/// # Errors
+/// [`HandInError::Call`]: it stays pending; [`HandInError::Store`], [`HandInError::Home`].
+pub async fn order(
+    channel: Channel,
+    home: &Home,
+    outbox: &Outbox,
+    id: MessageId,
+) -> Result<Outcome, HandInError> {
+    let kept = outbox.read_order(id)?;
+    if let Some(outcome) = kept.outcome {
+        return Ok(outcome);
+    }
+    let request = proto::EraseRequest { order: kept.order_bytes };
+    let outcome = match client(channel).erase(request).await.map_err(CallError::from) {
+        Ok(answer) => {
+            let it = answer.into_inner();
+            Outcome::Accepted {
+                index: Index(it.index),
+                at: UnixMicros(it.recorded_unix_us),
+                epoch: EpochId(it.epoch),
+                repeated: it.duplicate,
+            }
+        }
+        Err(CallError::Refused(refused)) if passes_after_ms(&refused).is_none() => refusal(refused),
+        Err(error) => return Err(error.into()),
+    };
+    if let Outcome::Accepted { .. } = outcome {
+        erasure::sent(home, outbox, id).await?;
+    }
+    let held = home.lock().await?;
+    outbox.settle_order(&held, id, outcome.clone())?;
     Ok(outcome)
 }
 

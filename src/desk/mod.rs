@@ -10,6 +10,7 @@ mod crash;
 pub mod dial;
 pub mod enrol;
 pub mod epochs;
+pub mod erasure;
 pub mod exec;
 pub mod find;
 pub mod hand_in;

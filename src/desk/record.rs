@@ -39,6 +39,10 @@ pub enum RecordKind {
     Directory = 6,
     /// The epochs of the hub's log, as it last told them.
     Epochs = 7,
+    /// An order to erase a message of this office.
+    Order = 8,
+    /// How far this home was told of erasures.
+    Erasures = 9,
 }
 
 /// The body of a record.

@@ -50,7 +50,7 @@ pub(super) fn envelope(seed: u64, from: &str, to: &str, payload: &[u8]) -> Envel
 /// A message of `iachr`, as the hub delivers it.
 pub(super) fn delivery_of(index: u64, envelope: Bytes, payload: &[u8]) -> proto::Delivery {
     let payload = Bytes::copy_from_slice(payload);
-    let message = proto::Message { envelope, payload, expired: false, replayed: false };
+    let message = proto::Message { envelope, payload, expired: false, replayed: false, erased: false };
     let content = Some(proto::delivery::Content::Message(message));
     proto::Delivery { index, accepted_unix_us: NOW.0 + index, content }
 }

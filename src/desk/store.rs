@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::record::{self, RECORD_BYTES_MAX, Record, RecordError};
+use crate::files::{self, DiskError};
 use crate::host::disk::{Disk, Lock, OpenMode};
 
 const TEMPORARY: &str = ".new";
@@ -127,6 +128,23 @@ impl Folder {
         if names.is_empty() { Ok(()) } else { self.sync() }
     }
 
+    /// Keeps a file over one of the same name, of whose bytes nothing is left as far as the disk allows.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.dir.join(name);
+        let old = self.disk.open(&path, OpenMode::Write).map_err(at(&path))?;
+        self.keep(&[(name.to_owned(), bytes.to_vec())])?;
+        // It has no name any more.
+        files::write_over(old.as_ref(), &path).map_err(disk_error)
+    }
+
+    /// Removes files that may be gone already, for good, and their bytes as far as the disk allows.
+    pub(super) fn erase(&self, names: &[String]) -> Result<(), StoreError> {
+        for name in names {
+            files::erase(self.disk.as_ref(), &self.dir.join(name)).map_err(disk_error)?;
+        }
+        if names.is_empty() { Ok(()) } else { self.sync() }
+    }
+
     /// Removes what a crash left half written. Only for the one who may write here.
     pub(super) fn sweep(&self) -> Result<(), StoreError> {
         let names = self.disk.list(&self.dir).map_err(at(&self.dir))?;
@@ -143,6 +161,10 @@ impl Folder {
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         self.disk.sync_dir(&self.dir).map_err(at(&self.dir))
     }
+}
+
+fn disk_error(DiskError { path, source }: DiskError) -> StoreError {
+    StoreError::Disk { path, source }
 }
 
 /// Says where the disk's error happened.

@@ -15,7 +15,7 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::host::disk::{Disk, OpenMode};
+use crate::host::disk::{Disk, DiskFile, OpenMode};
 
 /// Bytes that are written before they are made durable: small, so that a sync of something else on the same disk (an
 /// alert's) never waits behind much.
@@ -46,11 +46,17 @@ fn remove(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
 }
 
 /// Removes a file that may be gone already, and its bytes as far as the disk allows: they are written over first.
-fn erase(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
+pub(crate) fn erase(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
     let file = match disk.open(path, OpenMode::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file.map_err(at(path))?,
     };
+    write_over(file.as_ref(), path)?;
+    remove(disk, path)
+}
+
+/// Writes zeros over all bytes of a file.
+pub(crate) fn write_over(file: &dyn DiskFile, path: &Path) -> Result<(), DiskError> {
     let (bytes, nothing) = (file.len().map_err(at(path))?, vec![0; 256 * 1024]);
     let mut done = 0;
     while done < bytes {
@@ -61,5 +67,5 @@ fn erase(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
             file.sync_data().map_err(at(path))?;
         }
     }
-    remove(disk, path)
+    Ok(())
 }

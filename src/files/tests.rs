@@ -323,14 +323,22 @@ fn announcing_again_begins_the_day_anew() {
 #[test]
 fn what_is_forgotten_leaves_no_bytes_and_no_name() {
     let disk = MemoryDisk::new();
-    let store = open(&disk, ROOMY, NOW);
+    let store = Arc::new(open(&disk, ROOMY, NOW));
     let file = hand_up(&store, b"a name that must go");
     let reader = store.read(&iachr(), &file.digest).unwrap();
-    store.forget(&iachr(), &file.digest).unwrap();
+    let forget = |needed| store.forget(&iachr(), &file.digest, || Ok::<_, DiskError>(needed)).unwrap();
+    assert!(forget(true), "a message needs it");
+    let mut left = [1; 19];
+    reader.read_exact_at(&mut left, 0).unwrap();
+    assert_eq!(&left, b"a name that must go");
+    let pins = store.pin(&iachr(), &[file]).unwrap();
+    assert!(!forget(false), "a message with it is being decided");
+    drop(pins);
+    assert!(forget(false));
     let mut left = [1; 19];
     reader.read_exact_at(&mut left, 0).unwrap();
     assert_eq!((left, names(&disk).len(), store.office_bytes(&iachr())), ([0; 19], 0, 0));
-    store.forget(&iachr(), &file.digest).expect("again is nothing");
+    assert!(forget(false), "again is nothing");
 }
 
 #[test]

@@ -38,6 +38,8 @@ alarms! {
     ConfigurationUnusable = "configuration-unusable",
     /// The disk is down to its reserve: publishing is refused.
     DiskLow = "disk-low",
+    /// What is to be erased cannot be overwritten.
+    ErasuresWait = "erasures-wait",
     /// The revocation list is older than its authority promised.
     RevocationsStale = "revocations-stale",
 }

@@ -13,7 +13,9 @@ use super::submit::{Outcomes, Submitted};
 use crate::ledger::entry::Outcome;
 use crate::model::epoch::Epochs;
 use crate::model::refusal::Refusal;
-use crate::wire::proto::{Accepted, PublishResult, ReceiptResult, Recorded, publish_result, receipt_result};
+use crate::wire::proto::{
+    Accepted, EraseResponse, PublishResult, ReceiptResult, Recorded, publish_result, receipt_result,
+};
 use crate::wire::status;
 
 /// Frames of one stream that may wait for their answers: enough to fill a batch while another is on its way to the disk.
@@ -71,6 +73,21 @@ pub(super) fn accepted(outcome: Outcome, epochs: &Epochs) -> Result<Accepted, Re
         }
         Outcome::Refused(refusal) => Err(refusal),
         other => unreachable!("a publish is accepted or refused, not {other:?}"),
+    }
+}
+
+/// Reads the outcome of an order to erase.
+///
+/// # Errors
+/// The refusal that the ledger decided.
+pub(super) fn erased(outcome: Outcome, epochs: &Epochs) -> Result<EraseResponse, Refusal> {
+    match outcome {
+        Outcome::Erased { index, time, duplicate } => {
+            let epoch = epochs.of(index).0;
+            Ok(EraseResponse { index: index.0, recorded_unix_us: time.0, duplicate, epoch })
+        }
+        Outcome::Refused(refusal) => Err(refusal),
+        other => unreachable!("an order is recorded or refused, not {other:?}"),
     }
 }
 

@@ -26,9 +26,9 @@ use crate::wire::convert;
 use crate::wire::proto::audit_service_server::AuditService;
 use crate::wire::proto::{
     self, DescribeMessageRequest, DescribeMessageResponse, ListDeliveriesRequest, ListDeliveriesResponse,
-    ListEntriesRequest, ListEntriesResponse, ListObligationsRequest, ListObligationsResponse,
-    ListOutstandingRequest, ListOutstandingResponse, ListOverdueRequest, ListOverdueResponse,
-    ListReceiptsRequest, ListReceiptsResponse,
+    ListEntriesRequest, ListEntriesResponse, ListErasuresRequest, ListErasuresResponse,
+    ListObligationsRequest, ListObligationsResponse, ListOutstandingRequest, ListOutstandingResponse,
+    ListOverdueRequest, ListOverdueResponse, ListReceiptsRequest, ListReceiptsResponse,
 };
 
 /// Rows in one page and frame: with the longest names and reasons still below what gRPC takes by default.
@@ -344,6 +344,33 @@ impl AuditService for Audit {
         });
         let frame = |obligations, _| ListObligationsResponse { obligations };
         self.list(&caller, CALL, (ObligationCursor::default(), begun.limit), pages, frame)
+    }
+
+    type ListErasuresStream = Frames<ListErasuresResponse>;
+
+    async fn list_erasures(
+        &self,
+        request: Request<ListErasuresRequest>,
+    ) -> Result<Response<Self::ListErasuresStream>, Status> {
+        const CALL: &str = "ListErasures";
+        let caller = self.hub.door.admit(&request)?;
+        let begun = self.begun(&caller, CALL, request.into_inner().selection).await?;
+        let Selection { permit, office } = begun.selection;
+        let frame = |erasures, next_index| ListErasuresResponse { erasures, next_index };
+        let page = move |hub: &Hub, from, until, most| {
+            let mut page = hub.door.view.erasures((permit, office), from, most)?;
+            page.rows.retain(|row| row.index < until);
+            let found = page.rows.iter().map(|row| rows::erasure_row(&hub.door.view, row));
+            Ok((found.collect::<Result<Vec<_>, ReadError>>()?, page.next.filter(|next| *next < until)))
+        };
+        if begun.watch {
+            let follow: Follow<_> =
+                Arc::new(move |hub: &Hub, (from, until), most| page(hub, from, until, most));
+            return self.watch(&caller, CALL, &begun, follow, frame);
+        }
+        let pages: Pages<_, _> =
+            Arc::new(move |hub: &Hub, from, most| page(hub, from, Index(u64::MAX), most));
+        self.list(&caller, CALL, (begun.from, begun.limit), pages, frame)
     }
 
     async fn describe_message(

@@ -6,6 +6,7 @@
 //! At a crash: the manifest is written last, and nothing that the one before it names is touched, so the backup before
 //! stands. What was copied beyond it is of no account, and is copied again.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use super::run::Host;
 use crate::host::disk::{Disk, Lock};
 use crate::journal::{self, JournalError, Reader, Room, Verified};
 use crate::model::entry::EntryKind;
-use crate::model::id::Position;
+use crate::model::erasure::Erasure;
+use crate::model::id::{Index, Position};
+use crate::wire::erasure;
 
 /// The journal's folder in a backup.
 const JOURNAL: &str = "journal";
@@ -154,14 +157,48 @@ impl<'a> Backup<'a> {
         })?;
         let copied = copied.ok_or(BackupError::Stopped)?;
         let copy = journal::look_until(Arc::clone(&self.host.disk), &to, &copied.extent)?;
-        let begun = check_from(&copy, from)?;
+        let (begun, kept_from) = self.check_from(&copy, from)?;
         disk.write_atomically(&self.dir.join(CONFIG), &config).map_err(at(&self.dir.join(CONFIG)))?;
         let epoch = self.before.as_ref().map_or(1, |before| before.epoch) + begun;
-        let manifest =
-            Manifest { hub: name, extent: copied.extent, epoch, made, config_digest: sha256(&config) };
+        let manifest = Manifest {
+            hub: name,
+            extent: copied.extent,
+            epoch,
+            made,
+            kept_from,
+            config_digest: sha256(&config),
+        };
         manifest.write(disk, self.dir)?;
         let entries_before = self.before.as_ref().map_or(0, |before| before.extent.mark.next_index.0);
         Ok(BackedUp { manifest, entries_before, bytes: copied.bytes })
+    }
+
+    /// Reads the batches of a copy from a position on, each checked, and carries out in it what they say is erased; gives how
+    /// many epochs begin in them, and from where on payloads are kept.
+    fn check_from(&self, copy: &Reader, from: Position) -> Result<(u64, Index), JournalError> {
+        let (mut batches, mut begun) = (copy.batches(from), 0);
+        let (mut erased, mut kept_from) =
+            (BTreeSet::new(), self.before.as_ref().map_or(Index(0), |before| before.kept_from));
+        let first = kept_from;
+        while let Some(batch) = batches.next()? {
+            for entry in batch.entries {
+                match entry.kind {
+                    EntryKind::Epoch => begun += 1,
+                    EntryKind::Erasure => match erasure::read(&entry.statement) {
+                        Ok(Erasure::Order { message, .. }) => {
+                            erased.insert(message);
+                        }
+                        Ok(Erasure::Retention { until }) => kept_from = kept_from.max(until.next()),
+                        // The ledger took nothing from it either.
+                        Err(_) => {}
+                    },
+                    _ => {}
+                }
+            }
+        }
+        journal::erase(copy, erased.into_iter().filter(|message| *message >= kept_from))?;
+        journal::erase(copy, (first.0..kept_from.0).map(Index))?;
+        Ok((begun, kept_from))
     }
 
     /// Reads the backup that is there, once it is known to be a beginning of this journal.
@@ -173,15 +210,6 @@ impl<'a> Backup<'a> {
         let to = self.dir.join(JOURNAL);
         Ok(journal::look_until(Arc::clone(&self.host.disk), &to, &before.extent)?)
     }
-}
-
-/// Reads the batches of a copy from a position on, each checked; gives how many epochs begin in them.
-fn check_from(copy: &Reader, from: Position) -> Result<u64, JournalError> {
-    let (mut batches, mut begun) = (copy.batches(from), 0);
-    while let Some(batch) = batches.next()? {
-        begun += batch.entries.iter().filter(|entry| entry.kind == EntryKind::Epoch).count() as u64;
-    }
-    Ok(begun)
 }
 
 /// A backup that was read whole, byte for byte.
@@ -203,7 +231,7 @@ pub(super) fn checked(
 ) -> Result<Checked, BackupError> {
     let manifest = Manifest::read(disk.as_ref(), dir)?;
     let journal = journal::look_until(Arc::clone(disk), &dir.join(JOURNAL), &manifest.extent)?;
-    let counts = journal::verify(&journal, progress)?;
+    let counts = journal::verify(&journal, progress, &mut |_| {})?;
     let path = dir.join(CONFIG);
     let config = disk.read(&path, CONFIG_BYTES_MAX).map_err(at(&path))?;
     if sha256(&config) != manifest.config_digest {

@@ -161,7 +161,11 @@ fn submitted(hub: &Hub, overdue: &Overdue) -> Submitted {
     Submitted { proposal, statement: Statement::Overdue(Box::new(overdue.clone())), pins: None }
 }
 
-async fn put_in(hub: &Hub, items: Vec<Submitted>) -> Result<Vec<Outcome>, Status> {
+/// Puts things in order and waits until they are decided.
+///
+/// # Errors
+/// The status of a hub that is stopping.
+pub(super) async fn put_in(hub: &Hub, items: Vec<Submitted>) -> Result<Vec<Outcome>, Status> {
     let outcomes = hub.submitter.submit(items).await.map_err(|refusal| status::refused(&refusal))?;
     outcomes.await.map_err(|_| stopping_status())
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::door::sha256;
 use crate::ledger::entry::{Decoded, Statement};
 use crate::model::entry::{Entry, EntryKind};
-use crate::wire::convert;
+use crate::wire::{convert, erasure};
 
 /// Decodes a statement of a kind.
 pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
@@ -17,6 +17,7 @@ pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
         EntryKind::Receipt => convert::receipt(bytes).map(|receipt| Statement::Receipt(Box::new(receipt))),
         EntryKind::Directory => convert::fact(bytes).map(Statement::Fact),
         EntryKind::Renewal => convert::renewal(bytes).map(Statement::Renewal),
+        EntryKind::Erasure => erasure::read(bytes).map(Statement::Erasure),
         EntryKind::Epoch => convert::epoch(bytes).map(Statement::Epoch),
         EntryKind::Overdue => convert::overdue(bytes).map(|it| Statement::Overdue(Box::new(it))),
         EntryKind::Clock => convert::clock_record(bytes).map(Statement::Clock),

@@ -119,7 +119,7 @@ impl Cursor {
             }
             let wanted: Vec<_> = chosen.iter().filter(|one| self.wants(one)).map(Chosen::index).collect();
             let found = hub.items(wanted).await?;
-            let deliveries = self.take(chosen, found, hub.expiring());
+            let deliveries = self.take(&hub.door.view, chosen, found, hub.expiring());
             if !deliveries.is_empty() {
                 return Ok(deliveries);
             }
@@ -153,7 +153,13 @@ impl Cursor {
 
     /// Takes as many as fit into a frame, and moves on past them, past those of other streams and past those that cannot
     /// be read: they stay owed, and hold up nothing else.
-    fn take(&mut self, chosen: Vec<Chosen>, found: Vec<Option<Item>>, now: UnixMicros) -> Vec<Delivery> {
+    fn take(
+        &mut self,
+        view: &View,
+        chosen: Vec<Chosen>,
+        found: Vec<Option<Item>>,
+        now: UnixMicros,
+    ) -> Vec<Delivery> {
         let mut bytes = 0;
         let mut deliveries = Vec::with_capacity(found.len());
         let mut found = found.into_iter();
@@ -169,7 +175,7 @@ impl Cursor {
                     if let Owed::Message(row) = &one.owed {
                         tracing::debug!(message_id = %row.message_id, office = self.office, "sent down");
                     }
-                    deliveries.push(delivery(&one, item, now));
+                    deliveries.push(delivery(view, &one, item, now));
                 }
             }
             self.places.pass(&one);
@@ -257,17 +263,23 @@ pub(super) fn frame(deliveries: Vec<Delivery>) -> SubscribeResponse {
     SubscribeResponse { frame: Some(subscribe_response::Frame::Deliveries(Deliveries { deliveries })) }
 }
 
-fn delivery(chosen: &Chosen, item: Item, now: UnixMicros) -> Delivery {
+fn delivery(view: &View, chosen: &Chosen, item: Item, now: UnixMicros) -> Delivery {
     let content = match &chosen.owed {
-        Owed::Message(row) => delivery::Content::Message(Message {
-            envelope: item.statement,
-            payload: item.payload.unwrap_or_default(),
-            expired: row.expires.is_some_and(|expires| expires <= now),
-            replayed: chosen.why == Why::Replay { again: true },
-        }),
+        Owed::Message(row) => {
+            // From the order on, whether the bytes are overwritten yet or not.
+            let kept = item.payload.filter(|_| !view.is_erased(row.index));
+            delivery::Content::Message(Message {
+                envelope: item.statement,
+                erased: kept.is_none(),
+                payload: kept.unwrap_or_default(),
+                expired: row.expires.is_some_and(|expires| expires <= now),
+                replayed: chosen.why == Why::Replay { again: true },
+            })
+        }
         Owed::Notice(_) => {
             let notice = match item.kind {
                 EntryKind::Overdue => notice::Notice::Overdue(item.statement),
+                EntryKind::Erasure => notice::Notice::Erasure(item.statement),
                 _ => notice::Notice::Receipt(item.statement),
             };
             delivery::Content::Notice(Notice { notice: Some(notice) })

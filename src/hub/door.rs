@@ -21,13 +21,13 @@ use crate::ledger::entry::Statement;
 use crate::ledger::view::{Known, View};
 use crate::model::entry::{EntryKind, Proposal};
 use crate::model::envelope::Envelope;
+use crate::model::erasure::Erasure;
 use crate::model::identity::Identity;
 use crate::model::policy::OfficeNumber;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::connection::Caller;
-use crate::wire::convert;
-use crate::wire::proto::{Accepted, PublishRequest};
-use crate::wire::status;
+use crate::wire::proto::{Accepted, EraseResponse, PublishRequest};
+use crate::wire::{convert, erasure, status};
 
 /// When to come again when all streams are taken, in milliseconds.
 const STREAMS_RETRY_MS: u64 = 1_000;
@@ -39,6 +39,15 @@ const RESERVE_RETRY_MS: u64 = 60_000;
 pub(super) enum Publish {
     /// It was accepted before; this is the first answer.
     Known(Accepted),
+    /// It is new, as far as the door knows.
+    New(Submitted),
+}
+
+/// What the door found in an order to erase.
+#[derive(Debug)]
+pub(super) enum Erase {
+    /// It was ordered before; this is the first answer.
+    Known(EraseResponse),
     /// It is new, as far as the door knows.
     New(Submitted),
 }
@@ -326,15 +335,11 @@ impl Door {
     /// Checks a receipt.
     ///
     /// # Errors
-    /// Any refusal of form or policy, [`Reason::RateExceeded`], [`Reason::NotOwed`].
+    /// Any refusal of form or policy, [`Reason::RateExceeded`], [`Reason::NotOwed`], [`Reason::NotErased`].
     pub(super) fn receipt(&self, caller: &Identity, bytes: Bytes) -> Result<Submitted, Refusal> {
         let receipt = convert::receipt(&bytes)?;
         let office = self.view.policy().permit_receipt(caller, &receipt.desk)?;
-        self.receipts.take(office, self.clock.monotonic_us()).map_err(|retry_after_ms| {
-            let message =
-                format!("the office states more than {} receipts a second", self.limits().receipts_per_s);
-            Refusal::new(Reason::RateExceeded, message).retry_after_ms(retry_after_ms)
-        })?;
+        self.may_state(office)?;
         // Before it takes a place on the disk. Who was owed what never changes, so the ledger would say the same; a ledger
         // that cannot tell says nothing here.
         self.view.check_receipt(office, &receipt).unwrap_or(Ok(()))?;
@@ -345,6 +350,42 @@ impl Door {
             payload: None,
         };
         Ok(Submitted { proposal, statement: Statement::Receipt(Box::new(receipt)), pins: None })
+    }
+}
+
+impl Door {
+    /// Checks an order to erase a message. It is taken also when the disk is down to its reserve, as receipts are.
+    ///
+    /// # Errors
+    /// Any refusal of form or policy, [`Reason::MessageUnknown`], [`Reason::RateExceeded`], [`Reason::Stopping`].
+    pub(super) fn erase(&self, caller: &Identity, bytes: Bytes) -> Result<Erase, Refusal> {
+        let order = erasure::read_order(&bytes)?;
+        let office = self.view.policy().permit_erase(caller, &order)?;
+        let sent = self.view.check_order(office, order.message_id);
+        // A ledger that cannot tell ends the hub.
+        let (message, known) = sent.unwrap_or_else(|_| Err(submit::stopping()))?;
+        if let Some((index, recorded)) = known {
+            let (index, epoch) = (index.0, self.view.epochs().of(index).0);
+            let response = EraseResponse { index, recorded_unix_us: recorded.0, duplicate: true, epoch };
+            return Ok(Erase::Known(response));
+        }
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(submit::stopping());
+        }
+        self.may_state(office)?;
+        let (kind, identity) = (EntryKind::Erasure, caller.to_string());
+        let statement = erasure::ordered_bytes(bytes, message);
+        let proposal = Proposal { kind, identity, statement, payload: None };
+        let statement = Statement::Erasure(Erasure::Order { order, message });
+        Ok(Erase::New(Submitted { proposal, statement, pins: None }))
+    }
+
+    fn may_state(&self, office: OfficeNumber) -> Result<(), Refusal> {
+        self.receipts.take(office, self.clock.monotonic_us()).map_err(|retry_after_ms| {
+            let message =
+                format!("the office states more than {} receipts a second", self.limits().receipts_per_s);
+            Refusal::new(Reason::RateExceeded, message).retry_after_ms(retry_after_ms)
+        })
     }
 }
 

@@ -8,15 +8,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::answers::{self, Answer, Answers, FRAMES_WAITING_MAX};
-use super::door::{self, Publish};
+use super::door::{self, Erase, Publish};
 use super::{Hub, stopping_status};
 use super::{session, submit};
 use crate::model::identity::Identity;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::proto::exchange_service_server::ExchangeService;
 use crate::wire::proto::{
-    PublishRequest, PublishResponse, PublishResult, PublishStreamRequest, PublishStreamResponse,
-    SubscribeRequest, SubscribeResponse, publish_result,
+    EraseRequest, EraseResponse, PublishRequest, PublishResponse, PublishResult, PublishStreamRequest,
+    PublishStreamResponse, SubscribeRequest, SubscribeResponse, publish_result,
 };
 use crate::wire::status;
 
@@ -61,6 +61,21 @@ impl ExchangeService for Exchange {
         let accepted = answers::accepted(outcome, &self.hub.door.view.epochs())
             .map_err(|refusal| status::refused(&refusal))?;
         Ok(Response::new(PublishResponse { accepted: Some(accepted) }))
+    }
+
+    async fn erase(&self, request: Request<EraseRequest>) -> Result<Response<EraseResponse>, Status> {
+        let caller = self.hub.door.admit(&request)?;
+        let refuse = |refusal: &Refusal| self.hub.door.refuse(&caller, "Erase", refusal);
+        let checked = self.hub.door.erase(&caller, request.into_inner().order).map_err(|it| refuse(&it))?;
+        let item = match checked {
+            Erase::Known(response) => return Ok(Response::new(response)),
+            Erase::New(item) => item,
+        };
+        let outcomes = self.hub.submitter.submit(vec![item]).await.map_err(|it| refuse(&it))?;
+        let outcome = outcomes.await.map_err(|_| status::fault())?.pop().ok_or_else(status::fault)?;
+        let response = answers::erased(outcome, &self.hub.door.view.epochs())
+            .map_err(|refusal| status::refused(&refusal))?;
+        Ok(Response::new(response))
     }
 
     type PublishStreamStream = ReceiverStream<Result<PublishStreamResponse, Status>>;

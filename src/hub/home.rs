@@ -57,6 +57,11 @@ impl Home {
         self.dir.join("files")
     }
 
+    /// The file that says how far erasures were carried out.
+    pub fn erased(&self) -> PathBuf {
+        self.dir.join("erased")
+    }
+
     /// The ledger's folder.
     pub fn ledger(&self) -> PathBuf {
         self.dir.join("ledger")

@@ -44,6 +44,7 @@ pub(super) struct Live {
     recent: RwLock<Recent>,
     bells: RwLock<Vec<watch::Sender<()>>>,
     directory: watch::Sender<()>,
+    erasures: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +99,26 @@ impl Live {
     /// Listens for changes of the directory.
     pub(super) fn listen_directory(&self) -> watch::Receiver<()> {
         self.directory.subscribe()
+    }
+
+    /// Rings for whoever carries erasures out.
+    pub(super) fn ring_erasures(&self) {
+        self.erasures.send_replace(());
+    }
+
+    /// Listens for erasures.
+    pub(super) fn listen_erasures(&self) -> watch::Receiver<()> {
+        self.erasures.subscribe()
+    }
+
+    /// Forgets the payloads of messages.
+    pub(super) fn forget(&self, messages: &[Index]) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        for index in messages {
+            let Ok(place) = recent.items.binary_search_by_key(index, |item| item.index) else { continue };
+            let payload = recent.items[place].payload.take();
+            recent.bytes -= payload.map_or(0, |bytes| bytes.len());
+        }
     }
 
     /// Listens for an office's bell.

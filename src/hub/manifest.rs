@@ -17,7 +17,7 @@ const FILE: &str = "backup.toml";
 /// Largest manifest, in bytes: it has some ten lines.
 const BYTES_MAX: u64 = 64 * 1024;
 /// The form that this version writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD: &str =
     "# A backup of a Resguardo hub: see docs/restoring.md. A changed line makes it worthless.\n";
 const DIGEST: &str = "sha256 = ";
@@ -33,6 +33,8 @@ pub struct Manifest {
     pub epoch: u64,
     /// When it was made, by the hub's clock: whatever the hub accepted later is not in it.
     pub made: UnixMicros,
+    /// From which index on no end of a retention has taken payloads.
+    pub kept_from: Index,
     /// SHA-256 (FIPS 180-4) of its `hub.toml`.
     pub config_digest: [u8; 32],
 }
@@ -74,6 +76,7 @@ struct Lines {
     last_unix_us: u64,
     epoch: u64,
     made_unix_us: u64,
+    kept_from: u64,
     config_sha256: String,
 }
 
@@ -117,6 +120,7 @@ impl Manifest {
             last_unix_us: time.0,
             epoch: self.epoch,
             made_unix_us: self.made.0,
+            kept_from: self.kept_from.0,
             config_sha256: hex(&self.config_digest),
         };
         let lines = toml::to_string(&lines).expect("numbers and text are TOML");
@@ -146,6 +150,7 @@ impl Manifest {
             extent: Extent { mark, segments: it.segments },
             epoch: it.epoch,
             made: UnixMicros(it.made_unix_us),
+            kept_from: Index(it.kept_from),
             config_digest: unhex(&it.config_sha256)?,
         })
     }
@@ -184,6 +189,7 @@ mod tests {
             extent: Extent { mark, segments: 2 },
             epoch: 1,
             made: UnixMicros(2_000),
+            kept_from: Index(9),
             config_digest: [7; 32],
         }
     }
@@ -191,8 +197,9 @@ mod tests {
     #[test]
     fn manifest_has_these_lines_and_reads_back() {
         let text = sample().text();
-        let lines = "version = 1\nhub = \"dev\"\njournal = \"6a6f75726e616c206f66207465737473\"\nsegments = 2\n\
+        let lines = "version = 2\nhub = \"dev\"\njournal = \"6a6f75726e616c206f66207465737473\"\nsegments = 2\n\
             batches = 3\nentries = 40\nchain = 2864434397\nlast_unix_us = 1000\nepoch = 1\nmade_unix_us = 2000\n\
+            kept_from = 9\n\
             config_sha256 = \"0707070707070707070707070707070707070707070707070707070707070707\"\nsha256 = \"";
         assert!(text.contains(lines), "{text}");
         assert_eq!(Manifest::parse(&text), Ok(sample()));

@@ -15,6 +15,7 @@ mod delivery;
 mod directory;
 mod door;
 mod enrolment;
+mod eraser;
 mod exchange;
 mod files;
 mod follow;
@@ -124,6 +125,8 @@ struct Run {
     started_monotonic_us: u64,
     /// The journal's folder.
     journal: PathBuf,
+    /// The file that says how far erasures were carried out.
+    erased: PathBuf,
 }
 
 impl Hub {

@@ -12,18 +12,20 @@ use crate::journal::{JournalError, Reader};
 use crate::ledger::LedgerError;
 use crate::ledger::audit::{DeliveryRow, DueRow, Selection, StageRow};
 use crate::ledger::due::{ObligationRow, OwedRow};
+use crate::ledger::erasures::{Erased, ErasureRow};
 use crate::ledger::overdue::{MissedRow, OverdueRow};
 use crate::ledger::rows::{MessageRow, ReceiptRow};
 use crate::ledger::view::View;
 use crate::model::entry::{Entry, EntryKind};
 use crate::model::envelope::MessageId;
+use crate::model::erasure::Erasure;
 use crate::model::id::Index;
 use crate::model::identity::{Identity, Name};
 use crate::model::policy::{AuditPermit, OfficeNumber, Policy};
 use crate::model::receipt::MessageRef;
 use crate::model::refusal::{Reason, Refusal};
-use crate::wire::convert;
 use crate::wire::proto::{self, DescribeMessageResponse, EntryRow};
+use crate::wire::{convert, erasure};
 
 /// Entries read for one page at most: a caller that may see few of them still gets on.
 const ENTRIES_PER_PAGE_MAX: usize = 512;
@@ -114,6 +116,27 @@ pub(super) fn obligation(policy: &Policy, row: &ObligationRow) -> proto::Obligat
     }
 }
 
+/// Puts an erasure on the wire.
+///
+/// # Errors
+/// [`ReadError::Ledger`]
+pub(super) fn erasure_row(view: &View, row: &ErasureRow) -> Result<proto::ErasureRow, ReadError> {
+    let base = proto::ErasureRow {
+        index: row.index.0,
+        recorded_unix_us: row.recorded.0,
+        ..proto::ErasureRow::default()
+    };
+    Ok(match &row.what {
+        Erased::Message { message: erased, desk, reason, .. } => proto::ErasureRow {
+            message: view.message(*erased)?.as_ref().map(message),
+            desk: desk.to_string(),
+            reason: reason.clone(),
+            ..base
+        },
+        Erased::Until(until) => proto::ErasureRow { until_index: until.0, ..base },
+    })
+}
+
 fn is_removed(policy: &Policy, office: OfficeNumber) -> bool {
     policy.office(office).is_some_and(|office| policy.removed(office).is_some())
 }
@@ -180,6 +203,7 @@ pub(super) fn history(
         envelope: journal.entry(row.index)?.map(|entry| entry.statement).unwrap_or_default(),
         deliveries: history.deliveries.iter().map(|row| delivery(&policy, row)).collect(),
         receipts,
+        erasure: view.erasure_of(row.index)?.map(|row| erasure_row(view, &row)).transpose()?,
     }))
 }
 
@@ -234,6 +258,13 @@ fn concerns(policy: &Policy, view: &View, permit: AuditPermit, entry: &Entry) ->
         },
         EntryKind::Overdue => match convert::overdue(&entry.statement) {
             Ok(it) => policy.number(&it.office) == Some(own) || view.is_told(own, entry.index)?,
+            Err(_) => false,
+        },
+        EntryKind::Erasure => match erasure::read(&entry.statement) {
+            Ok(Erasure::Order { order, .. }) => {
+                policy.number(&order.desk.office) == Some(own) || view.is_told(own, entry.index)?
+            }
+            Ok(Erasure::Retention { .. }) => true,
             Err(_) => false,
         },
         EntryKind::Refusal | EntryKind::Summary | EntryKind::Renewal => false,

@@ -22,6 +22,7 @@ use super::config::Config;
 use super::connections::Connections;
 use super::deadlines;
 use super::door::Door;
+use super::eraser;
 use super::files::Transfers;
 use super::home::{Home, HomeError};
 use super::lane::Lane;
@@ -142,6 +143,7 @@ pub async fn run(
     let limits = config.limits.clone();
     lookout::begin(&hub, &home, config, space, Arc::clone(&host.reload));
     deadlines::begin(&hub);
+    eraser::begin(&hub);
     let end = CancellationToken::new();
     let server = serve::serve(&hub, socket, &limits, end.clone());
     if let Some((socket, address)) = page {
@@ -314,6 +316,7 @@ fn start(
         started: host.clock.now(),
         started_monotonic_us: host.clock.monotonic_us(),
         journal: home.journal(),
+        erased: home.erased(),
     };
     let door = Door::new(view, refusals, Arc::clone(&store), config.limits.clone(), Arc::clone(&host.clock));
     let hub = Arc::new(Hub {

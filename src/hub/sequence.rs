@@ -25,6 +25,7 @@ use crate::journal::{Appended, JournalError, Writer};
 use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::ledger::{Applied, Ledger, LedgerError, Staged};
 use crate::model::entry::{Batch, BatchName, Entry, EntryKind, Payload, Proposal};
+use crate::model::erasure::Erasure;
 use crate::model::id::UnixMicros;
 use crate::model::refusal::{Reason, Refusal};
 use crate::order::retry::{Attempt, Step};
@@ -238,6 +239,9 @@ impl<O: Order> Sequence<O> {
         if entries.iter().any(|entry| entry.kind == EntryKind::Directory) {
             self.live.ring_directory();
         }
+        if entries.iter().any(|entry| entry.kind == EntryKind::Erasure) {
+            self.live.ring_erasures();
+        }
         let new = |(entry, outcome): (Entry, &Outcome)| match (entry.kind, outcome) {
             (EntryKind::Publish, Outcome::Accepted { duplicate: false, .. }) => {
                 let payload = match entry.payload {
@@ -283,6 +287,11 @@ fn trace(entries: &[Decoded], outcomes: &[Outcome]) {
                     let (message_id, desk, stage) = (message.message_id, &receipt.desk, receipt.stage.name());
                     tracing::debug!(%message_id, %index, %desk, stage, refused, "stated");
                 }
+            }
+            (Statement::Erasure(Erasure::Order { order, .. }), outcome) => {
+                let refused = matches!(outcome, Outcome::Refused(_));
+                let (message_id, desk) = (order.message_id, &order.desk);
+                tracing::debug!(%message_id, %index, %desk, refused, "ordered to be erased");
             }
             _ => {}
         }

@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 use super::home::{Home, HomeError};
 use super::manifest::hex;
-use super::open::{self, News, OpenError};
+use super::open::{self, News, OpenError, Opened};
 use super::run::Host;
 use crate::journal::{self, JournalError, Verified};
 use crate::ledger::LedgerError;
+use crate::ledger::erasures::Erased;
 use crate::ledger::store::{Direction, Store, StoreError};
+use crate::model::id::Index;
+use crate::model::policy::AuditPermit;
 
 /// Rows compared at a time.
 const PAGE_ROWS: usize = 4_096;
@@ -26,6 +29,8 @@ pub struct Report {
     pub journal: Verified,
     /// Rows of the ledger.
     pub ledger_rows: u64,
+    /// Payloads that are to be erased and are not overwritten yet: the hub does it when it runs.
+    pub to_erase: u64,
 }
 
 /// Why a check did not end well.
@@ -59,6 +64,9 @@ pub enum VerifyError {
         /// What the journal gives.
         expected: String,
     },
+    /// A payload is gone that nothing says is to be erased.
+    #[error("the payload of entry {0} is erased, and no entry of the journal says that it is to be")]
+    ErasedWithoutOrder(Index),
     /// The ledger could not be used. It was built anew, and the new one is whole.
     #[error("{0}: it was built anew from the journal, which is whole, and agrees with it now")]
     LedgerSetAside(String),
@@ -84,7 +92,9 @@ pub fn verify(
         }
         news(one);
     })?;
-    let journal = journal::verify(&opened.reader, progress)?;
+    let mut gone = Vec::new();
+    let journal = journal::verify(&opened.reader, progress, &mut |index| gone.push(index))?;
+    let waiting = erasures(&opened, &gone)?;
     let beside = dir.join("ledger.verify");
     // A leftover of a check that was cut short.
     host.stores.remove(&beside)?;
@@ -99,7 +109,32 @@ pub fn verify(
     drop(second);
     host.stores.remove(&beside)?;
     let ledger_rows = compared?;
-    aside.map_or(Ok(Report { journal, ledger_rows }), |why| Err(VerifyError::LedgerSetAside(why)))
+    aside.map_or(Ok(Report { journal, ledger_rows, to_erase: waiting }), |why| {
+        Err(VerifyError::LedgerSetAside(why))
+    })
+}
+
+/// Holds the payloads that are gone, ascending, against what the journal says is to be erased; gives how many are to be and
+/// are not yet.
+fn erasures(opened: &Opened, gone: &[Index]) -> Result<u64, VerifyError> {
+    let view = &opened.view;
+    if let Some(index) = gone.iter().find(|index| !view.is_erased(**index)) {
+        return Err(VerifyError::ErasedWithoutOrder(*index));
+    }
+    let (mut next, mut kept_from, mut waiting) = (Some(Index(0)), Index(0), 0);
+    while let Some(from) = next {
+        let page = view.erasures((AuditPermit::All, None), from, PAGE_ROWS)?;
+        for row in &page.rows {
+            let messages = view.to_erase(row, kept_from)?;
+            let waits = messages.iter().filter(|message| gone.binary_search(&message.index).is_err());
+            waiting += waits.count() as u64;
+            if let Erased::Until(until) = row.what {
+                kept_from = until.next();
+            }
+        }
+        next = page.next;
+    }
+    Ok(waiting)
 }
 
 type Row = (Vec<u8>, Vec<u8>);

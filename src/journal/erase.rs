@@ -29,20 +29,13 @@ struct Target {
 ///
 /// # Errors
 /// `Damage`, `Disk`: those named last may still be there.
-pub fn erase(
-    reader: &Reader,
-    indexes: impl IntoIterator<Item = Index>,
-    stop: &dyn Fn() -> bool,
-) -> Result<u64, JournalError> {
+pub fn erase(reader: &Reader, indexes: impl IntoIterator<Item = Index>) -> Result<u64, JournalError> {
     let (mut stream, mut targets, mut count) = (None, Vec::new(), 0);
     for index in indexes {
         let Some(target) = find(reader, &mut stream, index)? else { continue };
         let other_file = targets.last().is_some_and(|last: &Target| last.segment != target.segment);
         if other_file || targets.len() == SYNCED_TOGETHER_MAX {
             count += overwrite(reader, &mut targets)?;
-            if stop() {
-                return Ok(count);
-            }
         }
         targets.push(target);
     }

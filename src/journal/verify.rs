@@ -9,6 +9,7 @@ use super::segment::{PointTrack, SEGMENT_HEADER_BYTES, SegmentEnd, SegmentHeader
 use super::shared::Shared;
 use super::tail::check_zeros;
 use crate::model::entry::Mark;
+use crate::model::id::Index;
 
 /// What was read so far, or in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,16 +31,21 @@ pub struct Verified {
 }
 
 /// Reads everything that is synced, and checks each frame, each batch against the one before, the chain, each segment's
-/// end, and that there are zeros where nothing was written. `progress` is told the counts after each batch.
+/// end, and that there are zeros where nothing was written. `progress` is told the counts after each batch, `erased` each
+/// entry whose payload is erased.
 ///
 /// # Errors
 /// `Damage`: the first that was met; `Disk`.
-pub fn verify(reader: &Reader, progress: &mut dyn FnMut(&Verified)) -> Result<Verified, JournalError> {
+pub fn verify(
+    reader: &Reader,
+    progress: &mut dyn FnMut(&Verified),
+    erased: &mut dyn FnMut(Index),
+) -> Result<Verified, JournalError> {
     let shared = reader.shared.as_ref();
     let mut verified =
         Verified { mark: Mark { journal: reader.mark().journal, ..Mark::default() }, ..Verified::default() };
     while shared.segment(verified.segments).is_some() {
-        verify_segment(shared, &mut verified, progress)?;
+        verify_segment(shared, &mut verified, progress, erased)?;
         verified.segments += 1;
     }
     Ok(verified)
@@ -49,6 +55,7 @@ fn verify_segment(
     shared: &Shared,
     verified: &mut Verified,
     progress: &mut dyn FnMut(&Verified),
+    erased: &mut dyn FnMut(Index),
 ) -> Result<(), JournalError> {
     let number = verified.segments;
     let (path, file) = shared.file(number)?;
@@ -61,14 +68,20 @@ fn verify_segment(
     let frames = Frames::new((path.clone(), file.clone()), &header.start, SEGMENT_HEADER_BYTES, SCAN_BYTES);
     let (mut walk, mut points) = (Walk::new(frames, header.start), PointTrack::new(header.start));
     loop {
-        let mut counts = *verified;
+        let (mut counts, mut last) = (*verified, Index(0));
         let mut see = |offset, seen: Seen<'_>| {
             points.see(offset, &seen);
             match seen {
                 Seen::Batch(_) => counts.batches += 1,
-                Seen::Entry(_) => counts.entries += 1,
+                Seen::Entry(entry) => {
+                    counts.entries += 1;
+                    last = entry.index;
+                }
                 Seen::Payload(_) => counts.payloads += 1,
-                Seen::ErasedPayload => counts.erased += 1,
+                Seen::ErasedPayload => {
+                    counts.erased += 1;
+                    erased(last);
+                }
             }
         };
         let (from, batch) = (walk.whole_end, walk.next_batch(frames_end, &mut see)?);

@@ -433,8 +433,9 @@ impl<'a> Tracer<'a> {
             })
         });
         let stages = stages.collect::<Result<Vec<_>, LedgerError>>()?;
+        let erased = self.view.state().erasures.order(message.index);
         let due = message.deadlines.each().map(|(stage, within)| {
-            let reaching = |it: &&StageRow| CLEARING.contains(&it.stage) && it.stage >= stage;
+            let reaching = |it: &&StageRow| (stage..=Stage::Acted).contains(&it.stage);
             DueRow {
                 stage,
                 due: within.after(message.accepted),
@@ -442,7 +443,9 @@ impl<'a> Tracer<'a> {
                 overdue: self.view.is_overdue(office, stage, message),
             }
         });
-        let due = due.collect();
+        // Nothing is asked any more that had not fallen due when the message was ordered to be erased.
+        let asked = |it: &DueRow| it.reached.is_some() || erased.is_none_or(|(_, at)| it.due <= at);
+        let due = due.filter(asked).collect();
         Ok(DeliveryRow { message: Arc::clone(message), office, stages, due })
     }
 

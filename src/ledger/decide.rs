@@ -9,23 +9,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::LedgerError;
+use super::checks::{all_owed, own_references, same_message};
 use super::entry::{Decoded, Outcome, Statement};
+use super::erasures::{self, ErasureRow};
 use super::facts::FactRow;
 use super::keys;
 use super::missed;
 use super::months::Owed;
 use super::overdue::{ClockRow, OverdueRow};
 use super::rows::{MessageRow, ReceiptRow, RenewalRow};
-use super::span::{Places, Span};
+use super::span::Places;
 use super::state::{Gathered, State, by_span};
-use crate::model::envelope::{CapMsgType, Envelope, MessageId};
+use crate::model::envelope::{Envelope, MessageId};
 use crate::model::epoch::Begun;
+use crate::model::erasure::ErasureOrder;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::obligation::ObligationNumber;
 use crate::model::overdue::Overdue;
 use crate::model::policy::{Fact, OfficeNumber, Policy};
-use crate::model::receipt::{MessageRef, Receipt, Stage};
+use crate::model::receipt::{Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
 use crate::model::renewal::{Renewal, Renewals};
 
@@ -73,6 +76,26 @@ pub(super) enum Prepared<'a> {
         /// Headquarters, if there are any.
         headquarters: Option<OfficeNumber>,
     },
+    /// An order to erase a message, by a desk that may give it.
+    Erase {
+        /// The entry.
+        entry: &'a Decoded,
+        /// The order.
+        order: &'a ErasureOrder,
+        /// Where the message stands.
+        message: Index,
+        /// That desk's office.
+        office: OfficeNumber,
+    },
+    /// The hub's word that payloads have been kept long enough.
+    RetentionEnd {
+        /// The entry.
+        entry: &'a Decoded,
+        /// Up to which message.
+        until: Index,
+        /// Days that policy asks for.
+        days: u32,
+    },
     /// A record of the hub's clock, by somebody who may make it.
     Clock(ClockRow),
     /// Nothing is left to decide.
@@ -96,6 +119,8 @@ pub(super) struct Additions {
     pub(super) overdue: Vec<Arc<OverdueRow>>,
     /// Records of the clock that counted.
     pub(super) clock: Vec<Arc<ClockRow>>,
+    /// Erasures that count.
+    pub(super) erasures: Vec<Arc<ErasureRow>>,
     /// What is owed each month and changed.
     pub(super) months: BTreeSet<Owed>,
     /// Keys of repetitions.
@@ -149,6 +174,7 @@ pub(super) fn prepare<'a>(
             }
             Err(refusal) => Outcome::Refused(refusal),
         },
+        Statement::Erasure(erasure) => return erasures::prepare(policy, entry, erasure),
         Statement::Overdue(overdue) => return missed::prepare_overdue(policy, entry, overdue),
         Statement::Clock(record) => return missed::prepare_clock(policy, entry, *record),
         Statement::Refusal => Outcome::Noted,
@@ -253,6 +279,8 @@ impl Deciding<'_> {
             Prepared::Overdue { entry, overdue, office, obligation, headquarters } => {
                 Ok(self.overdue(entry, overdue, (office, obligation), headquarters))
             }
+            Prepared::Erase { entry, order, message, office } => self.erase(entry, order, office, message),
+            Prepared::RetentionEnd { entry, until, days } => Ok(self.end_retention(entry, until, days)),
             Prepared::Clock(row) => {
                 // The first suspension counts until it is confirmed.
                 if self.state.suspended.is_some() != row.suspended.is_some() {
@@ -362,7 +390,9 @@ impl Deciding<'_> {
         office: OfficeNumber,
     ) -> Result<Result<Vec<(OfficeNumber, UnixMicros)>, Refusal>, LedgerError> {
         let span_of = |index| self.state.span(self.gathered, (office, Places::of(index).0));
-        if let Err(refusal) = all_owed(receipt, span_of) {
+        let checked = all_owed(receipt, span_of);
+        let checked = checked.and_then(|()| erasures::all_erased(receipt, &self.state.erasures));
+        if let Err(refusal) = checked {
             return Ok(Err(refusal));
         }
         let mut messages = Vec::with_capacity(receipt.messages.len());
@@ -377,7 +407,7 @@ impl Deciding<'_> {
         Ok(Ok(messages))
     }
 
-    fn index_of(&self, id: MessageId, office: OfficeNumber) -> Option<Index> {
+    pub(super) fn index_of(&self, id: MessageId, office: OfficeNumber) -> Option<Index> {
         self.state.ids.index((id, office)).or_else(|| {
             let stored = self.gathered.ids.get(&id)?;
             stored.iter().find(|(by, _)| *by == office).map(|(_, index)| *index)
@@ -398,72 +428,6 @@ impl Deciding<'_> {
     }
 }
 
-/// The messages that only their sender may name: an Update or Cancel counts from nobody else.
-pub(super) fn own_only(envelope: &Envelope) -> &[MessageId] {
-    match envelope.msg_type {
-        CapMsgType::Update | CapMsgType::Cancel => &envelope.references,
-        CapMsgType::Alert | CapMsgType::Ack | CapMsgType::Error => &[],
-    }
-}
-
-/// Checks that an Update or Cancel names no message that others sent, by the offices that used each id.
-///
-/// # Errors
-/// [`Reason::ReferenceForeign`].
-pub(super) fn own_references(
-    envelope: &Envelope,
-    sender: OfficeNumber,
-    users_of: impl Fn(MessageId) -> BTreeSet<OfficeNumber>,
-) -> Result<(), Refusal> {
-    let foreign = own_only(envelope).iter().find(|id| {
-        let users = users_of(**id);
-        !users.is_empty() && !users.contains(&sender)
-    });
-    let Some(foreign) = foreign else { return Ok(()) };
-    let message = format!(
-        "{} names message {foreign}, which another office sent: only its sender may update or cancel it",
-        envelope.msg_type
-    );
-    Err(Refusal::new(Reason::ReferenceForeign, message).of_field("references"))
-}
-
-/// Checks that all that a receipt names was owed, by the spans of the office that states it.
-///
-/// # Errors
-/// [`Reason::NotOwed`].
-pub(super) fn all_owed<'a>(
-    receipt: &Receipt,
-    span_of: impl Fn(Index) -> Option<&'a Span>,
-) -> Result<(), Refusal> {
-    let owed = |index, places: fn(&Span) -> Places| {
-        span_of(index).is_some_and(|span| places(span).contains(Places::of(index).1))
-    };
-    if let Some(named) = receipt.messages.iter().find(|named| !owed(named.index, |span| span.owed)) {
-        return Err(not_owed(named));
-    }
-    match receipt.notices.iter().find(|notice| !owed(**notice, |span| span.notices)) {
-        None => Ok(()),
-        Some(notice) => {
-            let message = format!("the office was never owed a notice {notice}");
-            Err(Refusal::new(Reason::NotOwed, message).of_field("notices"))
-        }
-    }
-}
-
-/// Checks that a message is the one that is named: an index alone may be a guess, or of another journal.
-///
-/// # Errors
-/// [`Reason::NotOwed`].
-pub(super) fn same_message(named: &MessageRef, message: &MessageRow) -> Result<(), Refusal> {
-    if named.message_id == message.message_id { Ok(()) } else { Err(not_owed(named)) }
-}
-
-fn not_owed(named: &MessageRef) -> Refusal {
-    let (id, index) = (named.message_id, named.index);
-    let message = format!("the office was never owed message {id} at index {index}");
-    Refusal::new(Reason::NotOwed, message).of_field("messages")
-}
-
 fn row_of(entry: &Decoded, receipt: &Receipt, office: OfficeNumber, news: u32) -> ReceiptRow {
     ReceiptRow {
         index: entry.index,
@@ -480,6 +444,6 @@ fn row_of(entry: &Decoded, receipt: &Receipt, office: OfficeNumber, news: u32) -
     }
 }
 
-fn missing(index: Index) -> LedgerError {
+pub(super) fn missing(index: Index) -> LedgerError {
     LedgerError::row(&keys::group(keys::MESSAGES, index), "no message where its id points")
 }

@@ -5,6 +5,7 @@
 use crate::model::clock::ClockRecord;
 use crate::model::envelope::Envelope;
 use crate::model::epoch::Epoch;
+use crate::model::erasure::Erasure;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::overdue::Overdue;
@@ -42,6 +43,8 @@ pub enum Statement {
     Fact(Fact),
     /// A request for a next certificate, or the answer to one.
     Renewal(Renewal),
+    /// That payloads are no longer kept.
+    Erasure(Erasure),
     /// The hub was restored from a backup.
     Epoch(Epoch),
     /// The hub's word that something was missed.
@@ -76,6 +79,15 @@ pub enum Outcome {
         news: u32,
         /// The offices whose messages it stated something new about, ascending.
         about: Vec<OfficeNumber>,
+    },
+    /// The message is ordered to be erased.
+    Erased {
+        /// The index of the order: the first one, for ever.
+        index: Index,
+        /// The hub's time of that entry.
+        time: UnixMicros,
+        /// Whether it had been ordered before this entry.
+        duplicate: bool,
     },
     /// Taken in; nobody waits for an answer.
     Noted,

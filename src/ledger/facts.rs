@@ -75,6 +75,7 @@ impl Record for FactRow {
                 }
             }
             Fact::ObligationEnded(name) => (it.kind, it.name) = (12, name.to_string()),
+            Fact::Retention { days } => (it.kind, it.days) = (11, Some(*days)),
         }
         it.encode_raw(out);
     }
@@ -89,6 +90,9 @@ impl Record for FactRow {
                 deadlines: deadlines(it.receive_s, it.read_s, it.act_s)?,
             };
             return Ok(Self { index, fact });
+        }
+        if it.kind == 11 {
+            return Ok(Self { index, fact: Fact::Retention { days: it.days.ok_or("no days")? } });
         }
         let its_name = name(&it.name)?;
         let fact = match it.kind {
@@ -158,4 +162,6 @@ struct FactBytes {
     stream: String,
     #[prost(uint32, optional, tag = "14")]
     grace_days: Option<u32>,
+    #[prost(uint32, optional, tag = "15")]
+    days: Option<u32>,
 }

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::LedgerError;
-use super::decide::{Additions, Prepared, own_only};
+use super::checks::own_only;
+use super::decide::{Additions, Prepared};
 use super::ids;
 use super::keys;
 use super::log::Reader;
@@ -14,6 +15,7 @@ use super::span::{Places, Span};
 use super::state::{Gathered, SpanKey, State};
 use super::table::Table;
 use crate::model::envelope::{Envelope, MessageId};
+use crate::model::erasure::ErasureOrder;
 use crate::model::id::Index;
 use crate::model::overdue::{Missed, Overdue};
 use crate::model::policy::OfficeNumber;
@@ -40,6 +42,8 @@ pub(super) fn gather(
             Prepared::Publish { office, envelope, .. } => gathering.for_publish(*office, envelope)?,
             Prepared::Receipt { receipt, office, .. } => gathering.for_receipt(*office, receipt)?,
             Prepared::Overdue { overdue, office, .. } => gathering.for_overdue(*office, overdue)?,
+            Prepared::Erase { order, office, .. } => gathering.for_order(*office, order)?,
+            Prepared::RetentionEnd { until, .. } => gathering.message(*until)?,
             Prepared::Fact { .. } | Prepared::Clock(_) | Prepared::Done(_) => {}
         }
     }
@@ -73,10 +77,19 @@ impl Gathering<'_> {
                 self.message(*index)?;
             }
         }
-        let Some(office) = office else { return Ok(()) };
-        let stored = self.gathered.ids.get(&envelope.message_id).into_iter().flatten();
+        office.map_or(Ok(()), |office| self.message_of(office, envelope.message_id))
+    }
+
+    fn for_order(&mut self, office: OfficeNumber, order: &ErasureOrder) -> Result<(), LedgerError> {
+        self.id(order.message_id)?;
+        self.message_of(office, order.message_id)
+    }
+
+    /// The message that an office published under an id.
+    fn message_of(&mut self, office: OfficeNumber, id: MessageId) -> Result<(), LedgerError> {
+        let stored = self.gathered.ids.get(&id).into_iter().flatten();
         let stored = stored.filter(|(by, _)| *by == office).map(|(_, index)| *index).next();
-        match self.state.ids.index((envelope.message_id, office)).or(stored) {
+        match self.state.ids.index((id, office)).or(stored) {
             Some(first) => self.message(first),
             None => Ok(()),
         }

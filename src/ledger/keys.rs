@@ -22,6 +22,8 @@ pub(super) const FACTS: u8 = b'f';
 pub(super) const RENEWALS: u8 = b'n';
 /// Epochs, in groups, by the index of the first.
 pub(super) const EPOCHS: u8 = b'p';
+/// What is no longer kept, in groups, by the index of the first.
+pub(super) const ERASURES: u8 = b'e';
 /// What an office was owed and stated, a row for a span of indexes.
 const SPANS: u8 = b'o';
 /// What is outstanding for an office, a row for a chunk of indexes.

@@ -9,9 +9,11 @@
 
 pub mod audit;
 mod changes;
+mod checks;
 mod decide;
 pub mod due;
 pub mod entry;
+pub mod erasures;
 mod facts;
 mod gather;
 mod ids;
@@ -318,7 +320,7 @@ impl Ledger {
                 Outcome::Recorded { .. } => tally.receipts += 1,
                 Outcome::Refused(_) => tally.refused += 1,
                 Outcome::Noted if entry.statement == Statement::Refusal => tally.refusals += 1,
-                Outcome::Noted => {}
+                Outcome::Noted | Outcome::Erased { .. } => {}
             }
         }
     }
@@ -335,6 +337,7 @@ impl Additions {
         log::pack::<Begun>(&self.epochs, &mut rows);
         log::pack(&self.overdue, &mut rows);
         log::pack(&self.clock, &mut rows);
+        log::pack(&self.erasures, &mut rows);
         rows.extend(self.repeats.into_iter().chain(self.files).map(|key| (key, Some(bytes::Bytes::new()))));
         for (key, value) in &rows {
             standing.sum.put(key, value.as_deref().unwrap_or_default());

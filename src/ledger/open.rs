@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, RwLock};
 
+use super::erasures::{Erased, ErasureRow, Erasures};
 use super::facts::FactRow;
 use super::gather::stored_span;
 use super::ids::Ids;
@@ -101,7 +102,12 @@ impl Ledger {
             Arc::new(epochs(&table)?),
             Ids::load(&table)?,
             Outstanding::load(&table)?,
-            (Lanes::load(&table)?, AllMonths::load(&table)?, clock(&table, standing.checkpoint)?),
+            (
+                Lanes::load(&table)?,
+                AllMonths::load(&table)?,
+                clock(&table, standing.checkpoint)?,
+                Erasures::load(&table, standing.checkpoint)?,
+            ),
         );
         follow(&table, &mut state)?;
         change_since(&table, &mut state)?;
@@ -177,17 +183,20 @@ fn change_since(table: &Table, state: &mut State) -> Result<(), LedgerError> {
     let mut receipts = Reader::<ReceiptRow>::of(table);
     let mut missed = Reader::<OverdueRow>::of(table);
     let mut clock = Reader::<ClockRow>::of(table);
+    let mut erasures = Reader::<ErasureRow>::of(table);
     let from = state.checkpoint;
     let mut message = messages.from(from)?;
     let mut receipt = receipts.from(from)?;
     let mut overdue = missed.from(from)?;
     let mut record = clock.from(from)?;
+    let mut erasure = erasures.from(from)?;
     loop {
         let indexes = [
             message.as_ref().map(|row| row.index),
             receipt.as_ref().map(|row| row.index),
             overdue.as_ref().map(|row| row.index),
             record.as_ref().map(|row| row.index),
+            erasure.as_ref().map(|row| row.index),
         ];
         let Some(next) = indexes.into_iter().flatten().min() else { return Ok(()) };
         if let Some(row) = message.take_if(|row| row.index == next) {
@@ -208,6 +217,13 @@ fn change_since(table: &Table, state: &mut State) -> Result<(), LedgerError> {
             }
             state.miss(&about, &row, message.as_deref());
             overdue = missed.from(next.next())?;
+        } else if let Some(row) = erasure.take_if(|row| row.index == next) {
+            let message = match row.what {
+                Erased::Message { message, .. } => Some(stored_message(table, state, message)?),
+                Erased::Until(_) => None,
+            };
+            state.erase(&row, message.as_deref());
+            erasure = erasures.from(next.next())?;
         } else if let Some(row) = record.take() {
             state.set_clock(*row);
             record = clock.from(next.next())?;

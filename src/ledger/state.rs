@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::erasures::Erasures;
 use super::ids::Ids;
 use super::keys;
 use super::lanes::{Asked, Kind, Lane, Lanes};
@@ -29,11 +30,11 @@ use crate::model::renewal::Renewals;
 /// The places of the newest messages: a power of two; some 9 MB, and at 45,000 messages a second 0.7 s.
 const RECENT_MAX: usize = if SMALL { 256 } else { 32_768 };
 
-/// The stages that clear a delivery: who read it or acted on it has it.
-pub(super) const CLEARING: [Stage; 3] = [Stage::Received, Stage::Read, Stage::Acted];
+/// The stages that clear a delivery: who read it or acted on it has it, and who erased it need not have it any more.
+pub(super) const CLEARING: [Stage; 4] = [Stage::Received, Stage::Read, Stage::Acted, Stage::Erased];
 
-/// The stages that say that a person has seen a message.
-const READING: [Stage; 2] = [Stage::Read, Stage::Acted];
+/// The stages after which nobody is waited for to see a message.
+const READING: [Stage; 3] = [Stage::Read, Stage::Acted, Stage::Erased];
 
 /// An office's span, by the span's number.
 pub(super) type SpanKey = (OfficeNumber, u64);
@@ -58,6 +59,8 @@ pub(super) struct State {
     pub(super) months: AllMonths,
     /// The messages of a thread that somebody still owes an answer to.
     pub(super) threads: BTreeMap<[u8; 16], BTreeSet<Index>>,
+    /// What is no longer kept.
+    pub(super) erasures: Erasures,
     /// Since which record the hub's clock is not to be trusted; `None`: it is.
     pub(super) suspended: Option<ClockRow>,
     /// Spans that changed since the checkpoint.
@@ -98,7 +101,7 @@ impl State {
         epochs: Arc<Epochs>,
         ids: Ids,
         outstanding: Vec<Outstanding>,
-        (lanes, months, suspended): (Lanes, AllMonths, Option<ClockRow>),
+        (lanes, months, suspended, erasures): (Lanes, AllMonths, Option<ClockRow>, Erasures),
     ) -> Self {
         let recent = vec![None; RECENT_MAX];
         let (spans, threads) = (BTreeMap::new(), BTreeMap::new());
@@ -112,6 +115,7 @@ impl State {
             lanes,
             months,
             threads,
+            erasures,
             suspended,
             spans,
             checkpoint,
@@ -158,6 +162,13 @@ impl State {
         let (number, place) = Places::of(receipt);
         self.spans.entry((office, number)).or_default().notices.insert(place);
         self.outstanding_mut(office).notices.insert(receipt.0);
+    }
+
+    /// Takes in that nobody of an office is waited for any more to see a message.
+    pub(super) fn seen(&mut self, office: OfficeNumber, message: Index) {
+        let outstanding = self.outstanding_mut(office);
+        outstanding.unread.remove(message.0);
+        outstanding.settle(message);
     }
 
     /// Remembers the thread of a message that somebody owes an answer to.
@@ -218,7 +229,7 @@ impl State {
 
     /// Takes in that an office reached a stage of a message at a time.
     pub(super) fn reach(&mut self, office: OfficeNumber, stage: Stage, message: &MessageRow, at: UnixMicros) {
-        if CLEARING.contains(&stage) {
+        if stage <= Stage::Acted {
             let at = if self.suspended.is_some() { None } else { Some(at) };
             self.lanes.reached(office, stage, message, at);
             self.forget(message);

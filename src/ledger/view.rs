@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::erasures::all_erased;
 use super::gather::stored_span;
 use super::log::Reader;
 use super::outstanding::Outstanding;
@@ -15,7 +16,7 @@ use super::span::{Places, Span};
 use super::state::State;
 use super::store::Direction;
 use super::table::Table;
-use super::{LedgerError, Shared, decide as rules, ids, keys};
+use super::{LedgerError, Shared, checks as rules, ids, keys};
 use crate::model::entry::Mark;
 use crate::model::envelope::{Envelope, FileDigest, MessageId};
 use crate::model::epoch::Epochs;
@@ -218,7 +219,9 @@ impl View {
             }
         }
         let span_of = |index: Index| spans.get(&Places::of(index).0);
-        if let Err(refusal) = rules::all_owed(receipt, span_of) {
+        let checked = rules::all_owed(receipt, span_of);
+        let checked = checked.and_then(|()| all_erased(receipt, &self.shared.state().erasures));
+        if let Err(refusal) = checked {
             return Ok(Err(refusal));
         }
         let mut messages = Reader::of(&self.shared.table);
@@ -300,7 +303,7 @@ impl View {
         self.checked(Reader::of(&self.shared.table).at(index))
     }
 
-    /// Tells whether the message of an office at an index has a file.
+    /// Tells whether the message of an office at an index has a file, and is kept.
     ///
     /// # Errors
     /// [`LedgerError`], each.
@@ -311,27 +314,22 @@ impl View {
         message: Index,
     ) -> Result<bool, LedgerError> {
         let row = self.shared.table.row(&keys::file(sender, digest, message));
-        self.checked(row).map(|row| row.is_some())
+        self.checked(row).map(|row| row.is_some() && !self.is_erased(message))
     }
 
-    /// Tells whether any message of an office has a file, but for the message at `besides`.
+    /// Tells whether any message of an office whose payload is kept has a file.
     ///
     /// # Errors
     /// [`LedgerError`], each.
-    pub fn needs_file(
-        &self,
-        sender: OfficeNumber,
-        digest: &FileDigest,
-        besides: Option<Index>,
-    ) -> Result<bool, LedgerError> {
+    pub fn needs_file(&self, sender: OfficeNumber, digest: &FileDigest) -> Result<bool, LedgerError> {
         let from = keys::file_prefix(sender, digest);
-        let mut found = false;
+        let mut messages = Vec::new();
         let scanned =
             self.shared.table.scan(&from, &keys::after(&from), Direction::Ascending, &mut |key, _| {
-                found = keys::file_message(key) != besides;
-                if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                messages.extend(keys::file_message(key));
+                ControlFlow::Continue(())
             });
-        self.checked(scanned).map(|()| found)
+        self.checked(scanned).map(|()| messages.into_iter().any(|message| !self.is_erased(message)))
     }
 
     /// Gives the receipt at an index; `None` where no recorded receipt stands.

@@ -27,6 +27,8 @@ pub enum EntryKind {
     Overdue = 6,
     /// A request for a next certificate, or the answer to one.
     Renewal = 7,
+    /// That a message's payload is no longer kept.
+    Erasure = 8,
     /// A hub restored from a backup: what followed in the log before is no longer there.
     Epoch = 9,
     /// That the hub's clock is not to be trusted, or that it is again.
@@ -44,6 +46,7 @@ impl EntryKind {
             Self::Summary,
             Self::Overdue,
             Self::Renewal,
+            Self::Erasure,
             Self::Epoch,
             Self::Clock,
         ];

@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::deadline::Deadlines;
 use super::envelope::{Envelope, MessageClass, Priority};
+use super::erasure::{ErasureOrder, RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX};
+pub use super::fact::Fact;
 use super::id::Index;
 use super::identity::{Desk, Identity, Name};
-use super::obligation::{Obligation, Obligations};
+use super::obligation::Obligations;
 use super::refusal::{Reason, Refusal};
 
 /// Offices that a directory holds at most: an office's number takes two bytes.
@@ -18,72 +20,6 @@ pub const OFFICES_MAX: usize = 4096;
 /// An office's number in the ledger: its place among the offices, by journal order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OfficeNumber(pub u16);
-
-/// A fact of the directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// An institution.
-    Institution(Name),
-    /// An office of an institution.
-    Office {
-        /// Its name.
-        name: Name,
-        /// Its institution.
-        institution: Name,
-    },
-    /// An auditor of an institution.
-    Auditor {
-        /// Its name.
-        name: Name,
-        /// Its institution.
-        institution: Name,
-    },
-    /// A stream and who may use it.
-    Stream {
-        /// Its name.
-        name: Name,
-        /// Offices that may publish to it.
-        publishers: BTreeSet<Name>,
-        /// Offices that receive it.
-        subscribers: BTreeSet<Name>,
-    },
-    /// The office that is headquarters.
-    Headquarters(Name),
-    /// An operator of an institution.
-    Operator {
-        /// Its name.
-        name: Name,
-        /// Its institution.
-        institution: Name,
-    },
-    /// An office is no longer a member: its name and its history stay.
-    OfficeRemoved {
-        /// The office.
-        name: Name,
-        /// Why.
-        reason: String,
-    },
-    /// A desk no longer counts, whatever certificate it has. Its name is never used again.
-    DeskRevoked {
-        /// The desk.
-        desk: Desk,
-        /// Why.
-        reason: String,
-    },
-    /// The deadlines of messages that name none; it replaces what was said of the class and priority before.
-    Deadlines {
-        /// The class.
-        class: MessageClass,
-        /// The priority.
-        priority: Priority,
-        /// By when; none: nothing is asked any more.
-        deadlines: Deadlines,
-    },
-    /// An obligation; it replaces what was said under its name before.
-    Obligation(Obligation),
-    /// The end of an obligation.
-    ObligationEnded(Name),
-}
 
 /// A stream's rights.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -143,6 +79,7 @@ pub struct Policy {
     revoked: BTreeMap<Desk, String>,
     deadlines: BTreeMap<(MessageClass, Priority), Deadlines>,
     obligations: Obligations,
+    retention_days: Option<u32>,
 }
 
 impl Policy {
@@ -205,6 +142,12 @@ impl Policy {
                 self.obligations.set(obligation)?;
             }
             Fact::ObligationEnded(name) => self.obligations.end(&name)?,
+            Fact::Retention { days } => {
+                if !(1..=RETENTION_DAYS_MAX).contains(&days) {
+                    return Err(format!("payloads are kept for 1 to {RETENTION_DAYS_MAX} days, not {days}"));
+                }
+                self.retention_days = Some(days);
+            }
         }
         self.facts.push(fact);
         self.version = index.next();
@@ -263,6 +206,11 @@ impl Policy {
     /// What offices owe without a message yet.
     pub fn obligations(&self) -> &Obligations {
         &self.obligations
+    }
+
+    /// Days that payloads are kept, from the hub's acceptance on.
+    pub fn retention_days(&self) -> u32 {
+        self.retention_days.unwrap_or(RETENTION_DAYS_DEFAULT)
     }
 
     /// Operators with their institutions, by name.
@@ -411,6 +359,23 @@ impl Policy {
         if stated_by != desk {
             let message = format!(
                 "the receipt is in the name of {stated_by}, the caller is {desk}: a desk acknowledges in its own name"
+            );
+            return Err(Refusal::new(Reason::DeskForeign, message).of_field("desk"));
+        }
+        Ok(office)
+    }
+
+    /// Lets a desk have a message of its office erased.
+    ///
+    /// # Errors
+    /// [`Reason::DeskForeign`], [`Reason::RoleNotAllowed`], [`Reason::NotEnrolled`], [`Reason::Revoked`].
+    pub fn permit_erase(&self, caller: &Identity, order: &ErasureOrder) -> Result<OfficeNumber, Refusal> {
+        let desk = Self::desk(caller)?;
+        let office = self.enrolled(desk)?;
+        if order.desk != *desk {
+            let message = format!(
+                "the order is in the name of {}, the caller is {desk}: a desk orders in its own name",
+                order.desk
             );
             return Err(Refusal::new(Reason::DeskForeign, message).of_field("desk"));
         }

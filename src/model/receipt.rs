@@ -29,6 +29,8 @@ numbered! {
         Declined = 4 "declined",
         /// The office cannot read it.
         Unreadable = 5 "unreadable",
+        /// The office has erased what it had of a message whose erasure was told.
+        Erased = 6 "erased",
     }
 }
 
@@ -116,7 +118,8 @@ impl Receipt {
     }
 
     fn check_messages(&self) -> Result<(), Refusal> {
-        let received = self.stage == Stage::Received;
+        // What a machine states by itself.
+        let received = matches!(self.stage, Stage::Received | Stage::Erased);
         if !received && (self.messages.len() != 1 || !self.notices.is_empty()) {
             let message = format!(
                 "{} is stated of exactly one message; this names {} messages and {} notices",

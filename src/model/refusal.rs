@@ -66,6 +66,8 @@ reasons! {
     ReferenceForeign = "REFERENCE_FOREIGN",
     /// The receipt is about a message or notice that the office was never owed.
     NotOwed = "NOT_OWED",
+    /// A message said to be erased that nobody ordered to be erased.
+    NotErased = "NOT_ERASED",
     /// No such message, or not for the caller to see.
     MessageUnknown = "MESSAGE_UNKNOWN",
     /// The answer is to no request for a certificate that waits.

@@ -272,6 +272,7 @@ pub fn fact(bytes: &Bytes) -> Result<Fact, Refusal> {
         },
         Some(Wire::Obligation(it)) => Fact::Obligation(obligation::read(&it)?),
         Some(Wire::ObligationEnded(it)) => Fact::ObligationEnded(name("name", &it.name)?),
+        Some(Wire::Retention(it)) => Fact::Retention { days: it.payload_days },
         None => {
             return Err(Refusal::field(
                 "fact",
@@ -314,7 +315,7 @@ pub fn renewal_answer(answer: &proto::RenewalAnswer) -> Result<Renewal, Refusal>
     Ok(Renewal::Answered { identity, digest })
 }
 
-fn reason(text: String) -> Result<String, Refusal> {
+pub(super) fn reason(text: String) -> Result<String, Refusal> {
     if text.is_empty() || text.len() > REASON_BYTES_MAX {
         let message = format!("reason: 1 to {REASON_BYTES_MAX} bytes say why; {} came", text.len());
         return Err(Refusal::field("reason", message));
@@ -365,6 +366,7 @@ pub fn wire_fact(fact: &Fact) -> proto::DirectoryFact {
         Fact::ObligationEnded(name) => {
             Wire::ObligationEnded(proto::ObligationEnded { name: name.to_string() })
         }
+        Fact::Retention { days } => Wire::Retention(proto::Retention { payload_days: *days }),
     };
     proto::DirectoryFact { fact: Some(fact) }
 }
@@ -416,7 +418,11 @@ pub fn name(field: &'static str, text: &str) -> Result<Name, Refusal> {
     Name::from_str(text).map_err(|error| Refusal::field(field, format!("{field}: {error}")))
 }
 
-fn decode<M: prost::Message + Default>(what: &str, bytes: &Bytes, bytes_max: usize) -> Result<M, Refusal> {
+pub(super) fn decode<M: prost::Message + Default>(
+    what: &str,
+    bytes: &Bytes,
+    bytes_max: usize,
+) -> Result<M, Refusal> {
     if bytes.len() > bytes_max {
         let message = format!("the {what} has {} bytes; at most {bytes_max} are taken", bytes.len());
         return Err(Refusal::new(Reason::TooLarge, message));
@@ -438,7 +444,7 @@ fn deadlines(receive: Option<u32>, read: Option<u32>, act: Option<u32>) -> Resul
     })
 }
 
-fn desk(field: &'static str, uri: &str) -> Result<Desk, Refusal> {
+pub(super) fn desk(field: &'static str, uri: &str) -> Result<Desk, Refusal> {
     if let Ok(Identity::Desk(desk)) = Identity::from_str(uri) {
         return Ok(desk);
     }
@@ -460,7 +466,7 @@ fn array<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], R
         .map_err(|_| Refusal::field(field, format!("{field} has {N} bytes; {} came", bytes.len())))
 }
 
-fn id_bytes(id: MessageId) -> Bytes {
+pub(super) fn id_bytes(id: MessageId) -> Bytes {
     Bytes::copy_from_slice(id.as_bytes())
 }
 

@@ -8,6 +8,7 @@ pub mod client;
 pub mod connect_error;
 pub mod connection;
 pub mod convert;
+pub mod erasure;
 pub mod fingerprint;
 pub mod identity;
 pub mod listener;

@@ -98,7 +98,9 @@ fn code(reason: Reason) -> Code {
             Code::InvalidArgument
         }
         R::IdReused => Code::AlreadyExists,
-        R::NotOwed | R::DirectoryStale | R::RenewalUnknown | R::FileMissing => Code::FailedPrecondition,
+        R::NotOwed | R::NotErased | R::DirectoryStale | R::RenewalUnknown | R::FileMissing => {
+            Code::FailedPrecondition
+        }
         // Too large comes without a time to come again: the same bytes fit only once an operator has raised the bound.
         R::TooLarge
         | R::RateExceeded

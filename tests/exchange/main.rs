@@ -15,6 +15,7 @@ mod deliver;
 mod deliver_urgent;
 mod dev_set;
 mod door;
+mod erase;
 mod fault;
 mod files;
 mod files_bounds;

@@ -27,7 +27,7 @@ const WAITING_MAX: usize = 64;
 pub(crate) struct Subscription {
     /// What the hub said at the start.
     pub(crate) started: Started,
-    desk: String,
+    pub(crate) desk: String,
     up: mpsc::Sender<SubscribeRequest>,
     down: Streaming<SubscribeResponse>,
     deliveries: VecDeque<Delivery>,

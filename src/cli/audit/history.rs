@@ -8,7 +8,7 @@ use super::watch::{self, Client};
 use super::{listing, rows};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::screen::{Tone, after, cell, table};
+use crate::cli::screen::{Tone, after, cell, harmless, table, toned};
 use crate::desk::find::{find, parse_message_id};
 use crate::desk::home::Home;
 use crate::model::envelope::MessageId;
@@ -83,6 +83,7 @@ fn object(told: &proto::DescribeMessageResponse) -> Value {
     rows::message_fields(&mut object, &told.message.clone().unwrap_or_default());
     let delivery = |row| rows::delivery_object("delivery", row);
     object.insert("deliveries".into(), told.deliveries.iter().map(delivery).collect());
+    object.insert("erasure".into(), told.erasure.as_ref().map(rows::erasure_object).into());
     object.insert("receipts".into(), told.receipts.iter().map(rows::receipt_object).collect());
     object.into()
 }
@@ -92,6 +93,16 @@ fn show(context: &Context, told: &proto::DescribeMessageResponse) -> Result<(), 
     let accepted = UnixMicros(message.accepted_unix_us);
     let screen = &context.screen;
     screen.line(&rows::message_head(context, &message))?;
+    if let Some(erasure) = &told.erasure {
+        let at = screen.time(UnixMicros(erasure.recorded_unix_us));
+        let line = if erasure.desk.is_empty() {
+            format!("Its content was kept as long as policy asks: erased by entry {} on {at}.", erasure.index)
+        } else {
+            let why = harmless(&erasure.reason);
+            format!("Erased by order of {}, entry {} on {at}: {why}", erasure.desk, erasure.index)
+        };
+        screen.line(&toned(Tone::Warning, &line))?;
+    }
     let mut table = table(&["For", "Stage", "Recorded", "After", "Desk", "Entry", "Action", "Reason"]);
     for row in &told.deliveries {
         if row.stages.is_empty() {

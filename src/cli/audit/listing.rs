@@ -76,6 +76,17 @@ pub(super) const ENTRIES: Shape<proto::ListEntriesResponse, proto::EntryRow> = S
     csv: false,
 };
 
+pub(super) const ERASURES: Shape<proto::ListErasuresResponse, proto::ErasureRow> = Shape {
+    header: rows::ERASURE_HEADER,
+    page: |frame| (frame.erasures, frame.next_index),
+    object: rows::erasure_object,
+    head: |_, _| String::new(),
+    cells: rows::erasure_cells,
+    count: |_, _| {},
+    words: |listing| format!("{} erasures.", listing.count),
+    csv: false,
+};
+
 pub(super) const OVERDUE: Shape<proto::ListOverdueResponse, proto::OverdueRow> = Shape {
     header: owed::OVERDUE_HEADER,
     page: |frame| (frame.overdue, frame.next_index),

@@ -51,6 +51,9 @@ pub enum Audit {
     /// Tells which offices have not read what they owe, and since when.
     #[command(after_help = "Example:\n  resguardo audit silence --csv > silence.csv")]
     Silence(silence::OfOffice),
+    /// Lists what is no longer kept: orders to erase a message, and ends of the time for which policy keeps payloads.
+    #[command(after_help = "Example:\n  resguardo audit erasures --office ohchr-mexico")]
+    Erasures(Selection),
     /// Tells one message's history.
     #[command(after_help = "Example:\n  resguardo audit message 01928f3a-6c1e-7d3b-9f20-5b1c7d9be2c4")]
     Message(history::History),
@@ -107,9 +110,10 @@ impl Audit {
     /// Tells whether it goes on until it is stopped.
     pub(super) fn watches(&self) -> bool {
         match self {
-            Self::Deliveries(selection) | Self::Receipts(selection) | Self::Entries(selection) => {
-                selection.watch
-            }
+            Self::Deliveries(selection)
+            | Self::Receipts(selection)
+            | Self::Erasures(selection)
+            | Self::Entries(selection) => selection.watch,
             Self::Outstanding(asked) => asked.selection.watch,
             Self::Overdue(asked) => asked.selection.watch,
             Self::Silence(_) | Self::Obligations(_) => false,
@@ -160,6 +164,12 @@ impl Audit {
                     client.list_receipts(request).await
                 };
                 list(context, &home, &selection, listing::RECEIPTS, ask).await
+            }
+            Self::Erasures(selection) => {
+                let ask = async |mut client: Client, selection| {
+                    client.list_erasures(proto::ListErasuresRequest { selection: Some(selection) }).await
+                };
+                list(context, &home, &selection, listing::ERASURES, ask).await
             }
             Self::Entries(selection) => {
                 let ask = async |mut client: Client, selection| {

@@ -15,17 +15,19 @@ use crate::cli::objects::{self, utc_or_null};
 use crate::cli::screen::{Tone, after, cell, harmless, priority_tone, toned, utc};
 use crate::model::clock::ClockRecord;
 use crate::model::entry::EntryKind;
-use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, Priority};
+use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, MessageId, Priority};
+use crate::model::erasure::Erasure;
 use crate::model::id::UnixMicros;
 use crate::model::overdue::Overdue;
 use crate::model::policy::Fact;
 use crate::model::receipt::{Action, Stage};
 use crate::model::renewal::Renewal;
-use crate::wire::{convert, proto};
+use crate::wire::{convert, erasure, proto};
 
 pub(super) const DELIVERY_HEADER: &[&str] = &["For", "Received", "Read", "Acted", "Open"];
 pub(super) const RECEIPT_HEADER: &[&str] =
     &["Index", "Recorded", "Desk", "Stage", "Messages", "News", "Action", "Reason"];
+pub(super) const ERASURE_HEADER: &[&str] = &["Index", "Recorded", "Erased", "By", "Reason"];
 pub(super) const ENTRY_HEADER: &[&str] = &["Index", "Recorded", "Kind", "Identity", "What"];
 
 /// How many deliveries there are; exercises and tests apart.
@@ -277,6 +279,42 @@ pub(super) fn entry_cells(context: &Context, row: &proto::EntryRow) -> Vec<Cell>
     ]
 }
 
+/// One erasure.
+pub(super) fn erasure_object(row: &proto::ErasureRow) -> Value {
+    let until = (row.message.is_none()).then_some(row.until_index);
+    let mut object = Map::new();
+    object.insert("object".into(), "erasure".into());
+    object.insert("index".into(), row.index.into());
+    object.insert("recorded_at".into(), utc(UnixMicros(row.recorded_unix_us)));
+    object.insert("desk".into(), if row.desk.is_empty() { Value::Null } else { row.desk.clone().into() });
+    object.insert("reason".into(), row.reason.clone().into());
+    object.insert("until_index".into(), until.into());
+    let message = row.message.as_ref().map(|message| {
+        let mut object = Map::new();
+        message_fields(&mut object, message);
+        Value::from(object)
+    });
+    object.insert("message".into(), message.into());
+    object.into()
+}
+
+pub(super) fn erasure_cells(context: &Context, row: &proto::ErasureRow) -> Vec<Cell> {
+    let what = match &row.message {
+        Some(message) => {
+            MessageId::from_slice(&message.message_id).map(|id| id.to_string()).unwrap_or_default()
+        }
+        None => format!("payloads up to entry {}", row.until_index),
+    };
+    let by = row.desk.strip_prefix("urn:resguardo:office:").unwrap_or("the hub, by policy");
+    vec![
+        cell(Tone::Plain, &row.index.to_string()),
+        cell(Tone::Plain, &context.screen.time(UnixMicros(row.recorded_unix_us))),
+        cell(Tone::Plain, &what),
+        cell(Tone::Plain, by),
+        cell(Tone::Plain, &row.reason),
+    ]
+}
+
 fn entry_kind(number: i32) -> Option<EntryKind> {
     u8::try_from(number).ok().and_then(EntryKind::from_number)
 }
@@ -292,6 +330,7 @@ fn kind(number: i32) -> &'static str {
         Some(EntryKind::Epoch) => "epoch",
         Some(EntryKind::Overdue) => "overdue",
         Some(EntryKind::Clock) => "clock",
+        Some(EntryKind::Erasure) => "erasure",
         None => "unknown",
     }
 }
@@ -360,6 +399,13 @@ fn what(row: &proto::EntryRow) -> String {
             Ok(Overdue { office, missed, .. }) => format!("{} by {office}", objects::missed(&missed)),
             Err(refusal) => unreadable(&refusal.message),
         },
+        Some(EntryKind::Erasure) => match erasure::read(&row.statement) {
+            Ok(Erasure::Order { order: it, .. }) => {
+                format!("{} is to be erased: {}", it.message_id, it.reason)
+            }
+            Ok(Erasure::Retention { until }) => format!("payloads up to entry {until} were kept long enough"),
+            Err(refusal) => unreadable(&refusal.message),
+        },
         Some(EntryKind::Clock) => match convert::clock_record(&row.statement) {
             Ok(ClockRecord::Suspended { expected, found }) => {
                 format!(
@@ -389,6 +435,7 @@ fn fact_words(fact: &Fact) -> String {
         Fact::DeskRevoked { desk, reason } => format!("{desk} revoked: {reason}"),
         Fact::Obligation(it) => format!("obligation {} on {}", it.name, it.stream),
         Fact::ObligationEnded(name) => format!("obligation {name} ended"),
+        Fact::Retention { days } => format!("payloads are kept for {days} days"),
         Fact::Deadlines { class, priority, deadlines } => {
             let each: Vec<_> =
                 deadlines.each().map(|(stage, within)| format!("{stage} in {within}")).collect();

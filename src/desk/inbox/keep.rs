@@ -45,6 +45,15 @@ pub enum Outcome {
         /// Its files.
         files: Vec<FileRef>,
     },
+    /// A message without its payload, which the hub no longer keeps. What was here of it before is to be erased.
+    Erased {
+        /// Which.
+        message: MessageRef,
+        /// The office that sent it.
+        sender: Name,
+        /// What is kept of it, if nothing was here.
+        kept: Option<Kept>,
+    },
     /// A message that cannot be read: kept aside.
     Unreadable {
         /// Which, if that much could be read: else it cannot be acknowledged at all.
@@ -63,6 +72,15 @@ pub enum Outcome {
     },
     /// Something that a later version of the hub sends: nothing was done.
     Unknown(Index),
+}
+
+/// A message that was erased here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasedHere {
+    /// Its index; `None`: the hub has lost it since.
+    pub place: Option<Index>,
+    /// Its files.
+    pub files: Vec<FileRef>,
 }
 
 /// An index and its epoch.
@@ -87,9 +105,15 @@ impl InboxWriter {
         inbox.folder.sweep()?;
         // What is found here comes again and is acknowledged as known.
         inbox.folder.sync()?;
-        let files = inbox.files()?.into_iter();
-        let known =
-            files.map(|(entry, _)| ((entry.sender, entry.message_id), (entry.index, entry.epoch))).collect();
+        let files = inbox.files()?;
+        // What a crash left of erased messages.
+        for (entry, _) in files.iter().filter(|(_, state)| *state == State::Erased) {
+            inbox.folder.erase(&[State::Due, State::Kept].map(|state| entry.file_name(state)))?;
+        }
+        let known = files
+            .into_iter()
+            .map(|(entry, _)| ((entry.sender, entry.message_id), (entry.index, entry.epoch)));
+        let known = known.collect();
         Ok(Self { inbox, known, epochs: epochs::known(home)?, _lock: lock })
     }
 
@@ -138,6 +162,50 @@ impl InboxWriter {
         Ok(outcomes)
     }
 
+    /// Tells whether a message is here with its payload.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn is_kept(&self, sender: &Name, id: MessageId) -> Result<bool, StoreError> {
+        let files = self.inbox.files()?.into_iter();
+        let same = |entry: &InboxEntry| entry.message_id == id && entry.sender == *sender;
+        Ok(files.filter(|(entry, _)| same(entry)).any(|(_, state)| state != State::Erased))
+    }
+
+    /// Erases a message that is here, if it is: all but its payload and the reason is kept. One that is erased gets the
+    /// reason that it may lack.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`]: it may be here in part; ask again.
+    pub fn erase(
+        &mut self,
+        sender: &Name,
+        id: MessageId,
+        why: &str,
+    ) -> Result<Option<ErasedHere>, StoreError> {
+        let key = (sender.clone(), id);
+        let Some((index, epoch)) = self.known.get(&key).copied() else { return Ok(None) };
+        let entry = InboxEntry { index, epoch, message_id: id, sender: sender.clone() };
+        let mut files = Vec::new();
+        match self.inbox.read(&entry) {
+            Ok(kept) => {
+                files.clone_from(&kept.envelope.files);
+                if kept.erased.as_deref().is_none_or(|known| known.is_empty() && !why.is_empty()) {
+                    let erased = Kept { payload: Bytes::new(), erased: Some(why.to_owned()), ..kept };
+                    self.inbox.folder.keep(&[erased.file(State::Erased)])?;
+                }
+            }
+            // Nothing of it can be kept. If the hub still owes it, it comes again, without its payload.
+            Err(StoreError::Damaged { .. }) => {
+                self.inbox.folder.erase(&[entry.file_name(State::Erased)])?;
+                self.known.remove(&key);
+            }
+            Err(error) => return Err(error),
+        }
+        self.inbox.folder.erase(&[State::Due, State::Kept].map(|state| entry.file_name(state)))?;
+        Ok(Some(ErasedHere { place: self.epochs.hold(index, epoch).then_some(index), files }))
+    }
+
     /// Says what a message is to this inbox, and the file that it takes.
     fn judge(
         &self,
@@ -147,7 +215,9 @@ impl InboxWriter {
     ) -> Result<(Outcome, Option<File>), StoreError> {
         let epoch = self.epochs.of(index);
         let envelope = match convert::envelope(&came.message.envelope).and_then(|envelope| {
-            envelope.check_payload(came.message.payload.len(), &sha256(&came.message.payload))?;
+            if !came.message.erased {
+                envelope.check_payload(came.message.payload.len(), &sha256(&came.message.payload))?;
+            }
             Ok(envelope)
         }) {
             Ok(envelope) => envelope,
@@ -167,10 +237,16 @@ impl InboxWriter {
         }
         let Some(before) = self.known.get(&key) else {
             fresh.insert(key, (index, epoch));
-            let state = came.state;
+            let erased = came.message.erased;
+            let state = if erased { State::Erased } else { came.state };
             let kept = came.kept(entry, envelope);
             let file = kept.file(state);
-            return Ok((Outcome::New(kept), Some(file)));
+            if !erased {
+                return Ok((Outcome::New(kept), Some(file)));
+            }
+            let message = MessageRef { index, message_id: kept.entry.message_id };
+            let sender = kept.entry.sender.clone();
+            return Ok((Outcome::Erased { message, sender, kept: Some(kept) }, Some(file)));
         };
         let before = InboxEntry { index: before.0, epoch: before.1, ..entry.clone() };
         if self.epochs.hold(before.index, before.epoch) {
@@ -189,9 +265,13 @@ impl InboxWriter {
         envelope: Envelope,
     ) -> Result<(Outcome, Option<File>), StoreError> {
         let message = MessageRef { index, message_id: before.message_id };
+        if came.message.erased {
+            return Ok((Outcome::Erased { message, sender: before.sender, kept: None }, None));
+        }
         match self.inbox.read(&before) {
             Ok(kept) if kept.envelope_bytes == came.message.envelope => {
-                let files = envelope.files;
+                // What was erased here is not fetched again.
+                let files = if kept.erased.is_some() { Vec::new() } else { envelope.files };
                 Ok((Outcome::Again { message, replayed: came.message.replayed, files }, None))
             }
             Ok(_) => {
@@ -218,11 +298,13 @@ impl InboxWriter {
         match self.inbox.read_notice((index, epoch)) {
             Ok(notice) => Ok((Outcome::Notice { notice, again: true }, None)),
             Err(error) if error.is_not_found() || matches!(error, StoreError::Damaged { .. }) => {
-                let (receipt, overdue) = match told {
-                    proto::notice::Notice::Receipt(receipt) => (receipt, None),
-                    proto::notice::Notice::Overdue(overdue) => (Bytes::new(), Some(overdue)),
+                let (receipt, overdue, erasure) = match told {
+                    proto::notice::Notice::Receipt(receipt) => (receipt, None, None),
+                    proto::notice::Notice::Overdue(overdue) => (Bytes::new(), Some(overdue), None),
+                    proto::notice::Notice::Erasure(erasure) => (Bytes::new(), None, Some(erasure)),
                 };
-                let body = NoticeBody { receipt, recorded_unix_us: recorded.0, kept_unix_us: now.0, overdue };
+                let (recorded_unix_us, kept_unix_us) = (recorded.0, now.0);
+                let body = NoticeBody { receipt, recorded_unix_us, kept_unix_us, overdue, erasure };
                 let file = (notice_name(index, epoch), record::encode(&body));
                 Ok((Outcome::Notice { notice: body.into_notice(index), again: false }, Some(file)))
             }
@@ -252,6 +334,7 @@ impl Came {
             envelope,
             envelope_bytes: self.message.envelope,
             payload: self.message.payload,
+            erased: self.message.erased.then(String::new),
         }
     }
 
@@ -279,6 +362,7 @@ impl Kept {
             kept_unix_us: self.kept.0,
             expired: self.expired,
             replayed: self.replayed,
+            erased: self.erased.clone(),
         };
         (self.entry.file_name(state), record::encode(&body))
     }

@@ -1,6 +1,7 @@
 //! The inbox: what came for this desk, kept before it is acknowledged.
 //!
-//! Owns the files of messages and notices, and the knowledge of what came before. Never acknowledges, never deletes.
+//! Owns the files of messages and notices, and the knowledge of what came before. Never acknowledges; never deletes but by
+//! an order of the office that sent a message.
 //! At a crash: what [`InboxWriter::keep`] returned is there; what it had not returned is there whole or not at all,
 //! and comes again, because nobody acknowledged it.
 //!
@@ -9,6 +10,7 @@
 //! ```text
 //! <index, 20 digits>.<message id>.<sending office>.kept    a message
 //! <index, 20 digits>.<message id>.<sending office>.due     a message for which a command has yet to succeed
+//! <index, 20 digits>.<message id>.<sending office>.erased  what is left of an erased message: all but its payload
 //! <index, 20 digits>.notice                                a notice
 //! <index, 20 digits>.aside                                 what came and could not be read
 //! ```
@@ -20,6 +22,8 @@ mod keep;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::find::parse_message_id;
@@ -28,15 +32,16 @@ use super::record::{Record, RecordKind};
 use super::store::{Folder, StoreError};
 use crate::model::envelope::{Envelope, MessageId};
 use crate::model::epoch::EpochId;
+use crate::model::erasure::{Erasure, ErasureOrder};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
 use crate::model::overdue::Overdue;
 use crate::model::receipt::Receipt;
 use crate::model::refusal::Refusal;
-use crate::wire::convert;
+use crate::wire::{convert, erasure};
 
 pub(super) use self::keep::sha256;
-pub use self::keep::{InboxWriter, Outcome};
+pub use self::keep::{ErasedHere, InboxWriter, Outcome};
 
 const FOLDER: &str = "inbox";
 
@@ -70,8 +75,10 @@ pub struct Kept {
     pub envelope: Envelope,
     /// The exact bytes of the envelope.
     pub envelope_bytes: Bytes,
-    /// The payload, whose digest is the envelope's.
+    /// The payload, whose digest is the envelope's; empty once it is erased.
     pub payload: Bytes,
+    /// Why it is erased, as the office that sent it says, if it is known; `None`: it is not erased.
+    pub erased: Option<String>,
 }
 
 /// A kept notice.
@@ -92,6 +99,8 @@ pub enum Told {
     Receipt(Receipt),
     /// What another office missed.
     Overdue(Overdue),
+    /// A message is to be erased.
+    Erasure(ErasureOrder),
 }
 
 /// What is kept, for reading; any number of processes at once.
@@ -131,8 +140,9 @@ impl Inbox {
     /// # Errors
     /// [`StoreError::Disk`]; [`StoreError::Damaged`]: the file is not as it was written, nothing of it is given.
     pub fn read(&self, entry: &InboxEntry) -> Result<Kept, StoreError> {
-        // The name changes once, from due to kept: whoever looked in between finds it under the other name.
-        let names = [State::Kept, State::Due, State::Kept].map(|state| entry.file_name(state));
+        // The name changes, from due to kept and from both to erased: whoever looked in between finds it under the other.
+        let looks = [State::Erased, State::Kept, State::Due, State::Kept, State::Erased];
+        let names = looks.map(|state| entry.file_name(state));
         let mut result = self.folder.read::<IncomingBody>(&names[0]);
         for name in &names[1..] {
             if result.as_ref().is_err_and(StoreError::is_not_found) {
@@ -162,7 +172,7 @@ impl Inbox {
 
     /// Gives a message the name of another place: the hub has it there since it was restored.
     fn move_to(&self, from: &InboxEntry, to: &InboxEntry) -> Result<(), StoreError> {
-        for state in [State::Due, State::Kept] {
+        for state in State::ALL {
             match self.folder.rename(&from.file_name(state), &to.file_name(state)) {
                 Err(error) if error.is_not_found() => {}
                 renamed => renamed?,
@@ -205,20 +215,41 @@ impl Inbox {
     }
 
     fn files(&self) -> Result<Vec<(InboxEntry, State)>, StoreError> {
-        Ok(self.folder.names()?.iter().filter_map(|name| InboxEntry::from_file_name(name)).collect())
+        let mut files: BTreeMap<_, State> = BTreeMap::new();
+        for (entry, state) in self.folder.names()?.iter().filter_map(|name| InboxEntry::from_file_name(name))
+        {
+            // After a crash two may be there: the one that is further counts.
+            let known = files.entry(entry).or_insert(state);
+            *known = state.max(*known);
+        }
+        Ok(files.into_iter().collect())
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is later in this list counts before what is earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
-    Kept,
     Due,
+    Kept,
+    Erased,
+}
+
+impl State {
+    const ALL: [Self; 3] = [Self::Due, Self::Kept, Self::Erased];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Kept => "kept",
+            Self::Erased => "erased",
+        }
+    }
 }
 
 impl InboxEntry {
     fn file_name(&self, state: State) -> String {
-        let state = if state == State::Due { "due" } else { "kept" };
-        format!("{}.{}.{}.{state}", place_name(self.index, self.epoch), self.message_id, self.sender)
+        let place = place_name(self.index, self.epoch);
+        format!("{place}.{}.{}.{}", self.message_id, self.sender, state.name())
     }
 
     fn from_file_name(name: &str) -> Option<(Self, State)> {
@@ -226,11 +257,8 @@ impl InboxEntry {
         let (index, epoch) = place_of(parts.next()?)?;
         let message_id = parse_message_id(parts.next()?)?;
         let sender = parts.next()?.parse().ok()?;
-        let state = match parts.next()? {
-            "kept" => State::Kept,
-            "due" => State::Due,
-            _ => return None,
-        };
+        let state = parts.next()?;
+        let state = State::ALL.into_iter().find(|known| known.name() == state)?;
         parts.next().is_none().then_some((Self { index, epoch, message_id, sender }, state))
     }
 }
@@ -279,6 +307,8 @@ struct IncomingBody {
     expired: bool,
     #[prost(bool, tag = "7")]
     replayed: bool,
+    #[prost(string, optional, tag = "8")]
+    erased: Option<String>,
 }
 
 impl Record for IncomingBody {
@@ -298,6 +328,7 @@ impl IncomingBody {
             envelope,
             envelope_bytes: self.envelope,
             payload: self.payload,
+            erased: self.erased,
         })
     }
 }
@@ -313,6 +344,8 @@ struct NoticeBody {
     kept_unix_us: u64,
     #[prost(bytes = "bytes", optional, tag = "4")]
     overdue: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    erasure: Option<Bytes>,
 }
 
 impl Record for NoticeBody {
@@ -324,9 +357,14 @@ impl NoticeBody {
         KeptNotice {
             index,
             recorded: UnixMicros(self.recorded_unix_us),
-            told: match &self.overdue {
-                Some(overdue) => convert::overdue(overdue).map(Told::Overdue),
-                None => convert::receipt(&self.receipt).map(Told::Receipt),
+            told: match (&self.overdue, &self.erasure) {
+                (Some(overdue), _) => convert::overdue(overdue).map(Told::Overdue),
+                (None, Some(bytes)) => match erasure::read(bytes) {
+                    Ok(Erasure::Order { order, .. }) => Ok(Told::Erasure(order)),
+                    Ok(Erasure::Retention { .. }) => Err(Refusal::field("erasure", "no order is in it")),
+                    Err(refusal) => Err(refusal),
+                },
+                (None, None) => convert::receipt(&self.receipt).map(Told::Receipt),
             },
         }
     }

@@ -58,6 +58,9 @@ pub(super) struct OutgoingBody {
     /// Where a packet's files are, in the order of its manifest.
     #[prost(string, repeated, tag = "6")]
     pub(super) sources: Vec<String>,
+    /// Its payload is erased, by this office's order.
+    #[prost(bool, tag = "7")]
+    pub(super) erased: bool,
 }
 
 impl Record for OutgoingBody {
@@ -76,6 +79,29 @@ pub(super) struct StatementBody {
 
 impl Record for StatementBody {
     const KIND: RecordKind = RecordKind::Statement;
+}
+
+pub(super) fn order_name(id: MessageId, stand: Stand) -> String {
+    format!("{id}.erasure.{}", stand.name())
+}
+
+pub(super) fn order_of(name: &str) -> Option<(MessageId, Stand)> {
+    let (id, rest) = name.split_once(".erasure.")?;
+    Some((parse_message_id(id)?, Stand::from_name(rest)?))
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct OrderBody {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) order: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(super) written_unix_us: u64,
+    #[prost(message, optional, tag = "3")]
+    pub(super) outcome: Option<OutcomeBody>,
+}
+
+impl Record for OrderBody {
+    const KIND: RecordKind = RecordKind::Order;
 }
 
 /// A refusal has a reason, an acceptance has none.

@@ -1,6 +1,7 @@
 //! The outbox: what this desk says, kept before it is handed in.
 //!
-//! Owns the exact bytes of messages and of persons' receipts, and what became of them. Never hands in, never forgets.
+//! Owns the exact bytes of messages, of persons' receipts and of orders to erase, and what became of them. Never hands in;
+//! forgets nothing but the payload of a message that this office had erased.
 //! At a crash: what [`Outbox::add_message`] or [`Outbox::add_statement`] returned is there and is pending, and the same
 //! bytes are handed in again. Between the writing of an outcome and the removal of the pending file both are there: the
 //! outcome counts.
@@ -8,11 +9,13 @@
 //! ```text
 //! <message id>.message.<stand>                                       a message of this desk
 //! <statement id>.<message id>.<its office>.<stage>.receipt.<stand>   a person's receipt
+//! <message id>.erasure.<stand>                                       an order to erase a message of this office
 //! ```
 //!
 //! where the stand is `pending`, `accepted` or `refused`.
 
 mod files;
+mod orders;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +25,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use self::files::{OutcomeBody, OutgoingBody, StatementBody, message_name};
+pub use self::orders::Order;
 use super::home::{Home, HomeLock};
 use super::record::{Record, encode};
 use super::store::{Folder, StoreError};
@@ -106,6 +110,8 @@ pub struct Outgoing {
     pub reference: Option<Reference>,
     /// Where a packet's files are on this machine, in the order of its manifest.
     pub sources: Vec<PathBuf>,
+    /// Whether its payload is erased, by this office's order.
+    pub erased: bool,
     /// What the hub said; `None` while pending.
     pub outcome: Option<Outcome>,
 }
@@ -160,6 +166,7 @@ impl Outbox {
             reference: message.reference.as_ref().map(Reference::to_string).unwrap_or_default(),
             outcome: None,
             sources: message.sources.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            erased: false,
         };
         let name = message_name(message.envelope.message_id, Stand::Pending);
         self.folder.keep(&[(name, encode(&body))])
@@ -240,6 +247,7 @@ impl Outbox {
             payload: body.payload,
             reference: Reference::parse(&body.reference).ok(),
             sources: body.sources.into_iter().map(PathBuf::from).collect(),
+            erased: body.erased,
             outcome: body.outcome.map(OutcomeBody::into_outcome),
         })
     }

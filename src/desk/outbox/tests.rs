@@ -14,7 +14,15 @@ fn outgoing(seed: u64) -> Outgoing {
     let envelope = envelope(seed, "ohchr-honduras", "iachr", &payload);
     let envelope_bytes = convert::envelope_bytes(&envelope);
     let reference = Some(reference(seed, "2026-03-02T09:14:00-06:00"));
-    Outgoing { envelope, envelope_bytes, payload, reference, sources: Vec::new(), outcome: None }
+    Outgoing {
+        envelope,
+        envelope_bytes,
+        payload,
+        reference,
+        sources: Vec::new(),
+        erased: false,
+        outcome: None,
+    }
 }
 
 fn reference(seed: u64, sent: &str) -> Reference {

@@ -57,7 +57,7 @@ impl Entry {
 }
 
 impl Catalogue {
-    /// Looks at both boxes. What was refused is no packet that anybody has.
+    /// Looks at both boxes. What was refused is no packet that anybody has, and what is erased is none any more.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
@@ -65,7 +65,7 @@ impl Catalogue {
         let mut catalogue = Self { entries: Vec::new(), damaged: Vec::new() };
         for entry in inbox.entries()? {
             let Some(kept) = catalogue.looked_at(inbox.read(&entry))? else { continue };
-            if kept.envelope.class == MessageClass::Packet {
+            if kept.envelope.class == MessageClass::Packet && kept.erased.is_none() {
                 let manifest = Manifest::of(&kept.envelope, &kept.payload);
                 let (found, index) = (Found::Received(entry.clone()), Some(entry.index));
                 let at = kept.accepted;
@@ -75,7 +75,7 @@ impl Catalogue {
         }
         for entry in outbox.messages()?.into_iter().filter(|entry| entry.stand != Stand::Refused) {
             let Some(sent) = catalogue.looked_at(outbox.read_message(entry.message_id))? else { continue };
-            if sent.envelope.class == MessageClass::Packet {
+            if sent.envelope.class == MessageClass::Packet && !sent.erased {
                 let manifest = Manifest::of(&sent.envelope, &sent.payload);
                 let (index, at) = match sent.outcome {
                     Some(Outcome::Accepted { index, at, .. }) => (Some(index), at),

@@ -130,6 +130,7 @@ pub fn compose(
         payload,
         reference: None,
         sources: draft.sources,
+        erased: false,
         outcome: None,
     };
     Ok((outgoing, false))

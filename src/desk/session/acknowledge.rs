@@ -31,11 +31,13 @@ pub(super) enum Sent {
 pub(super) enum Own {
     /// It has these.
     Received(Batch),
+    /// It has erased these.
+    Erased(Batch),
     /// It cannot read this, for this reason.
     Unreadable(MessageRef, String),
 }
 
-/// What one `received` names.
+/// What one `received` or `erased` names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Batch {
     pub(super) messages: BTreeMap<Index, MessageId>,
@@ -81,6 +83,7 @@ pub(super) struct Outgoing {
 #[derive(Debug, Default)]
 pub(super) struct Acknowledger {
     gathered: Batch,
+    erased: Batch,
     apart: Vec<Own>,
     statements: Vec<(StatementEntry, Bytes)>,
     due: Vec<(Priority, InboxEntry)>,
@@ -101,6 +104,12 @@ impl Acknowledger {
         self.gathered.notices.insert(index);
     }
 
+    /// A message that was erased here.
+    pub(super) fn erased(&mut self, message: MessageRef) {
+        self.gathered.messages.remove(&message.index);
+        self.erased.messages.insert(message.index, message.message_id);
+    }
+
     pub(super) fn unreadable(&mut self, message: MessageRef, reason: String) {
         self.apart.push(Own::Unreadable(message, reason));
     }
@@ -119,12 +128,14 @@ impl Acknowledger {
 
     /// Tells whether something waits to be put in a frame.
     pub(super) fn has_gathered(&self) -> bool {
-        self.gathered.len() > 0 || !self.apart.is_empty() || !self.statements.is_empty()
+        self.gathered.len() + self.erased.len() > 0 || !self.apart.is_empty() || !self.statements.is_empty()
     }
 
     /// Tells whether it must be put in a frame now.
     pub(super) fn is_full(&self) -> bool {
-        self.gathered.is_full() || self.apart.len() + self.statements.len() >= FRAME_RECEIPTS_MAX / 2
+        self.gathered.is_full()
+            || self.erased.is_full()
+            || self.apart.len() + self.statements.len() >= FRAME_RECEIPTS_MAX / 2
     }
 
     /// Tells whether nothing is gathered, waits or is unanswered.
@@ -141,6 +152,7 @@ impl Acknowledger {
     pub(super) fn flush(&mut self, desk: &Desk, now: UnixMicros) {
         let mut own: Vec<_> =
             std::mem::take(&mut self.gathered).parts().into_iter().map(Own::Received).collect();
+        own.extend(std::mem::take(&mut self.erased).parts().into_iter().map(Own::Erased));
         own.append(&mut self.apart);
         let mut receipts: Vec<_> = own.iter().map(|own| own.receipt(desk, now)).collect();
         let mut sent: Vec<_> = own.into_iter().map(Sent::Own).collect();
@@ -188,6 +200,10 @@ impl Acknowledger {
                 self.apart.extend(batch.halves().map(Own::Received));
                 true
             }
+            Own::Erased(batch) if batch.len() > 1 => {
+                self.apart.extend(batch.halves().map(Own::Erased));
+                true
+            }
             _ => false,
         }
     }
@@ -200,6 +216,7 @@ impl Acknowledger {
                     self.gathered.messages.extend(batch.messages);
                     self.gathered.notices.extend(batch.notices);
                 }
+                Sent::Own(Own::Erased(batch)) => self.erased.messages.extend(batch.messages),
                 Sent::Own(unreadable) => self.apart.push(unreadable),
                 // A person's receipt is read from the outbox again.
                 Sent::Statement(_) => {}
@@ -230,9 +247,18 @@ impl Batch {
 }
 
 impl Own {
+    /// How many messages and notices it names.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Received(batch) | Self::Erased(batch) => batch.len(),
+            Self::Unreadable(..) => 1,
+        }
+    }
+
     fn receipt(&self, desk: &Desk, now: UnixMicros) -> Bytes {
         match self {
-            Self::Received(batch) => received(desk, now, batch),
+            Self::Received(batch) => of_batch(desk, now, Stage::Received, batch),
+            Self::Erased(batch) => of_batch(desk, now, Stage::Erased, batch),
             Self::Unreadable(message, reason) => {
                 let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
                 stated(desk, now, Stage::Unreadable, vec![*message], Vec::new(), reason)
@@ -241,11 +267,11 @@ impl Own {
     }
 }
 
-fn received(desk: &Desk, now: UnixMicros, batch: &Batch) -> Bytes {
+fn of_batch(desk: &Desk, now: UnixMicros, stage: Stage, batch: &Batch) -> Bytes {
     let messages = batch.messages.iter();
     let messages = messages.map(|(index, message_id)| MessageRef { index: *index, message_id: *message_id });
     let notices = batch.notices.iter().copied().collect();
-    stated(desk, now, Stage::Received, messages.collect(), notices, "")
+    stated(desk, now, stage, messages.collect(), notices, "")
 }
 
 fn stated(

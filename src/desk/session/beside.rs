@@ -10,12 +10,14 @@ use tokio::time::sleep;
 use tonic::transport::Channel;
 
 use super::{Event, Observer, SessionError};
+use crate::desk::erasure;
 use crate::desk::hand_in::{self, HandInError};
 use crate::desk::home::Home;
 use crate::desk::outbox::Outbox;
 use crate::desk::renew::{self, Renewed};
 use crate::desk::store::StoreError;
 use crate::host::clock::Clock;
+use crate::wire::proto;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(10);
@@ -71,12 +73,24 @@ pub(super) async fn renewing(
     }
 }
 
+/// Asks once which erasures this home was not told of yet. Without an answer it is asked on the next connection.
+pub(super) async fn missed_erasures(home: &Home, channel: Channel) -> Vec<proto::ErasureRow> {
+    erasure::missed(home, channel).await.unwrap_or_default()
+}
+
 async fn carry(
     home: &Home,
     outbox: &Outbox,
     channel: &Channel,
     observer: &dyn Observer,
 ) -> Result<(), SessionError> {
+    for id in outbox.pending_orders()? {
+        match hand_in::order(channel.clone(), home, outbox, id).await {
+            Ok(outcome) => observer.tell(Event::OrderHandedIn { message_id: id, outcome: &outcome })?,
+            Err(error @ HandInError::Store(_)) => tell_pending(observer, error)?,
+            Err(error) => return tell_pending(observer, error),
+        }
+    }
     for id in outbox.pending()?.0 {
         // Packets go on a line of their own.
         if outbox.read_message(id).is_ok_and(|message| !message.envelope.files.is_empty()) {

@@ -14,16 +14,17 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::acknowledge::{Acknowledger, Own, Sent};
-use super::beside::{courier, renewing, tell_pending};
+use super::beside::{courier, missed_erasures, renewing, tell_pending};
 use super::incomplete::Due;
 use super::{End, Event, LineEnd, ReplayFrom, SessionError, Subscription};
 use crate::desk::epochs;
 use crate::desk::hand_in::{self, HandInError, passes_after_ms};
-use crate::desk::inbox::Outcome;
+use crate::desk::inbox::{Outcome, Told};
 use crate::desk::packet::porter::{Moved, Porter};
-use crate::model::envelope::FileRef;
+use crate::model::envelope::{FileRef, MessageId};
 use crate::model::epoch::Epochs;
-use crate::model::identity::Desk;
+use crate::model::id::Index;
+use crate::model::identity::{Desk, Identity, Name};
 use crate::model::receipt::MessageRef;
 use crate::wire::proto;
 use crate::wire::proto::subscribe_response::Frame;
@@ -109,6 +110,7 @@ pub(super) async fn serve(
     let courier =
         courier(home, &outbox, channel.clone(), subscription.observer, Arc::clone(&subscription.waiting));
     let (clock, observer) = (subscription.host.clock.clone(), subscription.observer);
+    let missed = pin!(missed_erasures(home, channel.clone()));
     let renewed = pin!(renewing(home, channel, clock.as_ref(), observer));
     let mut line = Line {
         desk: home.desk()?.clone(),
@@ -122,7 +124,7 @@ pub(super) async fn serve(
         rounds: 0,
     };
     tokio::select! {
-        end = line.run(down, sender, renewed) => end,
+        end = line.run(down, sender, renewed, missed) => end,
         error = courier => Err(error),
     }
 }
@@ -133,10 +135,12 @@ impl Line<'_, '_> {
         mut down: Streaming<proto::SubscribeResponse>,
         up: mpsc::Sender<proto::SubscribeRequest>,
         mut renewed: Pin<&mut impl Future<Output = Result<(), SessionError>>>,
+        mut missed: Pin<&mut impl Future<Output = Vec<proto::ErasureRow>>>,
     ) -> Result<LineEnd, SessionError> {
         let stop = self.subscription.stop.clone();
         let mut rounds = interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut listed = false;
         loop {
             if self.closing.is_none() && self.subscription.has_counted() {
                 self.close(Closing::Done(End::Counted));
@@ -172,6 +176,10 @@ impl Line<'_, '_> {
                     Err(status) => return Ok(LineEnd::Lost(status.into())),
                 },
                 moved = next_moved(&mut self.subscription.porter) => self.moved(&moved)?,
+                rows = &mut missed, if !listed => {
+                    listed = true;
+                    self.carry_out(rows)?;
+                }
                 _ = rounds.tick() => self.round().await?,
             }
             if self.receipts.is_full() {
@@ -304,6 +312,13 @@ impl Line<'_, '_> {
             }
             Outcome::Again { message, replayed: false, files } => self.acknowledge(message, &files, None)?,
             Outcome::Again { .. } => {}
+            Outcome::Erased { message, sender, kept } => {
+                if let Some(kept) = kept {
+                    self.tell(Event::ErasedCame(&kept))?;
+                }
+                self.erase((&sender, message.message_id), "")?;
+                self.receipts.erased(message);
+            }
             Outcome::Unreadable { message, index, reason } => {
                 let message_id = message.map(|message| message.message_id);
                 self.tell(Event::Unreadable { message_id, index, reason: &reason })?;
@@ -315,11 +330,37 @@ impl Line<'_, '_> {
                 if !again {
                     self.tell(Event::Notice(&notice))?;
                 }
+                if let Ok(Told::Erasure(order)) = &notice.told {
+                    self.erase((&order.desk.office, order.message_id), &order.reason)?;
+                }
                 self.receipts.notice(notice.index);
             }
             Outcome::Unknown(index) => self.tell(Event::Unknown(index))?,
         }
         Ok(())
+    }
+
+    /// Erases what is here of a message, and states it.
+    fn erase(&mut self, (sender, id): (&Name, MessageId), why: &str) -> Result<(), SessionError> {
+        if let Some(message) = self.subscription.erase((sender, id), why)? {
+            self.receipts.erased(message);
+        }
+        Ok(())
+    }
+
+    /// Carries out what this home was not told of while it was away.
+    fn carry_out(&mut self, rows: Vec<proto::ErasureRow>) -> Result<(), SessionError> {
+        let last = rows.last().map(|row| Index(row.index));
+        for row in rows {
+            // The end of a retention is the hub's own affair.
+            let Some(message) = row.message else { continue };
+            if let (Ok(Identity::Desk(desk)), Some(id)) =
+                (message.sender.parse(), MessageId::from_slice(&message.message_id))
+            {
+                self.erase((&desk.office, id), &row.reason)?;
+            }
+        }
+        last.map_or(Ok(()), |last| self.subscription.told_of_erasures(last))
     }
 
     async fn answered(
@@ -329,8 +370,7 @@ impl Line<'_, '_> {
         match self.receipts.answered() {
             Some(Sent::Own(own)) => match hand_in::verdict(result) {
                 Ok(Ok(_)) => {
-                    let count = if let Own::Received(batch) = &own { batch.len() } else { 1 };
-                    self.tell(Event::Acknowledged { count })?;
+                    self.tell(Event::Acknowledged { count: own.len() })?;
                 }
                 Ok(Err(refused)) => self.refused(own, &refused)?,
                 Err(error) => return Ok(Err(error)),

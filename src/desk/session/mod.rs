@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::incomplete::Incomplete;
 use super::dial::Dial;
-use super::epochs::Restored;
+use super::epochs::{self, Restored};
+use super::erasure::{self, EraseError};
 use super::exec::{Commands, Plan as ExecPlan, Ran};
 use super::hand_in::{HandInError, passes_after_ms};
 use super::home::{Home, HomeError};
@@ -36,6 +37,7 @@ use crate::host::tasks::Tasks;
 use crate::model::envelope::MessageId;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
+use crate::model::receipt::MessageRef;
 use crate::wire::connect_error::{self, ConnectError};
 use crate::wire::status::{CallError, Refused};
 
@@ -99,6 +101,17 @@ pub enum Event<'a> {
     Message(&'a Kept),
     /// A message came again whose file was damaged: it is whole again.
     Mended(&'a Kept),
+    /// A message came that was not here, without its payload: it is erased.
+    ErasedCame(&'a Kept),
+    /// A message that was here is erased.
+    Erased {
+        /// The office that sent it.
+        sender: &'a Name,
+        /// Which.
+        message_id: MessageId,
+        /// Why, as far as it is known.
+        reason: &'a str,
+    },
     /// A message came that cannot be read: it is kept aside.
     Unreadable {
         /// Its id, if that much can be read: else it cannot be acknowledged and comes again.
@@ -130,6 +143,13 @@ pub enum Event<'a> {
     StatementHandedIn {
         /// The receipt.
         entry: &'a StatementEntry,
+        /// What it said.
+        outcome: &'a Outcome,
+    },
+    /// What the hub said in the end of an order to erase that waited in the outbox.
+    OrderHandedIn {
+        /// The message.
+        message_id: MessageId,
         /// What it said.
         outcome: &'a Outcome,
     },
@@ -314,6 +334,33 @@ impl<'a> Subscription<'a> {
                 () = self.stop.cancelled() => {}
             }
         }
+    }
+
+    /// Erases what is here of a message. Gives its place, if it came and the hub has it there.
+    fn erase(
+        &mut self,
+        (sender, id): (&Name, MessageId),
+        why: &str,
+    ) -> Result<Option<MessageRef>, SessionError> {
+        let before = self.writer.is_kept(sender, id)?;
+        let erased = erasure::received(self.home, &mut self.writer, (sender, id), why);
+        let place = erased.map_err(|error| match error {
+            EraseError::Store(error) => SessionError::Store(error),
+            EraseError::Files(error) => SessionError::Files(error),
+        })?;
+        if let Some(message) = &place {
+            // Its files are not waited for any more.
+            self.incomplete.whole(message);
+        }
+        if before {
+            self.observer.tell(Event::Erased { sender, message_id: id, reason: why })?;
+        }
+        Ok(place)
+    }
+
+    /// Notes that this home was told of every erasure up to an index.
+    fn told_of_erasures(&self, last: Index) -> Result<(), SessionError> {
+        Ok(erasure::told(self.home, &epochs::known(self.home)?, last)?)
     }
 
     async fn serve_once(&mut self) -> Result<LineEnd, SessionError> {

@@ -326,18 +326,34 @@ impl Store {
         Ok(cleared)
     }
 
-    /// Erases a file of an office, written over as far as the disk allows. The caller knows that no message needs it.
+    /// Erases a file of an office, written over as far as the disk allows, unless a message needs it, as `needed` says. Gives
+    /// `false` where that cannot be said, because a message with it is being decided.
     ///
     /// # Errors
-    /// [`DiskError`]: it may be there, or a part of it; ask again.
-    pub fn forget(&self, office: &Name, digest: &FileDigest) -> Result<(), DiskError> {
+    /// That of `needed`, or [`DiskError`]: it may be there, or a part of it; ask again.
+    pub fn forget<E: From<DiskError>>(
+        &self,
+        office: &Name,
+        digest: &FileDigest,
+        needed: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let key = (office.clone(), *digest);
+        let mut index = self.index();
+        if index.files.get(&key).is_some_and(|entry| entry.pins > 0) {
+            return Ok(false);
+        }
+        // Asked while nobody can pin it: what is pinned later is no longer here.
+        if needed()? {
+            return Ok(true);
+        }
+        index.files.remove(&key);
+        drop(index);
         let dir = self.folder(office);
         for path in [dir.join(digest.to_string()), part_path(&dir, digest)] {
             erase(self.disk.as_ref(), &path)?;
         }
         remove(self.disk.as_ref(), &mark_path(&dir, digest))?;
-        self.index().files.remove(&(office.clone(), *digest));
-        Ok(())
+        Ok(true)
     }
 
     fn has_room(&self, index: &Index, office: &Name, bytes: u64) -> Result<(), Refusal> {

@@ -24,8 +24,7 @@ use crate::files::DiskError;
 use crate::files::store::{Store, StoreError};
 use crate::host::tasks::SendFuture;
 use crate::ledger::LedgerError;
-use crate::model::envelope::{FileDigest, FileRef};
-use crate::model::id::Index;
+use crate::model::envelope::FileDigest;
 use crate::model::identity::{Identity, Name};
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::proto::file_service_server::FileService;
@@ -46,6 +45,8 @@ const STALL_MAX: Duration = Duration::from_mins(10);
 const PLACES_RETRY_MS: u64 = 2_000;
 /// How often it is looked for what belongs to no message.
 const CLEAR_EVERY: Duration = Duration::from_mins(10);
+/// Before it is looked again at a file that is to be erased while a message with it is being decided.
+const PINNED_PAUSE: Duration = Duration::from_millis(50);
 
 /// What moves files.
 pub(super) struct Transfers {
@@ -76,6 +77,14 @@ impl Transfers {
     pub(super) fn new(store: Arc<Store>, up: Lane, down: Lane, most: usize) -> Self {
         let places = Arc::new(Places { most: most.into(), taken: Mutex::default() });
         Self { store, up, down, places }
+    }
+
+    /// Does in the lane of what changes files something else that waits for the disk; `None` when the hub stops.
+    pub(super) async fn in_lane<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        self.up.run(work).await.ok()
     }
 
     /// Takes up another bound.
@@ -217,7 +226,7 @@ impl FileService for Files {
 }
 
 /// Why something was not done.
-enum NotDone {
+pub(super) enum NotDone {
     /// The caller's mistake, or something that it must wait for.
     Refused(Refusal),
     /// A fault of the hub's own, of this transfer alone.
@@ -279,31 +288,32 @@ impl Hub {
         done.map_err(|_| NotDone::Refused(submit::stopping()))?.map_err(Into::into)
     }
 
-    /// Erases the files of a message, but for those that another message of its sender has too.
+    /// Erases a file that no message needs whose payload is kept.
     ///
     /// # Errors
-    /// The status of a hub that is stopping, or that could not do it: ask again.
-    pub async fn forget_files(
+    /// [`NotDone`], each: ask again.
+    pub(super) async fn forget_file(
         self: &Arc<Self>,
         sender: Name,
-        message: Index,
-        files: Vec<FileRef>,
-    ) -> Result<(), Status> {
-        let forgotten = self.in_up_lane(move |hub| {
-            let Some(number) = hub.door.view.policy().number(&sender) else { return Ok(()) };
-            for file in files {
-                if !hub.door.view.needs_file(number, &file.digest, Some(message))? {
-                    hub.transfers.store.forget(&sender, &file.digest)?;
-                }
+        digest: FileDigest,
+    ) -> Result<(), NotDone> {
+        loop {
+            let office = sender.clone();
+            let forgotten = self.in_up_lane(move |hub| {
+                let needed = || hub.is_needed(&office, &digest);
+                hub.transfers.store.forget(&office, &digest, needed)
+            });
+            if forgotten.await? {
+                return Ok(());
             }
-            Ok::<(), NotDone>(())
-        });
-        forgotten.await.map_err(|error| match error {
-            NotDone::Ledger(error) => self.ledger_fault(error),
-            NotDone::Disk(error) => super::read_fault(&error),
-            NotDone::Refused(refusal) => status::refused(&refusal),
-            NotDone::Status(status) => status,
-        })
+            // A message with this file is being decided.
+            tokio::time::sleep(PINNED_PAUSE).await;
+        }
+    }
+
+    fn is_needed(&self, office: &Name, digest: &FileDigest) -> Result<bool, NotDone> {
+        let Some(number) = self.door.view.policy().number(office) else { return Ok(false) };
+        Ok(self.door.view.needs_file(number, digest)?)
     }
 }
 
@@ -312,12 +322,7 @@ pub(super) fn clear_orphans(hub: Arc<Hub>) -> SendFuture {
     Box::pin(async move {
         loop {
             let cleared = hub.in_up_lane(|hub| {
-                let policy = hub.door.view.policy();
-                let needed = |office: &Name, digest: &FileDigest| {
-                    let Some(number) = policy.number(office) else { return Ok(false) };
-                    Ok::<_, NotDone>(hub.door.view.needs_file(number, digest, None)?)
-                };
-                hub.transfers.store.clear(hub.clock.now(), needed)
+                hub.transfers.store.clear(hub.clock.now(), |office, digest| hub.is_needed(office, digest))
             });
             match cleared.await {
                 Ok(0) | Err(NotDone::Refused(_) | NotDone::Status(_)) => {}

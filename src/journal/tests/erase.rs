@@ -25,7 +25,7 @@ fn fill(writer: &mut Writer, count: u64) -> Vec<Batch> {
 }
 
 fn erase_all(reader: &Reader, indexes: &[u64]) -> u64 {
-    erase(reader, indexes.iter().copied().map(Index), &|| false).unwrap()
+    erase(reader, indexes.iter().copied().map(Index)).unwrap()
 }
 
 /// Entries as they are to be read back when the payloads at some indexes are erased.

@@ -124,7 +124,7 @@ fn batches_read(reader: &Reader, from: u64) -> Result<Vec<StoredBatch>, JournalE
 }
 
 fn verified(reader: &Reader) -> Result<Verified, JournalError> {
-    verify(reader, &mut |_| {})
+    verify(reader, &mut |_| {}, &mut |_| {})
 }
 
 /// The names of the segments of a journal.

@@ -3,6 +3,7 @@
 mod agree;
 mod bench;
 mod deadlines;
+mod erasures;
 mod faults;
 mod format;
 mod load;

@@ -7,6 +7,7 @@ use crate::host::random::SeededRandom;
 use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::ledger::view::Backlog;
 use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageId, Priority};
+use crate::model::erasure::{Erasure, ErasureOrder};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::policy::OfficeNumber;
@@ -34,8 +35,10 @@ pub(super) struct Model {
     pub(super) first: BTreeMap<(OfficeNumber, Index, Stage), Index>,
     /// Every receipt: office, stage, messages, news.
     pub(super) receipts: BTreeMap<Index, (OfficeNumber, Stage, Vec<Index>, u32)>,
-    /// To whom a notice was ever owed.
-    notices: BTreeMap<Index, OfficeNumber>,
+    /// To whom notices were ever owed.
+    notices: BTreeSet<(Index, OfficeNumber)>,
+    /// The first order to erase each message: the entry and its time.
+    erased: BTreeMap<Index, (Index, UnixMicros)>,
     times: BTreeMap<Index, UnixMicros>,
     ids: BTreeMap<MessageId, BTreeMap<OfficeNumber, Index>>,
 }
@@ -45,6 +48,7 @@ pub(super) struct Model {
 pub(super) enum Expected {
     Accepted { index: Index, time: UnixMicros, duplicate: bool },
     Recorded { index: Index, time: UnixMicros, news: u32, about: BTreeSet<OfficeNumber> },
+    Erased { index: Index, time: UnixMicros, duplicate: bool },
     Refused(Reason),
     Noted,
 }
@@ -62,6 +66,9 @@ impl Expected {
                 news: *news,
                 about: about.iter().copied().collect(),
             },
+            Outcome::Erased { index, time, duplicate } => {
+                Self::Erased { index: *index, time: *time, duplicate: *duplicate }
+            }
             Outcome::Refused(refusal) => Self::Refused(refusal.reason),
             Outcome::Noted => Self::Noted,
         }
@@ -77,14 +84,14 @@ impl Model {
     /// What is outstanding for an office.
     pub(super) fn owed(&self, office: OfficeNumber) -> Vec<u64> {
         let open = |index: &Index| {
-            let stages = [Stage::Received, Stage::Read, Stage::Acted];
+            let stages = [Stage::Received, Stage::Read, Stage::Acted, Stage::Erased];
             !stages.into_iter().any(|stage| self.first.contains_key(&(office, *index, stage)))
         };
         let lane = |urgent| {
             let messages = self.messages.iter().filter(move |(_, it)| it.urgent == urgent);
             messages.filter(|(_, it)| it.recipients.contains(&office)).map(|(index, _)| *index)
         };
-        let notices = self.notices.iter().filter(|(_, to)| **to == office).map(|(index, _)| *index);
+        let notices = self.notices.iter().filter(|(_, to)| *to == office).map(|(index, _)| *index);
         let mut first: Vec<_> = lane(true).chain(notices).filter(open).map(|index| index.0).collect();
         first.sort_unstable();
         first.into_iter().chain(lane(false).filter(open).map(|index| index.0)).collect()
@@ -95,17 +102,18 @@ impl Model {
         let stated = |index: &Index, stages: &[Stage]| {
             stages.iter().any(|stage| self.first.contains_key(&(office, *index, *stage)))
         };
-        let clearing = [Stage::Received, Stage::Read, Stage::Acted];
+        let clearing = [Stage::Received, Stage::Read, Stage::Acted, Stage::Erased];
         let mut backlog = Backlog::default();
         for (index, it) in self.messages.iter().filter(|(_, it)| it.recipients.contains(&office)) {
-            let (owed, unread) = (!stated(index, &clearing), it.urgent && !stated(index, &clearing[1..]));
+            let seen = stated(index, &clearing[1..]) || self.erased.contains_key(index);
+            let (owed, unread) = (!stated(index, &clearing), it.urgent && !seen);
             backlog.urgent += u64::from(owed && it.real && it.urgent);
             backlog.other += u64::from(owed && it.real && !it.urgent);
             backlog.drills += u64::from(owed && !it.real);
             backlog.unread += u64::from(unread && it.real);
             backlog.oldest_unread = backlog.oldest_unread.or(Some(*index).filter(|_| unread && it.real));
         }
-        let notices = self.notices.iter().filter(|(index, to)| **to == office && !stated(index, &clearing));
+        let notices = self.notices.iter().filter(|(index, to)| *to == office && !stated(index, &clearing));
         backlog.notices = notices.count() as u64;
         backlog
     }
@@ -116,6 +124,7 @@ impl Model {
         match &entry.statement {
             Statement::Publish { envelope, digest } => self.publish(entry, envelope, digest),
             Statement::Receipt(receipt) => self.receipt(entry, receipt),
+            Statement::Erasure(Erasure::Order { order, message }) => self.erase(entry, order, *message),
             _ => Expected::Noted,
         }
     }
@@ -159,15 +168,34 @@ impl Model {
         Expected::Accepted { index: entry.index, time: entry.time, duplicate: false }
     }
 
+    fn erase(&mut self, entry: &Decoded, order: &ErasureOrder, message: Index) -> Expected {
+        let office = number(order.desk.office.as_str());
+        let Some((index, sent)) = self.find(office, order.message_id).filter(|(index, _)| **index == message)
+        else {
+            return Expected::Refused(Reason::MessageUnknown);
+        };
+        let (index, told) = (*index, sent.recipients.iter().copied().chain([office]).collect::<Vec<_>>());
+        if let Some((index, time)) = self.erased.get(&index).copied() {
+            return Expected::Erased { index, time, duplicate: true };
+        }
+        self.notices.extend(told.into_iter().map(|office| (entry.index, office)));
+        self.erased.insert(index, (entry.index, entry.time));
+        Expected::Erased { index: entry.index, time: entry.time, duplicate: false }
+    }
+
     fn receipt(&mut self, entry: &Decoded, receipt: &Receipt) -> Expected {
         let office = number(receipt.desk.office.as_str());
         let owed = |named: &MessageRef| {
             let message = self.messages.get(&named.index);
             message.is_some_and(|it| it.id == named.message_id && it.recipients.contains(&office))
         };
-        let noticed = |index: &Index| self.notices.get(index) == Some(&office);
+        let noticed = |index: &Index| self.notices.contains(&(*index, office));
         if !receipt.messages.iter().all(owed) || !receipt.notices.iter().all(noticed) {
             return Expected::Refused(Reason::NotOwed);
+        }
+        let erased = |named: &MessageRef| self.erased.contains_key(&named.index);
+        if receipt.stage == Stage::Erased && !receipt.messages.iter().all(erased) {
+            return Expected::Refused(Reason::NotErased);
         }
         let (mut news, mut last, mut about) = (0, None, BTreeSet::new());
         for index in receipt.messages.iter().map(|it| it.index).chain(receipt.notices.iter().copied()) {
@@ -214,7 +242,10 @@ impl Draw {
         match self.below(20) {
             0 => self.again(model).unwrap_or_else(|| self.new_message(model, office)),
             1 => (by(office), publish(envelope(u64::MAX >> 9, OFFICES[self.below(3)], &["iachr"]))),
-            2 => (hub(), Statement::Refusal),
+            2 => match self.below(3) {
+                0 => (hub(), Statement::Refusal),
+                _ => self.order(model, office),
+            },
             3..10 => self.new_message(model, office),
             _ => self.receipt(model, office),
         }
@@ -228,6 +259,20 @@ impl Draw {
         digest[31] = u8::from(self.below(3) == 0);
         let envelope = Box::new(message.envelope.clone());
         Some((Some(Identity::Desk(envelope.sender.clone())), Statement::Publish { envelope, digest }))
+    }
+
+    /// An order to erase some message: mostly the office's own.
+    fn order(&self, model: &Model, office: &str) -> (Option<Identity>, Statement) {
+        let mine = number(office);
+        let any = self.below(4) == 0;
+        let all: Vec<_> = model.messages.iter().filter(|(_, it)| any || it.sender == mine).collect();
+        let Some((index, message)) = all.get(self.below(all.len().max(1))) else {
+            return (hub(), Statement::Refusal);
+        };
+        let (desk, reason) = (desk(office), "a reason".into());
+        let order = ErasureOrder { desk, message_id: message.id, at: UnixMicros(5), reason };
+        let message = if self.below(20) == 0 { index.next() } else { **index };
+        (by(office), Statement::Erasure(Erasure::Order { order, message }))
     }
 
     fn new_message(&mut self, model: &Model, office: &str) -> (Option<Identity>, Statement) {
@@ -262,8 +307,8 @@ impl Draw {
         let some = model.messages.range(begin..).take(60);
         let mut owed: Vec<_> =
             some.filter(|(_, it)| any || it.recipients.contains(&mine)).map(|(at, _)| *at).collect();
-        let notices = model.notices.range(begin..).take(30);
-        owed.extend(notices.filter(|(_, to)| any || **to == mine).map(|(at, _)| *at));
+        let notices = model.notices.range((begin, OfficeNumber(0))..).take(30);
+        owed.extend(notices.filter(|(_, to)| any || *to == mine).map(|(at, _)| *at));
         let most = if self.below(2) == 0 { 40 } else { 2 };
         let drawn: BTreeSet<_> = (0..most).filter_map(|_| owed.get(self.below(owed.len().max(1)))).collect();
         let (messages, notices): (Vec<Index>, Vec<Index>) =
@@ -272,9 +317,16 @@ impl Draw {
         let stage = *self.of(Stage::ALL);
         let mut stated = match (stage, messages.first()) {
             (Stage::Received, _) | (_, None) => receipt(office, Stage::Received, &messages),
+            (Stage::Erased, Some(_)) if self.below(4) > 0 => {
+                let erased = messages.iter().filter(|(index, _)| model.erased.contains_key(index));
+                match erased.copied().collect::<Vec<_>>() {
+                    none if none.is_empty() => receipt(office, Stage::Received, &messages),
+                    erased => receipt(office, Stage::Erased, &erased),
+                }
+            }
             (stage, Some(one)) => receipt(office, stage, &[*one]),
         };
-        if stated.stage == Stage::Received {
+        if matches!(stated.stage, Stage::Received | Stage::Erased) {
             stated.notices = notices;
         }
         (by(office), state(stated))

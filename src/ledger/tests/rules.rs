@@ -4,7 +4,8 @@ use super::bench::*;
 use crate::ledger::entry::{Outcome, Statement};
 use crate::ledger::view::{Lane, Owed, OwedCount};
 use crate::model::envelope::{CapMsgType, FileDigest, FileRef, MessageClass, Priority};
-use crate::model::id::Index;
+use crate::model::erasure::{Erasure, ErasureOrder};
+use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::policy::Fact;
 use crate::model::receipt::Stage;
@@ -331,18 +332,21 @@ fn file_belongs_to_the_messages_of_its_sender_that_name_it_and_to_no_other() {
     let (first, second) = (bench.next(), Index(bench.next().0 + 1));
     bench.batch(vec![(by("iachr"), packet(1, &[1, 2])), (by("iachr"), packet(2, &[2, 3]))]);
     bench.refused(by("ohchr-mexico"), packet(3, &[4]));
+    let needs = |bench: &Bench, byte| bench.view.needs_file(IACHR, &digest(byte)).unwrap();
     let hold = |bench: &Bench| {
         let has = |byte, index| bench.view.has_file(IACHR, &digest(byte), index).unwrap();
         assert_eq!([has(1, first), has(2, first), has(3, first)], [true, true, false]);
         assert_eq!([has(1, second), has(2, second), has(3, second)], [false, true, true]);
         assert!(!bench.view.has_file(MEXICO, &digest(2), first).unwrap(), "another office's");
-        let needs = |byte, besides| bench.view.needs_file(IACHR, &digest(byte), besides).unwrap();
-        assert_eq!([needs(1, None), needs(4, None)], [true, false]);
-        assert_eq!(
-            [needs(1, Some(first)), needs(2, Some(first)), needs(2, Some(second))],
-            [false, true, true]
-        );
+        assert_eq!([1, 2, 3, 4].map(|byte| needs(bench, byte)), [true, true, true, false]);
     };
     hold(&bench);
-    hold(&bench.reopened());
+    let mut bench = bench.reopened();
+    hold(&bench);
+    // One that is erased needs none, and has none any more.
+    let (desk, message_id, reason) = (desk("iachr"), id(1), "a reason".into());
+    let order = ErasureOrder { desk, message_id, at: UnixMicros(5), reason };
+    bench.batch(vec![(by("iachr"), Statement::Erasure(Erasure::Order { order, message: first }))]);
+    assert_eq!([1, 2, 3].map(|byte| needs(&bench, byte)), [false, true, true]);
+    assert!(!bench.view.has_file(IACHR, &digest(2), first).unwrap());
 }

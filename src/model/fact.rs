@@ -1,0 +1,81 @@
+//! Facts of the directory: what entries say of who is who, who may do what, and what is asked.
+//!
+//! Owns their shape. Never says what follows from one: policy does.
+
+use std::collections::BTreeSet;
+
+use super::deadline::Deadlines;
+use super::envelope::{MessageClass, Priority};
+use super::identity::{Desk, Name};
+use super::obligation::Obligation;
+
+/// A fact of the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// An institution.
+    Institution(Name),
+    /// An office of an institution.
+    Office {
+        /// Its name.
+        name: Name,
+        /// Its institution.
+        institution: Name,
+    },
+    /// An auditor of an institution.
+    Auditor {
+        /// Its name.
+        name: Name,
+        /// Its institution.
+        institution: Name,
+    },
+    /// A stream and who may use it.
+    Stream {
+        /// Its name.
+        name: Name,
+        /// Offices that may publish to it.
+        publishers: BTreeSet<Name>,
+        /// Offices that receive it.
+        subscribers: BTreeSet<Name>,
+    },
+    /// The office that is headquarters.
+    Headquarters(Name),
+    /// An operator of an institution.
+    Operator {
+        /// Its name.
+        name: Name,
+        /// Its institution.
+        institution: Name,
+    },
+    /// An office is no longer a member: its name and its history stay.
+    OfficeRemoved {
+        /// The office.
+        name: Name,
+        /// Why.
+        reason: String,
+    },
+    /// A desk no longer counts, whatever certificate it has. Its name is never used again.
+    DeskRevoked {
+        /// The desk.
+        desk: Desk,
+        /// Why.
+        reason: String,
+    },
+    /// The deadlines of messages that name none; it replaces what was said of the class and priority before.
+    Deadlines {
+        /// The class.
+        class: MessageClass,
+        /// The priority.
+        priority: Priority,
+        /// By when; none: nothing is asked any more.
+        deadlines: Deadlines,
+    },
+    /// An obligation; it replaces what was said under its name before.
+    Obligation(Obligation),
+    /// The end of an obligation.
+    ObligationEnded(Name),
+    /// Days that payloads are kept, from the hub's acceptance on.
+    Retention {
+        /// How many: 1 to [`RETENTION_DAYS_MAX`](super::erasure::RETENTION_DAYS_MAX).
+        days: u32,
+    },
+}
