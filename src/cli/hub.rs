@@ -305,11 +305,27 @@ fn lines(news: &News) -> Vec<String> {
         News::LedgerSetAside(SetAside { why, to }) => {
             vec![format!("{why}; its rows are now {}, and it is built anew", to.display())]
         }
-        News::CatchingUp(Progress { applied, lacked }) => {
-            vec![format!("the ledger takes in what it lacks: {applied} of {lacked} entries")]
+        News::CatchingUp(progress) => vec![format!("the ledger takes in what it lacks: {}", far(*progress))],
+        News::BuildingSecond(progress) => {
+            vec![format!("a second ledger is built to compare with: {}", far(*progress))]
         }
-        News::BuildingSecond(Progress { applied, lacked }) => {
-            vec![format!("a second ledger is built to compare with: {applied} of {lacked} entries")]
-        }
+    }
+}
+
+fn far(progress: Progress) -> String {
+    let Progress { applied, lacked, per_s } = progress;
+    let left = if applied < lacked { format!(", about {} s left", progress.left_s()) } else { String::new() };
+    format!("{applied} of {lacked} entries, {per_s} a second{left}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_tells_the_rate_and_what_is_left() {
+        let told = |applied| far(Progress { applied, lacked: 1_000, per_s: 300 });
+        assert_eq!(told(100), "100 of 1000 entries, 300 a second, about 3 s left");
+        assert_eq!(told(1_000), "1000 of 1000 entries, 300 a second");
     }
 }

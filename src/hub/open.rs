@@ -67,6 +67,31 @@ pub struct Progress {
     pub applied: u64,
     /// Entries that it lacked.
     pub lacked: u64,
+    /// Entries a second, since it began.
+    pub per_s: u64,
+}
+
+impl Progress {
+    fn since(began_us: u64, now_us: u64, applied: u64, lacked: u64) -> Self {
+        let per_s = applied.saturating_mul(1_000_000) / now_us.saturating_sub(began_us).max(1);
+        Self { applied, lacked, per_s }
+    }
+
+    /// Whole seconds that the rest takes at this rate.
+    pub fn left_s(self) -> u64 {
+        (self.lacked - self.applied).div_ceil(self.per_s.max(1))
+    }
+}
+
+/// How long the parts of an opening took, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Took {
+    /// The ledger's store itself: sled's own reading of its files.
+    pub store_us: u64,
+    /// The journal.
+    pub journal_us: u64,
+    /// The ledger: its rows read, what is open remembered, what it lacked taken in.
+    pub ledger_us: u64,
 }
 
 /// Something that an operator should know of an opening.
@@ -98,6 +123,8 @@ pub struct Opened {
     pub store: Arc<dyn Store>,
     /// This run's number: one more than the last run that wrote.
     pub run: u64,
+    /// How long it took.
+    pub took: Took,
 }
 
 impl Opened {
@@ -176,7 +203,9 @@ pub fn open(
     news: &mut dyn FnMut(&News),
 ) -> Result<Opened, OpenError> {
     let shelf = Shelf::of(host, home.ledger(), config);
+    let began_us = host.clock.monotonic_us();
     let mut store = shelf.store(news)?;
+    let store_us = host.clock.monotonic_us();
     let open = |confirmed: Option<&Mark>| {
         journal::open(host.disk.clone(), host.tasks.as_ref(), &home.journal(), options(config), confirmed)
     };
@@ -199,6 +228,7 @@ pub fn open(
     if reader.mark().position == Position(0) {
         return Err(OpenError::NotFounded(home.journal()));
     }
+    let journal_us = host.clock.monotonic_us();
     let built = match catch_up(host, &reader, Arc::clone(&store), news) {
         Err(error @ (OpenError::Ledger(_) | OpenError::LedgerForeign)) => {
             store = shelf.anew(store, &error.to_string(), news)?;
@@ -208,7 +238,12 @@ pub fn open(
     };
     let (ledger, rows, view) = built?;
     let run = last_run(&reader)? + 1;
-    Ok(Opened { journal, reader, ledger, rows, view, store, run })
+    let took = Took {
+        store_us: store_us - began_us,
+        journal_us: journal_us - store_us,
+        ledger_us: host.clock.monotonic_us() - journal_us,
+    };
+    Ok(Opened { journal, reader, ledger, rows, view, store, run, took })
 }
 
 /// Builds the ledger anew from the journal; the old rows are moved aside.
@@ -263,6 +298,7 @@ pub fn catch_up(
             return Err(OpenError::LedgerForeign);
         }
     };
+    let began_us = host.clock.monotonic_us();
     let from = ledger.mark();
     let lacked = end.next_index.0 - from.next_index.0;
     let mut batches = reader.batches(from.position);
@@ -276,7 +312,9 @@ pub fn catch_up(
         let at = batch.after.next_index.0;
         if at - told >= PROGRESS_ENTRIES || at == end.next_index.0 {
             told = at;
-            news(&News::CatchingUp(Progress { applied: at - from.next_index.0, lacked }));
+            let applied = at - from.next_index.0;
+            let now_us = host.clock.monotonic_us();
+            news(&News::CatchingUp(Progress::since(began_us, now_us, applied, lacked)));
         }
     }
     Ok((ledger, rows, view))
@@ -340,4 +378,17 @@ fn directory_proposal(hub: &str, fact: &Fact) -> Proposal {
 
 fn options(config: &Config) -> Options {
     Options { segment_bytes: config.journal.segment_bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_reckons_with_no_time_and_no_progress() {
+        let progress = Progress::since(1_000_000, 3_500_000, 50_000, 150_001);
+        assert_eq!((progress.per_s, progress.left_s()), (20_000, 6));
+        let at_once = Progress::since(7, 7, 0, 5);
+        assert_eq!((at_once.per_s, at_once.left_s()), (0, 5));
+    }
 }

@@ -29,7 +29,7 @@ use super::lane::Lane;
 use super::live::Live;
 use super::lookout;
 use super::metrics::{self, Meters};
-use super::open::{self, News, OpenError, Opened};
+use super::open::{self, News, OpenError, Opened, Took};
 use super::papers::{Papers, PapersError};
 use super::refusals::Refusals;
 use super::sequence::{BATCH_BYTES_MAX, RECEIPTS_WAIT, Sequence, SequenceError};
@@ -131,6 +131,9 @@ pub async fn run(
     let config = home.config(host.disk.as_ref())?;
     let papers = Papers::read(&home, Arc::clone(&host.clock))?;
     let opened = open::open(host, &home, &config, news)?;
+    let Took { store_us, journal_us, ledger_us } = opened.took;
+    let entries = opened.reader.mark().next_index.0;
+    tracing::info!(entries, store_us, journal_us, ledger_us, "open: journal and ledger are at one");
     let (socket, address) = listen(config.listen).await?;
     let page = match config.metrics {
         Some(address) => Some(listen(address).await?),
@@ -271,7 +274,7 @@ fn start(
     papers: Papers,
     store: Arc<Store>,
 ) -> Result<Parts, RunError> {
-    let Opened { journal, reader, ledger, rows, view, run, store: _ } = opened;
+    let Opened { journal, reader, ledger, rows, view, run, store: _, took: _ } = opened;
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
     // A batch fits into a segment twice over, whatever its frames take beside what was weighed.
     let half_segment = usize::try_from(config.journal.segment_bytes / 2).unwrap_or(usize::MAX);
