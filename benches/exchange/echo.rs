@@ -29,8 +29,8 @@ use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 use tower::Service;
 
-use crate::child::READY;
-use crate::hub;
+use crate::common::child::READY;
+use crate::common::hub;
 
 const PATH: PathAndQuery = PathAndQuery::from_static("/echo.Echo/Echo");
 

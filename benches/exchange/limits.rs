@@ -14,11 +14,11 @@ use bytes::Bytes;
 use tonic::client::Grpc;
 use tonic::transport::Channel;
 
-use crate::child::Child;
+use crate::common::child::Child;
+use crate::common::hub::{self, DevSet, SENDER};
+use crate::common::latency::{Latency, Quantiles};
+use crate::common::stopwatch::Stopwatch;
 use crate::echo;
-use crate::hub::{self, DevSet, SENDER};
-use crate::latency::{Latency, Quantiles};
-use crate::stopwatch::Stopwatch;
 
 /// Bytes of an append and of an echo.
 const BYTES: usize = 1024;

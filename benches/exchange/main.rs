@@ -4,20 +4,13 @@
 //! its own process, with its journal on disk, six subscribers that acknowledge each message, and callers that wait for
 //! each confirmation. Prints numbers, never judges by them: it fails only when a message is lost or left unacknowledged.
 
-mod callers;
-mod child;
-mod document;
+#[path = "../common/mod.rs"]
+mod common;
 mod echo;
-mod hub;
-mod latency;
 mod limits;
-mod machine;
-mod messages;
 mod options;
 mod point;
 mod report;
-mod stopwatch;
-mod subscriber;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -25,11 +18,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
-use crate::hub::DevSet;
+use crate::common::hub::DevSet;
+use crate::common::stopwatch::Stopwatch;
+use crate::common::{document, machine};
 use crate::limits::{Limit, Limits};
 use crate::options::Options;
 use crate::point::{Measured, Point};
-use crate::stopwatch::Stopwatch;
 
 /// The callers and subscribers stand for offices' programs, which have this one.
 #[global_allocator]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-use crate::point::{Load, Mode, Point};
+use crate::common::callers::Mode;
+use crate::point::{Load, Point};
 
 /// Measures the hub beside the limits of the machine that it runs on.
 #[derive(Debug, Parser)]

@@ -10,24 +10,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::callers::Callers;
-use crate::hub::{DevSet, Hub, SENDER, Usage};
-use crate::latency::{Latency, Quantiles};
-use crate::messages::{Audience, Flights};
-use crate::stopwatch::Stopwatch;
-use crate::subscriber::Subscriber;
+use crate::common::callers::{Callers, Mode};
+use crate::common::hub::{DevSet, Hub, SENDER, Usage};
+use crate::common::latency::{Latency, Quantiles};
+use crate::common::messages::{Audience, Flights};
+use crate::common::stopwatch::Stopwatch;
+use crate::common::subscriber::Subscriber;
 
 /// Messages a second for which there is room: several times what any machine is expected to do.
 const ROOM_PER_S: f64 = 300_000.0;
-
-/// How messages are handed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// A call each.
-    Calls,
-    /// Several a frame.
-    Stream,
-}
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::Rounds;
-use crate::latency::{Quantiles, median};
+use crate::common::callers::Mode;
+use crate::common::latency::{Quantiles, median};
 use crate::limits::Limit;
-use crate::point::{Measured, Mode, Point};
+use crate::point::{Measured, Point};
 
 /// One caller's confirmation, at most this many times L.
 const CONFIRM_GOAL: f64 = 1.8;

@@ -13,8 +13,8 @@ use resguardo::wire::proto::{
     directory_fact::Fact,
 };
 
-use crate::hub::SENDER;
-use crate::stopwatch::Stopwatch;
+use crate::common::hub::SENDER;
+use crate::common::stopwatch::Stopwatch;
 
 /// Bytes of a payload; its first eight are the message's number.
 const PAYLOAD_BYTES: usize = 1024;

@@ -17,9 +17,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use crate::latency::Latency;
-use crate::messages::{Audience, Author, Flights};
-use crate::point::{Mode, Point};
+use crate::common::latency::Latency;
+use crate::common::messages::{Audience, Author, Flights};
+use crate::point::Point;
+
+/// How messages are handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A call each.
+    Calls,
+    /// Several a frame.
+    Stream,
+}
 
 /// Callers with their connections.
 pub(crate) struct Callers {

@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
-use crate::latency::Latency;
-use crate::messages::{self, Flights};
+use crate::common::latency::Latency;
+use crate::common::messages::{self, Flights};
 
 /// How long receipts are gathered.
 const GATHER: Duration = Duration::from_millis(1);

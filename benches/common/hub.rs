@@ -14,7 +14,7 @@ use resguardo::wire::proto::audit_service_client::AuditServiceClient;
 use resguardo::wire::tls::Credentials;
 use tonic::transport::Channel;
 
-use crate::child::Child;
+use crate::common::child::Child;
 
 /// The program whose hub is measured.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
