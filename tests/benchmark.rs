@@ -1,31 +1,44 @@
-//! The benchmark runs to its end, from the command that the documents name. Its numbers are not looked at.
+//! The benchmarks run to their ends, from the commands that the documents name. Their numbers are not looked at.
 
 use std::fs;
 use std::process::Command;
 
-const DOCUMENT: &str = "# Before\n\n<!-- measured by the benchmark: begin -->\nold\n\
-    <!-- measured by the benchmark: end -->\nafter\n";
+#[test]
+fn exchange_finds_nothing_lost_or_outstanding_and_writes_its_table() {
+    let rows =
+        ["single calls | 1 ", "single calls | 64 ", "publishing stream | 1 ", "publishing stream | 64 "];
+    written("exchange", "the benchmark", &rows);
+}
 
 #[test]
-fn benchmark_finds_nothing_lost_or_outstanding_and_writes_its_table() {
-    let folder = tempfile::tempdir().unwrap();
+fn growth_finds_nothing_lost_or_outstanding_and_writes_its_table_and_curve() {
+    let rows = ["messages stored | 500 | 2000 |", "start after SIGKILL", "start without a ledger"];
+    let curve = written("growth", "the growth benchmark", &rows).expect("a curve is beside the table");
+    assert!(curve.starts_with("<svg ") && curve.ends_with("</svg>\n"), "{curve}");
+    let points = curve.matches(" points=\"").count();
+    assert_eq!(points, 2, "a line for the rate and one for the memory: {curve}");
+}
+
+/// Runs a benchmark shortly; gives the picture that it drew beside its table, if it did.
+fn written(benchmark: &str, name: &str, rows: &[&str]) -> Option<String> {
+    let folder = tempfile::tempdir().expect("a folder");
     let document = folder.path().join("performance.md");
-    fs::write(&document, DOCUMENT).unwrap();
+    let [begin, end] = ["begin", "end"].map(|it| format!("<!-- measured by {name}: {it} -->"));
+    fs::write(&document, format!("# Before\n\n{begin}\nold\n{end}\nafter\n")).expect("it can be written");
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--locked", "--bench", "exchange", "--", "--quick", "--write"])
+        .args(["test", "--locked", "--bench", benchmark, "--", "--quick", "--write"])
         .arg(&document)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
-        .unwrap();
+        .expect("cargo can be run");
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
-    let written = fs::read_to_string(&document).unwrap();
-    for row in
-        ["single calls | 1 ", "single calls | 64 ", "publishing stream | 1 ", "publishing stream | 64 "]
-    {
+    let written = fs::read_to_string(&document).expect("it can be read");
+    for row in rows {
         assert!(written.contains(&format!("\n| {row}")), "no row {row:?} in:\n{written}");
         assert!(printed.contains(row), "no row {row:?} in:\n{printed}");
     }
     assert!(written.starts_with("# Before\n") && written.ends_with("\nafter\n"), "{written}");
     assert!(!written.contains("old"), "{written}");
+    fs::read_to_string(folder.path().join("growth.svg")).ok()
 }

@@ -5,21 +5,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use resguardo::wire::proto::exchange_service_client::ExchangeServiceClient;
 use resguardo::wire::proto::{PublishStreamRequest, publish_result};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use crate::common::latency::Latency;
 use crate::common::messages::{Audience, Author, Flights};
-use crate::point::Point;
 
 /// How messages are handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +36,23 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    pub(crate) fn new(channels: Vec<Channel>, flights: Arc<Flights>, audience: Audience) -> Self {
-        Self { channels, flights, audience, seed: 0 }
+    /// Makes callers; their messages' ids are drawn from the seeds after this one.
+    pub(crate) fn new(channels: Vec<Channel>, flights: Arc<Flights>, audience: Audience, seed: u64) -> Self {
+        Self { channels, flights, audience, seed }
     }
 
-    /// Runs the load for some time; gives the times from handing in to being confirmed.
-    pub(crate) async fn run(&mut self, point: Point, seconds: f64) -> Result<Latency> {
+    /// Runs the load of so many callers until it is enough; gives the times from handing in to being confirmed.
+    pub(crate) async fn run(
+        &mut self,
+        mode: Mode,
+        callers: u32,
+        enough: impl Future<Output = Result<()>>,
+    ) -> Result<Latency> {
         let mut tasks = JoinSet::new();
         let stop = CancellationToken::new();
-        match point.mode {
+        match mode {
             Mode::Calls => {
-                for number in 0..usize::try_from(point.callers)? {
+                for number in 0..usize::try_from(callers)? {
                     let client =
                         ExchangeServiceClient::new(self.channels[number % self.channels.len()].clone());
                     tasks.spawn(call(client, self.author(), Arc::clone(&self.flights), stop.clone()));
@@ -58,14 +61,20 @@ impl Callers {
             Mode::Stream => {
                 let streams = self.channels.len();
                 for number in 0..streams {
-                    let callers = (usize::try_from(point.callers)? + streams - 1 - number) / streams;
+                    let callers = (usize::try_from(callers)? + streams - 1 - number) / streams;
                     let client = ExchangeServiceClient::new(self.channels[number].clone());
                     let author = self.author();
                     tasks.spawn(stream(client, author, callers, Arc::clone(&self.flights), stop.clone()));
                 }
             }
         }
-        sleep(Duration::from_secs_f64(seconds)).await;
+        tokio::select! {
+            reached = enough => reached?,
+            Some(ended) = tasks.join_next() => {
+                ended??;
+                bail!("a caller ended before it was asked to");
+            }
+        }
         stop.cancel();
         let mut all = Latency::new();
         while let Some(ended) = tasks.join_next().await {

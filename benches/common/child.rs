@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// What a process prints when it is ready, before its address.
 pub(crate) const READY: &str = "listening on ";
@@ -39,6 +40,13 @@ impl Child {
         }
         let status = process.wait()?;
         bail!("{command:?} ended with {status} before it listened:\n{}", fs::read_to_string(log)?);
+    }
+
+    /// Asks it with SIGTERM to stop, and waits for its end.
+    pub(crate) fn stop(mut self) -> Result<ExitStatus> {
+        let process = Pid::from_child(&self.process);
+        kill_process(process, Signal::TERM)?;
+        Ok(self.process.wait()?)
     }
 
     pub(crate) fn id(&self) -> u32 {

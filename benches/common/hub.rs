@@ -12,6 +12,7 @@ use resguardo::wire::pem_file::PemFile;
 use resguardo::wire::proto::ListOutstandingRequest;
 use resguardo::wire::proto::audit_service_client::AuditServiceClient;
 use resguardo::wire::tls::Credentials;
+use serde_json::Value;
 use tonic::transport::Channel;
 
 use crate::common::child::Child;
@@ -51,6 +52,12 @@ impl DevSet {
 
     /// Founds a new hub, in place of any before, and starts it.
     pub(crate) fn start_hub(&self) -> Result<Hub> {
+        self.found_hub()?;
+        self.run_hub()
+    }
+
+    /// Founds a new hub, in place of any before.
+    pub(crate) fn found_hub(&self) -> Result<()> {
         let home = self.hub_home();
         for stored in ["journal", "ledger"] {
             let stored = home.join(stored);
@@ -58,14 +65,41 @@ impl DevSet {
                 fs::remove_dir_all(&stored)?;
             }
         }
-        run(Command::new(PROGRAM).arg("--home").arg(&home).args(["hub", "init"]))?;
+        run(&mut self.hub_command(&["init"]))?;
+        Ok(())
+    }
+
+    /// Starts the hub that was founded; waits until it listens.
+    pub(crate) fn run_hub(&self) -> Result<Hub> {
+        let log = self.dir.join("hub.log");
+        let child = Child::start(&mut self.hub_command(&["run", "--log", "json"]), &log)?;
+        Ok(Hub { child, log })
+    }
+
+    /// Checks the hub, which must not run; gives what the check counted.
+    pub(crate) fn verify_hub(&self) -> Result<Value> {
+        let mut command = self.hub_command(&["verify"]);
+        let said = run(command.arg("--json"))?;
+        let objects = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut verified = objects.filter(|object| object["object"] == "verified");
+        verified.next().with_context(|| format!("the check did not tell what it found:\n{said}"))
+    }
+
+    fn hub_command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.arg("--home").arg(&home).args(["hub", "run"]);
-        Ok(Hub { child: Child::start(&mut command, &self.dir.join("hub.log"))? })
+        command.arg("--home").arg(self.hub_home()).arg("hub").args(words);
+        command
     }
 
     /// Fails unless the auditor finds every message acknowledged by every office that it was owed to.
     pub(crate) async fn check_nothing_outstanding(&self, hub: &Hub) -> Result<()> {
+        let outstanding = self.outstanding(hub).await?;
+        ensure!(outstanding == 0, "the audit finds {outstanding} deliveries outstanding; none expected");
+        Ok(())
+    }
+
+    /// How many deliveries the auditor finds outstanding.
+    pub(crate) async fn outstanding(&self, hub: &Hub) -> Result<usize> {
         let channel = hub.connect(&self.office_home(AUDITOR_HOME)).await?;
         let request = ListOutstandingRequest::default();
         let mut rows = AuditServiceClient::new(channel).list_outstanding(request).await?.into_inner();
@@ -73,14 +107,14 @@ impl DevSet {
         while let Some(frame) = rows.message().await? {
             outstanding += frame.deliveries.len();
         }
-        ensure!(outstanding == 0, "the audit finds {outstanding} deliveries outstanding; none expected");
-        Ok(())
+        Ok(outstanding)
     }
 }
 
 /// A running hub.
 pub(crate) struct Hub {
     child: Child,
+    log: PathBuf,
 }
 
 /// What a process has used.
@@ -97,6 +131,22 @@ pub(crate) struct Usage {
 impl Hub {
     pub(crate) async fn connect(&self, home: &Path) -> Result<Channel> {
         connect(&self.child.address, home).await
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(self) -> Result<()> {
+        let log = self.log;
+        let status = self.child.stop()?;
+        ensure!(status.success(), "the hub ended with {status}:\n{}", fs::read_to_string(log)?);
+        Ok(())
+    }
+
+    /// The first line of its log that begins so, with its fields.
+    pub(crate) fn logged(&self, begins: &str) -> Result<Value> {
+        let log = fs::read_to_string(&self.log)?;
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = lines.find(|line| line["message"].as_str().is_some_and(|it| it.starts_with(begins)));
+        found.with_context(|| format!("no line {begins:?} in the hub's log:\n{log}"))
     }
 
     pub(crate) fn usage(&self) -> Result<Usage> {
@@ -141,9 +191,9 @@ pub(crate) async fn connect(address: &str, home: &Path) -> Result<Channel> {
     Ok(client::connect(address, "localhost", &credentials(home)?, limits, clock).await?)
 }
 
-fn run(command: &mut Command) -> Result<()> {
+fn run(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} ended with {}:\n{said}", output.status);
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -12,14 +13,19 @@ use resguardo::wire::proto::{
     CapMsgType, CapStatus, DescribeDirectoryResponse, Envelope, MessageClass, Priority, PublishRequest,
     directory_fact::Fact,
 };
+use tokio::time::sleep;
 
 use crate::common::hub::SENDER;
 use crate::common::stopwatch::Stopwatch;
 
 /// Bytes of a payload; its first eight are the message's number.
-const PAYLOAD_BYTES: usize = 1024;
+pub(crate) const PAYLOAD_BYTES: usize = 1024;
 /// The tag and length that stand before the id at the start of every envelope (field 1, 16 bytes).
 const ID_HEAD: [u8; 2] = [0x0a, 16];
+/// By when a message asks to be received, read and acted on, in seconds: a day, so that nothing of it is late in any run.
+const DEADLINE_S: u32 = 86_400;
+/// How often it is looked whether a count is reached.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Numbers the messages and keeps when each was handed in.
 pub(crate) struct Flights {
@@ -45,6 +51,14 @@ impl Flights {
     /// How many messages there are so far.
     pub(crate) fn count(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there are so many messages.
+    pub(crate) async fn reach(&self, count: u64) -> Result<()> {
+        while self.count() < count {
+            sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// From here on times count.
@@ -96,6 +110,9 @@ impl Author {
             status: CapStatus::Test.into(),
             msg_type: CapMsgType::Alert.into(),
             payload_bytes: PAYLOAD_BYTES as u64,
+            receive_by_s: Some(DEADLINE_S),
+            read_by_s: Some(DEADLINE_S),
+            act_by_s: Some(DEADLINE_S),
             ..Envelope::default()
         };
         Self { flights: Arc::clone(flights), envelope, payload, clock, random }
@@ -117,6 +134,7 @@ impl Author {
 }
 
 /// Whom the messages are for.
+#[derive(Clone)]
 pub(crate) struct Audience {
     stream: String,
     /// The offices that receive them.

@@ -1,5 +1,7 @@
 //! What the benchmarks share: the hub in its own process, its callers and subscribers, and how times are told.
 
+#![expect(dead_code, reason = "each benchmark uses its own part of this")]
+
 pub(crate) mod callers;
 pub(crate) mod child;
 pub(crate) mod document;
@@ -9,3 +11,4 @@ pub(crate) mod machine;
 pub(crate) mod messages;
 pub(crate) mod stopwatch;
 pub(crate) mod subscriber;
+pub(crate) mod subscribers;

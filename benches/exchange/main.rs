@@ -25,6 +25,9 @@ use crate::limits::{Limit, Limits};
 use crate::options::Options;
 use crate::point::{Measured, Point};
 
+/// Its name in the marks of a document.
+const NAME: &str = "the benchmark";
+
 /// The callers and subscribers stand for offices' programs, which have this one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -39,6 +42,10 @@ fn main() -> Result<()> {
 }
 
 async fn run(options: &Options) -> Result<()> {
+    if let Some(path) = &options.write {
+        // Before the long part, not after it.
+        document::has_marks(path, NAME)?;
+    }
     std::fs::create_dir_all(&options.folder).with_context(|| options.folder.display().to_string())?;
     let folder = tempfile::Builder::new().prefix("exchange-").tempdir_in(&options.folder)?;
     let watch = Stopwatch::start();
@@ -49,7 +56,7 @@ async fn run(options: &Options) -> Result<()> {
     say(&report)?;
     say(&format!("{:.0} s in all", watch.seconds()))?;
     if let Some(path) = &options.write {
-        document::write(path, &format!("{machine}\n\n{}\n\n{report}", options.summary()))?;
+        document::write(path, "the benchmark", &format!("{machine}\n\n{}\n\n{report}", options.summary()))?;
     }
     Ok(())
 }

@@ -2,20 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use resguardo::wire::proto::DescribeDirectoryRequest;
 use resguardo::wire::proto::directory_service_client::DirectoryServiceClient;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio::time::sleep;
 
 use crate::common::callers::{Callers, Mode};
 use crate::common::hub::{DevSet, Hub, SENDER, Usage};
-use crate::common::latency::{Latency, Quantiles};
+use crate::common::latency::Quantiles;
 use crate::common::messages::{Audience, Flights};
 use crate::common::stopwatch::Stopwatch;
-use crate::common::subscriber::Subscriber;
+use crate::common::subscribers::Subscribers;
 
 /// Messages a second for which there is room: several times what any machine is expected to do.
 const ROOM_PER_S: f64 = 300_000.0;
@@ -102,14 +101,18 @@ pub(crate) async fn measure(point: Point, dev: &DevSet, load: Load, watch: Stopw
         .describe_directory(DescribeDirectoryRequest {})
         .await?;
     let audience = Audience::of(directory.into_inner())?;
-    let mut subscribers = Subscribers::open(dev, &hub, &audience, &flights).await?;
-    let mut callers = Callers::new(channels, Arc::clone(&flights), audience);
-    callers.run(point, load.warm_up_s).await?;
+    let mut subscribers = Subscribers::open(dev, &hub, &audience.offices, &flights).await?;
+    let mut callers = Callers::new(channels, Arc::clone(&flights), audience, 0);
+    let lasting = |seconds| async move {
+        sleep(Duration::from_secs_f64(seconds)).await;
+        Ok(())
+    };
+    callers.run(point.mode, point.callers, lasting(load.warm_up_s)).await?;
     subscribers.drain(flights.count()).await?;
 
     flights.count_times();
     let (before, counted) = (Moment::now(&hub, watch)?, flights.count());
-    let confirm = callers.run(point, load.seconds).await?;
+    let confirm = callers.run(point.mode, point.callers, lasting(load.seconds)).await?;
     subscribers.drain(flights.count()).await?;
     let (after, count) = (Moment::now(&hub, watch)?, flights.count() - counted);
     ensure!(confirm.count() == count, "{} of {count} messages are confirmed", confirm.count());
@@ -140,46 +143,5 @@ struct Moment {
 impl Moment {
     fn now(hub: &Hub, watch: Stopwatch) -> Result<Self> {
         Ok(Self { s: watch.seconds(), hub: hub.usage()?, clients: Usage::of("self")? })
-    }
-}
-
-/// The six subscribers.
-struct Subscribers {
-    tasks: JoinSet<Result<Latency>>,
-    recorded: Vec<watch::Receiver<u64>>,
-    stop: CancellationToken,
-}
-
-impl Subscribers {
-    async fn open(dev: &DevSet, hub: &Hub, audience: &Audience, flights: &Arc<Flights>) -> Result<Self> {
-        let stop = CancellationToken::new();
-        let (mut tasks, mut recorded) = (JoinSet::new(), Vec::new());
-        for office in &audience.offices {
-            let channel = hub.connect(&dev.office_home(office)).await?;
-            let subscriber = Subscriber::open(channel, office, Arc::clone(flights)).await?;
-            recorded.push(subscriber.recorded());
-            tasks.spawn(subscriber.run(stop.clone()));
-        }
-        Ok(Self { tasks, recorded, stop })
-    }
-
-    /// Waits until all receipts of this many messages are recorded.
-    async fn drain(&mut self, count: u64) -> Result<()> {
-        for recorded in &mut self.recorded {
-            if recorded.wait_for(|recorded| *recorded >= count).await.is_err() {
-                let failed = self.tasks.join_next().await.context("a subscriber ended")?;
-                failed?.context("a subscriber failed")?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn end(mut self) -> Result<Latency> {
-        self.stop.cancel();
-        let mut all = Latency::new();
-        while let Some(ended) = self.tasks.join_next().await {
-            all.add(&ended??)?;
-        }
-        Ok(all)
     }
 }
