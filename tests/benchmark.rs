@@ -5,8 +5,15 @@ use std::process::Command;
 
 #[test]
 fn exchange_finds_nothing_lost_or_outstanding_and_writes_its_table() {
-    let rows =
-        ["single calls | 1 ", "single calls | 64 ", "publishing stream | 1 ", "publishing stream | 64 "];
+    let rows = [
+        "single calls | 1 ",
+        "single calls | 64 ",
+        "publishing stream | 1 ",
+        "publishing stream | 64 ",
+        "nothing | 0.0 |",
+        "files up | ",
+        "files down | ",
+    ];
     written("exchange", "the benchmark", &rows);
 }
 

@@ -59,7 +59,7 @@ impl DevSet {
     /// Founds a new hub, in place of any before.
     pub(crate) fn found_hub(&self) -> Result<()> {
         let home = self.hub_home();
-        for stored in ["journal", "ledger"] {
+        for stored in ["journal", "ledger", "files"] {
             let stored = home.join(stored);
             if stored.exists() {
                 fs::remove_dir_all(&stored)?;
@@ -130,7 +130,12 @@ pub(crate) struct Usage {
 
 impl Hub {
     pub(crate) async fn connect(&self, home: &Path) -> Result<Channel> {
-        connect(&self.child.address, home).await
+        connect(&self.child.address, home, ConnectLimits::default()).await
+    }
+
+    /// Makes a connection that moves files.
+    pub(crate) async fn connect_for_files(&self, home: &Path) -> Result<Channel> {
+        connect(&self.child.address, home, ConnectLimits::for_files()).await
     }
 
     /// Asks it to stop, and waits until it has.
@@ -186,8 +191,8 @@ pub(crate) fn credentials(home: &Path) -> Result<Credentials> {
 }
 
 /// Makes a connection of its own, as the holder of a home.
-pub(crate) async fn connect(address: &str, home: &Path) -> Result<Channel> {
-    let (limits, clock) = (ConnectLimits::default(), Arc::new(SystemClock::new()));
+pub(crate) async fn connect(address: &str, home: &Path, limits: ConnectLimits) -> Result<Channel> {
+    let clock = Arc::new(SystemClock::new());
     Ok(client::connect(address, "localhost", &credentials(home)?, limits, clock).await?)
 }
 

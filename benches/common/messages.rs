@@ -10,8 +10,8 @@ use prost::Message as _;
 use resguardo::host::clock::{Clock as _, SystemClock};
 use resguardo::host::random::{Random as _, SeededRandom, uuid_v7};
 use resguardo::wire::proto::{
-    CapMsgType, CapStatus, DescribeDirectoryResponse, Envelope, MessageClass, Priority, PublishRequest,
-    directory_fact::Fact,
+    CapMsgType, CapStatus, DescribeDirectoryResponse, Envelope, FileRef, MessageClass, Priority,
+    PublishRequest, directory_fact::Fact,
 };
 use tokio::time::sleep;
 
@@ -64,6 +64,11 @@ impl Flights {
     /// From here on times count.
     pub(crate) fn count_times(&self) {
         self.counted_from.store(self.count(), Ordering::Relaxed);
+    }
+
+    /// Until then times do not count any more.
+    pub(crate) fn discount_times(&self) {
+        self.counted_from.store(u64::MAX, Ordering::Relaxed);
     }
 
     /// Notes that a message is being handed in now; gives the time.
@@ -130,6 +135,19 @@ impl Author {
         self.envelope.payload_digest = Bytes::copy_from_slice(digest.as_ref());
         let envelope = self.envelope.encode_to_vec().into();
         (number, PublishRequest { envelope, payload: Bytes::copy_from_slice(&self.payload) })
+    }
+}
+
+impl Author {
+    /// Writes a packet with files, which need not be in order; gives it with its number.
+    pub(crate) fn write_packet(&mut self, files: &[FileRef]) -> (u64, PublishRequest) {
+        let mut files = files.to_vec();
+        files.sort_by(|one, other| one.sha256.cmp(&other.sha256));
+        let alert = self.envelope.clone();
+        (self.envelope.message_class, self.envelope.files) = (MessageClass::Packet.into(), files);
+        let written = self.write();
+        self.envelope = alert;
+        written
     }
 }
 

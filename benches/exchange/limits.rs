@@ -11,6 +11,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
+use resguardo::wire::client::ConnectLimits;
 use tonic::client::Grpc;
 use tonic::transport::Channel;
 
@@ -69,7 +70,9 @@ impl Limits {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--echo-server").arg(dev.hub_home());
         let server = Child::start(&mut command, &folder.join("echo.log"))?;
-        let client = Grpc::new(hub::connect(&server.address, &dev.office_home(SENDER)).await?);
+        let client = Grpc::new(
+            hub::connect(&server.address, &dev.office_home(SENDER), ConnectLimits::default()).await?,
+        );
         let samples = if quick { 50 } else { 1_000 };
         Ok(Self { client, file: folder.join("appended"), samples, watch, _server: server })
     }

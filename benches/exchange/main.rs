@@ -4,6 +4,7 @@
 //! its own process, with its journal on disk, six subscribers that acknowledge each message, and callers that wait for
 //! each confirmation. Prints numbers, never judges by them: it fails only when a message is lost or left unacknowledged.
 
+mod beside;
 #[path = "../common/mod.rs"]
 mod common;
 mod echo;
@@ -66,6 +67,8 @@ async fn run(options: &Options) -> Result<()> {
 struct Rounds {
     limits: Vec<Limit>,
     points: Vec<(Point, Limit, Measured)>,
+    /// Of each round its phases.
+    beside: Vec<Vec<beside::Measured>>,
 }
 
 async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<Rounds> {
@@ -85,6 +88,13 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
             say(&format!("round {round}  {limit}  {point}  {measured}"))?;
             rounds.limits.push(limit);
             rounds.points.push((point, limit, measured));
+        }
+        if let Some(alerts) = options.alerts_beside_files() {
+            let phases = beside::measure(alerts, &dev, watch).await?;
+            for phase in &phases {
+                say(&format!("round {round}  {phase}"))?;
+            }
+            rounds.beside.push(phases);
         }
     }
     Ok(rounds)

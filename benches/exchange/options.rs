@@ -53,6 +53,8 @@ enum Only {
     Calls,
     /// Publishing streams
     Stream,
+    /// Alerts beside files
+    Files,
     /// The machine's limits, without the hub
     Limits,
 }
@@ -67,13 +69,19 @@ impl Options {
         Load { warm_up_s, seconds: self.seconds.unwrap_or(seconds), connections: self.connections }
     }
 
+    /// Alerts of each phase beside files, where that is measured.
+    pub(crate) fn alerts_beside_files(&self) -> Option<u32> {
+        let alerts = if self.quick { 10 } else { 300 };
+        matches!(self.only, None | Some(Only::Files)).then_some(alerts)
+    }
+
     /// What is measured in each round, in order.
     pub(crate) fn points(&self) -> Vec<Point> {
         let modes: &[Mode] = match self.only {
             None => &[Mode::Calls, Mode::Stream],
             Some(Only::Calls) => &[Mode::Calls],
             Some(Only::Stream) => &[Mode::Stream],
-            Some(Only::Limits) => &[],
+            Some(Only::Files | Only::Limits) => &[],
         };
         let default: &[u32] = if self.quick { &[1, 64] } else { &[1, 16, 64] };
         let callers = self.callers.as_deref().unwrap_or(default);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::Rounds;
+use crate::beside;
 use crate::common::callers::Mode;
 use crate::common::latency::{Quantiles, median};
 use crate::limits::Limit;
@@ -12,6 +13,8 @@ use crate::point::{Measured, Point};
 const CONFIRM_GOAL: f64 = 1.8;
 /// One caller's message at its readers, at most this many times L.
 const END_TO_END_GOAL: f64 = 2.0;
+/// An urgent alert's p99 end to end while files move, at most this many times that beside nothing.
+const BESIDE_FILES_GOAL: f64 = 2.0;
 
 /// What 64 callers reach at least, in messages a second.
 fn rate_goal(mode: Mode) -> f64 {
@@ -49,6 +52,39 @@ pub(crate) fn table(rounds: &Rounds) -> String {
     for point in points {
         let of_point: Vec<_> = rounds.points.iter().filter(|(other, ..)| *other == point).collect();
         text.push_str(&row(point, &of_point));
+    }
+    text.push_str(&beside_files(&rounds.beside));
+    text
+}
+
+/// Makes the table of alerts beside files: each round's ratios are to its own alerts beside nothing.
+fn beside_files(rounds: &[Vec<beside::Measured>]) -> String {
+    let Some(first) = rounds.first() else { return String::new() };
+    let mut text = String::from(
+        "\n| urgent alerts beside | files MiB/s | confirm p50 / p99 ms | end to end p50 / p99 ms | p99 × that beside nothing | \
+         goal |\n|---|---:|---:|---:|---:|---|\n",
+    );
+    for (phase, measured) in first.iter().enumerate() {
+        let of =
+            |value: fn(&beside::Measured) -> f64| median(rounds.iter().map(|round| value(&round[phase])));
+        let times =
+            median(rounds.iter().map(|round| round[phase].end_to_end.p99_ms / round[0].end_to_end.p99_ms));
+        let goal = match phase {
+            0 => String::new(),
+            _ => {
+                format!("≤ {BESIDE_FILES_GOAL} {}", if times <= BESIDE_FILES_GOAL { "met" } else { "missed" })
+            }
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {:.1} | {:.3} / {:.3} | {:.3} / {:.3} | {times:.2} | {goal} |",
+            measured.beside,
+            of(|it| it.files_per_s / 1024.0 / 1024.0),
+            of(|it| it.confirm.p50_ms),
+            of(|it| it.confirm.p99_ms),
+            of(|it| it.end_to_end.p50_ms),
+            of(|it| it.end_to_end.p99_ms),
+        );
     }
     text
 }
