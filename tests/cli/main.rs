@@ -12,10 +12,13 @@ mod examples;
 mod exchange;
 mod exits;
 mod kills;
+#[path = "../stage/line.rs"]
+mod line;
 mod metrics;
 mod objects;
 mod obligations;
 mod operator;
+mod packet_cuts;
 mod packets;
 mod python;
 mod real;

@@ -11,14 +11,14 @@ use super::stage::{Stage, until};
 /// Bytes that take long enough to be killed in the middle.
 const LONG: usize = 96 << 20;
 
-fn content(seed: u64, bytes: usize) -> Vec<u8> {
+pub(super) fn content(seed: u64, bytes: usize) -> Vec<u8> {
     let mut content = vec![0; bytes];
     SeededRandom::new(seed).fill(&mut content);
     content
 }
 
 /// Writes a file beside the homes and gives its path.
-fn source(stage: &Stage, name: &str, content: &[u8]) -> String {
+pub(super) fn source(stage: &Stage, name: &str, content: &[u8]) -> String {
     let path = stage.path(&format!("sources/{name}"));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, content).unwrap();
@@ -35,7 +35,7 @@ fn publish(stage: &Stage, arguments: &[&str]) -> String {
 }
 
 /// The stages that headquarters has stated of a message.
-fn stages(stage: &Stage, id: &str) -> Vec<String> {
+pub(super) fn stages(stage: &Stage, id: &str) -> Vec<String> {
     let rows = stage.objects("auditor-iachr", &["audit", "deliveries", "--office", "iachr"]);
     let row = rows.iter().find(|row| row["message_id"] == id);
     let stages = row.map(|row| row["stages"].as_array().unwrap().clone()).unwrap_or_default();

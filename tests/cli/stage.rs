@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -97,6 +98,18 @@ impl Stage {
             }
         }
         self.hub = Some(child);
+    }
+
+    /// Where the hub listens, once it has.
+    pub(crate) fn hub_address(&self) -> SocketAddr {
+        let config = fs::read_to_string(self.path("hub/hub.toml")).unwrap();
+        let listen = config.lines().find_map(|line| line.strip_prefix("listen = \"")).unwrap();
+        listen.trim_end_matches('"').parse().unwrap()
+    }
+
+    /// The hub's process.
+    pub(crate) fn hub_id(&self) -> u32 {
+        self.hub.as_ref().expect("it runs").id()
     }
 
     /// Ends the hub at once.
@@ -211,6 +224,11 @@ impl Running {
             read.push(serde_json::from_str(&line).unwrap());
         }
         read
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal by its name.
