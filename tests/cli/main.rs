@@ -19,6 +19,7 @@ mod objects;
 mod obligations;
 mod operator;
 mod packet_cuts;
+mod packet_memory;
 mod packets;
 mod python;
 mod real;
