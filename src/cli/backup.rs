@@ -10,10 +10,12 @@ use serde_json::json;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::hub::{checking, stopped};
+use super::publish::warn;
 use super::screen::{Tone, utc};
-use crate::hub::backup::{self, BackedUp, BackupError};
+use crate::hub::backup::files::{Flawed, KeptFile};
+use crate::hub::backup::{self, BackedUp, BackupError, Looked};
 use crate::hub::manifest::{Manifest, ManifestError};
-use crate::hub::restore::{self, RestoreError};
+use crate::hub::restore::{self, RestoreError, Restored};
 use crate::hub::run::Host;
 
 /// After how many bytes more the progress of a copying is told.
@@ -27,7 +29,8 @@ Examples:
   resguardo hub backup /mnt/backup/hub --check --home /var/lib/resguardo
 
 The hub may run meanwhile. Made again into the same folder, only what is new is copied. A backup that was cut short leaves
-the one before as it was. Keys and certificates are not in it: keep them elsewhere, or have new ones signed.")]
+the one before as it was. It ends with 5 if a packet's file is missing or damaged: which, and whether at the hub or in the
+backup, is told, and everything else is there. Keys and certificates are not in it: keep them elsewhere, or have new ones signed.")]
 pub struct Backup {
     /// The backup's folder.
     #[arg(value_name = "DIR")]
@@ -43,7 +46,8 @@ pub struct Backup {
 Example:
   resguardo hub restore /mnt/backup/hub --home /var/lib/resguardo-new
 
-Every byte of the backup is checked first. The home must be new; only tls/ with the hub's certificate may be there. A new
+Every byte of the backup is checked. A packet's file that is missing or damaged is told, and the command then ends with 5;
+the hub can run without it. The home must be new; only tls/ with the hub's certificate may be there. A new
 epoch of the log begins: what the hub accepted after the backup may be missing, and is handed in again by the offices'
 programs when they connect. docs/restoring.md has the whole drill.")]
 pub struct Restore {
@@ -55,36 +59,49 @@ pub struct Restore {
 impl Backup {
     pub(super) async fn run(&self, context: &Context, host: &Host, home: &Path) -> Result<Exit, Failure> {
         if self.check {
-            let (manifest, counts) = backup::check(host, &self.dir, &mut checking(context))?;
+            let looked = backup::check(host, &self.dir, &mut checking(context))?;
+            let Looked { manifest, counts, flawed } = &looked;
             context.screen.line(&format!(
-                "whole: {} entries, {} payloads kept, {} erased; made {}",
+                "whole: {} entries, {} payloads kept, {} erased, {} files of packets; made {}",
                 counts.entries,
                 counts.payloads,
                 counts.erased,
+                manifest.files.len() - flawed.len(),
                 context.screen.time(manifest.made)
             ))?;
-            let mut object = described("backup-checked", &self.dir, &manifest);
+            let exit = tell_flawed(context, flawed, |_| "in the backup")?;
+            let mut object = described("backup-checked", &self.dir, manifest, flawed);
             object["payloads"] = counts.payloads.into();
             object["erased"] = counts.erased.into();
             context.screen.object(&object)?;
-            return Ok(Exit::Done);
+            return Ok(exit);
         }
         let made = match backup::backup(host, home, &self.dir, &mut copying(context)).await {
             Err(BackupError::Stopped) => return Ok(stopped(context, &BackupError::Stopped)),
             made => made?,
         };
-        let BackedUp { manifest, entries_before, bytes } = &made;
+        let BackedUp { manifest, entries_before, bytes, new_files, flawed } = &made;
         let entries = manifest.extent.mark.next_index.0;
         context.screen.line(&format!(
-            "backed up: {entries} entries, {} of them new, {bytes} bytes copied; it holds what the hub had accepted on {}",
+            "backed up: {entries} entries, {} of them new, and {} files of packets, {new_files} of them new; {bytes} bytes \
+             copied; it holds what the hub had accepted on {}",
             entries - entries_before,
+            manifest.files.len(),
             context.screen.time(manifest.made)
         ))?;
-        let mut object = described("backup", &self.dir, manifest);
+        let exit = tell_flawed(context, flawed, |flawed| {
+            if manifest.files.contains(&flawed.kept) {
+                "at the hub; the backup holds it: copy it from there into the hub's files/"
+            } else {
+                "at the hub, and not in the backup: ask that office for it"
+            }
+        })?;
+        let mut object = described("backup", &self.dir, manifest, flawed);
         object["new_entries"] = (entries - entries_before).into();
+        object["new_files"] = (*new_files).into();
         object["copied_bytes"] = (*bytes).into();
         context.screen.object(&object)?;
-        Ok(Exit::Done)
+        Ok(exit)
     }
 }
 
@@ -98,12 +115,13 @@ impl Restore {
             }
             restored => restored?,
         };
-        let (manifest, begun) = (&restored.manifest, &restored.begun);
+        let Restored { manifest, begun, flawed } = &restored;
         let made = context.screen.time(manifest.made);
         context.screen.line(&format!(
-            "restored: {} entries, the last one kept is {}; epoch {} of the log begins",
+            "restored: {} entries, the last one kept is {}, and {} files of packets; epoch {} of the log begins",
             begun.first,
             begun.first.0.saturating_sub(1),
+            manifest.files.len() - flawed.len(),
             begun.epoch.number
         ))?;
         context.screen.line(&format!(
@@ -114,21 +132,45 @@ impl Restore {
             "before it runs: the hub's certificate, key and authority belong into {}",
             home.join("tls").display()
         ))?;
-        let mut object = described("restored", &self.dir, manifest);
+        let exit = tell_flawed(context, flawed, |_| "in the backup")?;
+        let mut object = described("restored", &self.dir, manifest, flawed);
         object["home"] = home.display().to_string().into();
         object["epoch"] = begun.epoch.number.into();
         object["last_kept_index"] = begun.first.0.saturating_sub(1).into();
         context.screen.object(&object)?;
-        Ok(Exit::Done)
+        Ok(exit)
     }
 }
 
-fn described(object: &str, dir: &Path, manifest: &Manifest) -> serde_json::Value {
+/// Tells which files of packets are not whole, and of each where; the exit code that follows.
+fn tell_flawed(
+    context: &Context,
+    flawed: &[Flawed],
+    place: impl Fn(&Flawed) -> &'static str,
+) -> Result<Exit, Failure> {
+    for flawed in flawed {
+        warn(context, &format!("{flawed} {}", place(flawed)))?;
+    }
+    Ok(if flawed.is_empty() { Exit::Done } else { Exit::Integrity })
+}
+
+fn described(object: &str, dir: &Path, manifest: &Manifest, flawed_files: &[Flawed]) -> serde_json::Value {
+    let flawed = |it: &Flawed| {
+        let KeptFile { office, file } = &it.kept;
+        json!({
+            "office": office.to_string(),
+            "sha256": file.digest.to_string(),
+            "bytes": file.bytes,
+            "found": it.flaw.name(),
+        })
+    };
     json!({
         "object": object,
         "backup": dir.display().to_string(),
         "hub": manifest.hub,
         "entries": manifest.extent.mark.next_index.0,
+        "files": manifest.files.len(),
+        "flawed_files": flawed_files.iter().map(flawed).collect::<Vec<_>>(),
         "epoch": manifest.epoch,
         "made_at": utc(manifest.made),
     })

@@ -1,4 +1,4 @@
-//! Backing a hub up, running or not: its journal and its configuration, into a folder elsewhere.
+//! Backing a hub up, running or not: its journal, its packets' files and its configuration, into a folder elsewhere.
 //!
 //! Owns what is in a backup and the order in which it is written. A backup is a beginning of the journal, whole batches
 //! each of them checked in the copy; made again into the same folder, only what is new is copied. The ledger is not in it,
@@ -6,12 +6,18 @@
 //! At a crash: the manifest is written last, and nothing that the one before it names is touched, so the backup before
 //! stands. What was copied beyond it is of no account, and is copied again.
 
+pub mod files;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::files::Flawed;
 use super::door::sha256;
 use super::home::{Home, HomeError};
 use super::manifest::{Manifest, ManifestError};
@@ -25,6 +31,8 @@ use crate::wire::erasure;
 
 /// The journal's folder in a backup.
 const JOURNAL: &str = "journal";
+/// The folder of packets' files in a backup.
+pub(super) const FILES: &str = "files";
 /// The configuration in a backup.
 const CONFIG: &str = "hub.toml";
 /// Largest configuration, in bytes.
@@ -43,6 +51,10 @@ pub struct BackedUp {
     pub entries_before: u64,
     /// Bytes that were copied.
     pub bytes: u64,
+    /// How many of its files of packets are new.
+    pub new_files: u64,
+    /// Files of packets that the hub has lost. The manifest names those that the backup before held.
+    pub flawed: Vec<Flawed>,
 }
 
 /// Why there is no backup, or none that can be used. The one before, if there was one, stands as it stood.
@@ -150,14 +162,26 @@ impl<'a> Backup<'a> {
             None => (None, Position(0)),
             Some(before) => (Some(self.held(before, &source)?), before.extent.mark.position),
         };
-        let to = self.dir.join(JOURNAL);
-        let copied = journal::copy(&source, disk, &to, have.as_ref(), Room::Hole, &mut |bytes| {
+        let (to, mut bytes) = (self.dir.join(JOURNAL), 0);
+        let copied = journal::copy(&source, disk, &to, have.as_ref(), Room::Hole, &mut |so_far| {
+            bytes = so_far;
             progress(bytes);
             !self.host.stop.is_cancelled()
         })?;
         let copied = copied.ok_or(BackupError::Stopped)?;
         let copy = journal::look_until(Arc::clone(&self.host.disk), &to, &copied.extent)?;
         let (begun, kept_from) = self.check_from(&copy, from)?;
+        // After the journal's look: a message's files were whole before the message was there.
+        let (of_hub, of_backup) = (self.home.files(), self.dir.join(FILES));
+        let (none, of_journal) = (BTreeSet::new(), bytes);
+        let held = self.before.as_ref().map_or(&none, |before| &before.files);
+        let needed = || files::needed(&copy);
+        let kept = files::copy(&self.host.disk, (&of_hub, &of_backup), held, needed, &mut |so_far| {
+            bytes = of_journal + so_far;
+            progress(bytes);
+            !self.host.stop.is_cancelled()
+        })?;
+        let kept = kept.ok_or(BackupError::Stopped)?;
         disk.write_atomically(&self.dir.join(CONFIG), &config).map_err(at(&self.dir.join(CONFIG)))?;
         let epoch = self.before.as_ref().map_or(1, |before| before.epoch) + begun;
         let manifest = Manifest {
@@ -167,10 +191,12 @@ impl<'a> Backup<'a> {
             made,
             kept_from,
             config_digest: sha256(&config),
+            files: kept.files,
         };
         manifest.write(disk, self.dir)?;
+        files::erase_others(&self.host.disk, &of_backup, &manifest.files)?;
         let entries_before = self.before.as_ref().map_or(0, |before| before.extent.mark.next_index.0);
-        Ok(BackedUp { manifest, entries_before, bytes: copied.bytes })
+        Ok(BackedUp { manifest, entries_before, bytes, new_files: kept.new, flawed: kept.flawed })
     }
 
     /// Reads the batches of a copy from a position on, each checked, and carries out in it what they say is erased; gives how
@@ -212,7 +238,7 @@ impl<'a> Backup<'a> {
     }
 }
 
-/// A backup that was read whole, byte for byte.
+/// A backup whose journal was read whole, byte for byte; packets' files apart.
 pub(super) struct Checked {
     pub(super) manifest: Manifest,
     pub(super) journal: Reader,
@@ -220,7 +246,7 @@ pub(super) struct Checked {
     pub(super) counts: Verified,
 }
 
-/// Reads a backup and checks every byte that counts.
+/// Reads a backup and checks every byte that counts, but for packets' files: a hub serves without one of them.
 ///
 /// # Errors
 /// [`BackupError::Manifest`], [`BackupError::Journal`], [`BackupError::Config`], [`BackupError::Disk`].
@@ -240,17 +266,25 @@ pub(super) fn checked(
     Ok(Checked { manifest, journal, config, counts })
 }
 
+/// What a check of a backup found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// What it says that it holds.
+    pub manifest: Manifest,
+    /// What its journal holds.
+    pub counts: Verified,
+    /// Its files of packets that are not whole.
+    pub flawed: Vec<Flawed>,
+}
+
 /// Checks a backup without using it. `progress` is told the counts so far.
 ///
 /// # Errors
 /// As of every backup that cannot be used.
-pub fn check(
-    host: &Host,
-    dir: &Path,
-    progress: &mut dyn FnMut(&Verified),
-) -> Result<(Manifest, Verified), BackupError> {
+pub fn check(host: &Host, dir: &Path, progress: &mut dyn FnMut(&Verified)) -> Result<Looked, BackupError> {
     let Checked { manifest, counts, .. } = checked(&host.disk, dir, progress)?;
-    Ok((manifest, counts))
+    let flawed = files::check(host.disk.as_ref(), &dir.join(FILES), &manifest.files);
+    Ok(Looked { manifest, counts, flawed })
 }
 
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {

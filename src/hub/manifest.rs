@@ -2,20 +2,23 @@
 //!
 //! Owns its form and its digest. At a crash: the old one stands or the new one, whole; what it names was synced before.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::backup::files::KeptFile;
 use super::door::sha256;
 use crate::host::disk::Disk;
 use crate::journal::Extent;
 use crate::model::entry::Mark;
+use crate::model::envelope::{FileDigest, FileRef};
 use crate::model::id::{Index, Position, UnixMicros};
 
 /// The manifest's name in a backup's folder.
 const FILE: &str = "backup.toml";
-/// Largest manifest, in bytes: it has some ten lines.
-const BYTES_MAX: u64 = 64 * 1024;
+/// Largest manifest, in bytes: a file of a packet takes some 120.
+const BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// The form that this version writes and reads.
 const VERSION: u32 = 2;
 const HEAD: &str =
@@ -37,6 +40,8 @@ pub struct Manifest {
     pub kept_from: Index,
     /// SHA-256 (FIPS 180-4) of its `hub.toml`.
     pub config_digest: [u8; 32],
+    /// Its files of packets.
+    pub files: BTreeSet<KeptFile>,
 }
 
 /// Why a manifest cannot be used.
@@ -78,6 +83,8 @@ struct Lines {
     made_unix_us: u64,
     kept_from: u64,
     config_sha256: String,
+    /// Of each file of packets: office, digest, bytes.
+    files: Vec<String>,
 }
 
 impl Manifest {
@@ -122,8 +129,9 @@ impl Manifest {
             made_unix_us: self.made.0,
             kept_from: self.kept_from.0,
             config_sha256: hex(&self.config_digest),
+            files: self.files.iter().map(file_line).collect(),
         };
-        let lines = toml::to_string(&lines).expect("numbers and text are TOML");
+        let lines = toml::to_string_pretty(&lines).expect("numbers and text are TOML");
         let text = format!("{HEAD}{lines}");
         format!("{text}{DIGEST}\"{}\"\n", hex(&sha256(text.as_bytes())))
     }
@@ -152,8 +160,24 @@ impl Manifest {
             made: UnixMicros(it.made_unix_us),
             kept_from: Index(it.kept_from),
             config_digest: unhex(&it.config_sha256)?,
+            files: it.files.iter().map(|line| file_of(line)).collect::<Result<_, _>>()?,
         })
     }
+}
+
+fn file_line(kept: &KeptFile) -> String {
+    format!("{} {} {}", kept.office, kept.file.digest, kept.file.bytes)
+}
+
+fn file_of(line: &str) -> Result<KeptFile, String> {
+    let read = || {
+        let mut words = line.split(' ');
+        let office = words.next()?.parse().ok()?;
+        let digest = FileDigest::from_hex(words.next()?)?;
+        let bytes = words.next()?.parse().ok()?;
+        words.next().is_none().then_some(KeptFile { office, file: FileRef { digest, bytes } })
+    };
+    read().ok_or_else(|| format!("{line:?} is no office with the SHA-256 and the bytes of a file"))
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -191,6 +215,10 @@ mod tests {
             made: UnixMicros(2_000),
             kept_from: Index(9),
             config_digest: [7; 32],
+            files: BTreeSet::from([1, 2].map(|it| KeptFile {
+                office: "iachr".parse().unwrap(),
+                file: FileRef { digest: FileDigest([it; 32]), bytes: 9 },
+            })),
         }
     }
 
@@ -200,7 +228,9 @@ mod tests {
         let lines = "version = 2\nhub = \"dev\"\njournal = \"6a6f75726e616c206f66207465737473\"\nsegments = 2\n\
             batches = 3\nentries = 40\nchain = 2864434397\nlast_unix_us = 1000\nepoch = 1\nmade_unix_us = 2000\n\
             kept_from = 9\n\
-            config_sha256 = \"0707070707070707070707070707070707070707070707070707070707070707\"\nsha256 = \"";
+            config_sha256 = \"0707070707070707070707070707070707070707070707070707070707070707\"\nfiles = [\n    \
+            \"iachr 0101010101010101010101010101010101010101010101010101010101010101 9\",\n    \
+            \"iachr 0202020202020202020202020202020202020202020202020202020202020202 9\",\n]\nsha256 = \"";
         assert!(text.contains(lines), "{text}");
         assert_eq!(Manifest::parse(&text), Ok(sample()));
     }

@@ -1,4 +1,4 @@
-//! Restoring a hub from a backup: a new home with the journal of the backup, and a new epoch at its end.
+//! Restoring a hub from a backup: a new home with the journal and the files of the backup, and a new epoch at its end.
 //!
 //! Owns the new home's making. Never writes into a home that holds anything but certificates; never changes the backup.
 //! An epoch is begun by every restore: nobody can know from a backup that nothing came after it.
@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::backup::files::{Flawed, lay};
 use super::backup::{self, BackupError, Checked};
 use super::config::{Config, ConfigError};
 use super::home::Home;
@@ -25,6 +26,8 @@ pub struct Restored {
     pub manifest: Manifest,
     /// The epoch that begins.
     pub begun: Begun,
+    /// Files of packets that were not whole in the backup: everything else is there.
+    pub flawed: Vec<Flawed>,
 }
 
 /// Why a hub was not restored.
@@ -48,7 +51,7 @@ pub enum RestoreError {
     },
 }
 
-/// Lays a new home from a backup, every byte of which is checked before. `verifying` is told the counts of the check,
+/// Lays a new home from a backup. Every byte of its journal is checked before, its files of packets as they are copied. `verifying` is told the counts of the check,
 /// `copying` the bytes copied so far.
 ///
 /// # Errors
@@ -69,14 +72,22 @@ pub fn restore(
     let _lock = place.lock(disk).map_err(BackupError::from)?;
     let to = place.journal();
     disk.create_dir_all(&to).map_err(backup::at(&to))?;
+    let mut of_journal = 0;
     let copied = journal::copy(&found.journal, disk, &to, None, Room::Written, &mut |bytes| {
+        of_journal = bytes;
         copying(bytes);
         !host.stop.is_cancelled()
     });
     copied.map_err(BackupError::from)?.ok_or(BackupError::Stopped)?;
+    let (from, files, now) = (dir.join(backup::FILES), &found.manifest.files, host.clock.now());
+    let flawed = lay(&host.disk, (&from, &place.files()), files, now, &mut |bytes| {
+        copying(of_journal + bytes);
+        !host.stop.is_cancelled()
+    });
+    let flawed = flawed?.ok_or(BackupError::Stopped)?;
     let begun = begin_epoch(host, &place, &config, &found)?;
     disk.write_atomically(&home.join("hub.toml"), &found.config).map_err(backup::at(home))?;
-    Ok(Restored { manifest: found.manifest, begun })
+    Ok(Restored { manifest: found.manifest, begun, flawed })
 }
 
 fn refuse_what_is_there(host: &Host, home: &Path) -> Result<(), RestoreError> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use resguardo::files::partial::Digested;
 use resguardo::host::random::{Random as _, SeededRandom};
 use serde_json::Value;
 
@@ -15,6 +16,13 @@ pub(super) fn content(seed: u64, bytes: usize) -> Vec<u8> {
     let mut content = vec![0; bytes];
     SeededRandom::new(seed).fill(&mut content);
     content
+}
+
+/// The SHA-256 of a content, as its file is named.
+pub(super) fn sha256_of(content: &[u8]) -> String {
+    let mut digested = Digested::nothing();
+    digested.take(content);
+    digested.finish().to_string()
 }
 
 /// Writes a file beside the homes and gives its path.

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::packets::{sha256_of, source};
 use super::stage::{Ran, Stage, objects, until};
 
 /// Backs the hub up into `backup`, and gives what is told of it.
@@ -99,6 +100,74 @@ fn restore_and_backup_refuse_what_they_would_spoil() {
     assert_eq!(stage.run("hub", &["hub", "backup", to.to_str().unwrap(), "--check"]).code, 5);
 }
 
+/// Publishes a packet of one file to headquarters; gives its id and the file's SHA-256.
+fn publish_packet(stage: &Stage, name: &str, content: &[u8]) -> (String, String) {
+    let path = source(stage, name, content);
+    let command = ["publish", "packet", &path, "--title", name, "--to", "iachr"];
+    let objects = stage.objects("ohchr-honduras", &command);
+    let published = objects.iter().find(|it| it["object"] == "published").unwrap();
+    (published["message_id"].as_str().unwrap().to_owned(), sha256_of(content))
+}
+
+fn get(stage: &Stage, packet: &str, to: &str) -> Ran {
+    // What this office has fetched before is gone, so it comes from the hub.
+    let _ = fs::remove_dir_all(stage.path("iachr/files"));
+    let dir = stage.path(to);
+    stage.run("iachr", &["packet", "get", packet, "--to", dir.to_str().unwrap()])
+}
+
+/// What a command tells of files that are not whole, and its exit code.
+fn flawed(ran: &Ran) -> (i32, Vec<(String, String)>) {
+    let told = objects(&ran.out).pop().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let files = told["flawed_files"].as_array().unwrap().iter();
+    (ran.code, files.map(|it| (text(&it["sha256"]), text(&it["found"]))).collect())
+}
+
+#[test]
+fn packets_files_are_backed_up_and_restored_and_what_is_missing_or_damaged_is_told() {
+    let mut stage = Stage::set();
+    let (kept, _) = publish_packet(&stage, "kept", &vec![1; 300_000]);
+    let (damaged, damaged_sha256) = publish_packet(&stage, "damaged", b"damaged in the backup");
+    let (lost, lost_sha256) = publish_packet(&stage, "lost", b"lost by the hub");
+    stage.well("iachr", &["subscribe", "--count", "3", "--no-files"]);
+    let made = back_up(&stage);
+    assert_eq!((&made["files"], &made["new_files"]), (&Value::from(3), &Value::from(3)));
+    // What its sender has had erased goes from the next backup too.
+    let (erased, erased_sha256) = publish_packet(&stage, "erased", b"sent in error");
+    assert_eq!(back_up(&stage)["new_files"], 1);
+    let [of_hub, of_backup] =
+        ["hub", "backup"].map(|folder| stage.path(&format!("{folder}/files/ohchr-honduras/{erased_sha256}")));
+    assert!(of_backup.exists());
+    stage.well("ohchr-honduras", &["erase", &erased, "--reason", "sent in error"]);
+    until("the hub has erased it", || !of_hub.exists());
+    assert_eq!((&back_up(&stage)["files"], of_backup.exists()), (&Value::from(3), false));
+    // What the hub itself loses stays in the backup as long as the message needs it.
+    fs::remove_file(stage.path(&format!("hub/files/ohchr-honduras/{lost_sha256}"))).unwrap();
+    let to = stage.path("backup");
+    let again = stage.run("hub", &["--json", "hub", "backup", to.to_str().unwrap()]);
+    assert_eq!(flawed(&again), (5, vec![(lost_sha256.clone(), "missing".into())]));
+    assert!(again.err.contains("the backup holds it"), "{again:?}");
+    // What the backup has lost is told by a check and by the restore, which brings back everything else.
+    let in_backup = to.join("files/ohchr-honduras");
+    fs::write(in_backup.join(&damaged_sha256), b"damaged in a backup!!").unwrap();
+    let expected = (5, vec![(damaged_sha256.clone(), "damaged".into())]);
+    let checked = stage.run("hub", &["--json", "hub", "backup", to.to_str().unwrap(), "--check"]);
+    assert_eq!(flawed(&checked), expected);
+    stage.kill_hub();
+    fs::rename(stage.path("hub"), stage.path("lost")).unwrap();
+    assert_eq!(flawed(&restore(&stage, "hub")), expected);
+    fs::rename(stage.path("lost/tls"), stage.path("hub/tls")).unwrap();
+    stage.start_hub();
+    for packet in [&kept, &lost] {
+        assert_eq!(get(&stage, packet, "got").code, 0);
+    }
+    assert_eq!(fs::read(stage.path("got/kept")).unwrap(), vec![1; 300_000]);
+    assert_eq!(fs::read(stage.path("got/lost")).unwrap(), b"lost by the hub");
+    let asked = get(&stage, &damaged, "got");
+    assert!(asked.code != 0 && asked.err.contains("ask ohchr-honduras for it"), "{asked:?}");
+}
+
 /// Stands of an office's box: how many files end so.
 fn count(stage: &Stage, folder: &str, ending: &str) -> usize {
     stage.names(folder, ending).len()
@@ -128,6 +197,7 @@ fn drill_brings_back_once_everything_that_any_office_had_confirmed() {
     let read_later = publish(&stage, "kept, read after the backup");
     stage.well("iachr", &["subscribe", "--count", "2"]);
     stage.well("iachr", &["ack", &kept, "--stage", "read"]);
+    let (packet, _) = publish_packet(&stage, "analysis", &vec![7; 3_000_000]);
     // The backup is made while others publish and receive.
     let load = stage.start("iachr", &["--json", "subscribe"]);
     let backup = stage.path("backup");
@@ -139,8 +209,9 @@ fn drill_brings_back_once_everything_that_any_office_had_confirmed() {
     back_up(&stage);
     // All this is confirmed, and the backup has nothing of it.
     let lost: Vec<_> = (0..3).map(|number| publish(&stage, &format!("lost {number}"))).collect();
-    until("all is kept", || count(&stage, "iachr/inbox", ".kept") == 9);
-    until("all is acknowledged", || audited_received(&stage) == 9);
+    let (lost_packet, _) = publish_packet(&stage, "lost analysis", &vec![8; 1_000_000]);
+    until("all is kept", || count(&stage, "iachr/inbox", ".kept") == 11);
+    until("all is acknowledged", || audited_received(&stage) == 11);
     load.signal("TERM");
     assert!(load.end().success());
     stage.well("iachr", &["ack", &read_later, "--stage", "read"]);
@@ -158,23 +229,30 @@ fn drill_brings_back_once_everything_that_any_office_had_confirmed() {
     assert!(told["outstanding"].is_number());
     let mut sender = stage.start("ohchr-honduras", &["--json", "subscribe"]);
     let restored = sender.object("restored");
-    assert_eq!((restored["messages"].as_u64(), restored["epoch"].as_u64()), (Some(3), Some(2)));
+    assert_eq!((restored["messages"].as_u64(), restored["epoch"].as_u64()), (Some(4), Some(2)));
     sender.objects_until(&["published"]);
     until("nothing waits any more", || {
         count(&stage, "iachr/outbox", ".pending") + count(&stage, "ohchr-honduras/outbox", ".pending") == 0
     });
-    until("all is acknowledged again", || audited_received(&stage) == 9);
+    until("all is acknowledged again", || audited_received(&stage) == 11);
     let after = audited(&stage);
     let early_read = |row: &&Value| row[0] != lost[0].as_str();
     assert!(after.iter().filter(early_read).eq(before.iter().filter(early_read)), "{before:#?} {after:#?}");
     let late = after.iter().find(|row| row[0] == lost[0].as_str()).unwrap();
     assert_eq!(late[2][0][0], "read", "{late}");
     // Once each, in both boxes, and nothing was set aside.
-    assert_eq!(count(&stage, "iachr/inbox", ".kept"), 9);
+    assert_eq!(count(&stage, "iachr/inbox", ".kept"), 11);
     assert_eq!(count(&stage, "iachr/inbox", ".aside"), 0);
-    assert_eq!(count(&stage, "ohchr-honduras/outbox", ".message.accepted"), 9);
+    assert_eq!(count(&stage, "ohchr-honduras/outbox", ".message.accepted"), 11);
     assert_eq!(count(&stage, "iachr/outbox", ".refused"), 0);
     drop((receiver, sender));
+    // The hub has the files of both packets: one from the backup, one from its sender.
+    for (packet, name, content) in
+        [(&packet, "analysis", vec![7; 3_000_000]), (&lost_packet, "lost analysis", vec![8; 1_000_000])]
+    {
+        assert_eq!(get(&stage, packet, "got").code, 0);
+        assert!(fs::read(stage.path("got").join(name)).unwrap() == content);
+    }
     // It is told once.
     let file = stage.alert("back");
     stage.well("iachr", &["publish", "alert", &file, "--to", "ohchr-honduras"]);

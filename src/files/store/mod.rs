@@ -203,7 +203,7 @@ impl Store {
         if !of_message {
             // Before anything else of it is there, so that it is never here without somebody knowing since when.
             self.disk.create_dir_all(&dir).map_err(at(&dir))?;
-            self.mark(office, &file, now)?;
+            mark(self.disk.as_ref(), &dir, &file, now)?;
         }
         self.index().files.entry(key).or_insert_with(|| Entry::announced(file.bytes, now));
         Ok(have)
@@ -402,12 +402,6 @@ impl Store {
         self.dir.join(office.as_str())
     }
 
-    fn mark(&self, office: &Name, file: &FileRef, now: UnixMicros) -> Result<(), DiskError> {
-        let path = mark_path(&self.folder(office), &file.digest);
-        let text = format!("{} {}\n", file.bytes, now.0);
-        self.disk.write_atomically(&path, text.as_bytes()).map_err(at(&path))
-    }
-
     /// Reads a mark; `None` for one that says nothing that is known.
     fn read_mark(&self, path: &Path) -> Result<Option<(u64, UnixMicros)>, DiskError> {
         let bytes = match self.disk.read(path, MARK_BYTES_MAX) {
@@ -441,6 +435,16 @@ impl Entry {
             Stand::Growing { have, .. } => Have { bytes: have, whole: false },
         })
     }
+}
+
+/// Marks a file in an office's folder as one that is not known to be of a message, since a time.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn mark(disk: &dyn Disk, dir: &Path, file: &FileRef, since: UnixMicros) -> Result<(), DiskError> {
+    let path = mark_path(dir, &file.digest);
+    let text = format!("{} {}\n", file.bytes, since.0);
+    disk.write_atomically(&path, text.as_bytes()).map_err(at(&path))
 }
 
 fn mark_path(dir: &Path, digest: &FileDigest) -> PathBuf {
