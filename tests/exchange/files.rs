@@ -139,33 +139,3 @@ async fn other_bytes_than_announced_are_dropped_and_the_file_begins_anew() {
     assert_eq!(desk.begin_upload(file.clone()).await.unwrap().have_bytes, 0);
     desk.hand_up(&content).await.unwrap();
 }
-
-#[tokio::test]
-async fn what_was_never_published_is_cleared_a_day_later_and_what_was_stays() {
-    let mut stage = Stage::open().await;
-    let desk = stage.desk(GUATEMALA).await;
-    let (orphan, kept) =
-        (desk.hand_up(b"never published").await.unwrap(), desk.hand_up(b"published").await.unwrap());
-    let packet = desk.packet(&[IACHR], vec![kept.clone()]);
-    let accepted = desk.send(&packet).await;
-    stage.stop().await;
-    // The marks say since when they are here: a day ago.
-    let folder = stage.home().join("files").join(GUATEMALA);
-    for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if entry.extension().is_some_and(|ending| ending == "since") {
-            let text = std::fs::read_to_string(&entry).unwrap();
-            let (bytes, since) = text.trim().split_once(' ').unwrap();
-            let since: u64 = since.parse().unwrap();
-            std::fs::write(&entry, format!("{bytes} {}\n", since - 86_400_000_000)).unwrap();
-        }
-    }
-    stage.start().await;
-    until("the orphan is cleared and the marks are gone", async || {
-        (std::fs::read_dir(&folder).unwrap().count() == 1).then_some(())
-    })
-    .await;
-    let reader = stage.desk(IACHR).await;
-    assert_eq!(reader.download(&packet, &accepted, &kept, 0).await.unwrap(), b"published");
-    let desk = stage.desk(GUATEMALA).await;
-    assert!(!desk.begin_upload(orphan).await.unwrap().whole);
-}

@@ -19,6 +19,7 @@ mod erase;
 mod fault;
 mod files;
 mod files_bounds;
+mod files_orphans;
 mod founding;
 mod identities;
 mod journal_damage;
