@@ -2,9 +2,18 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use prost::Message as _;
+use resguardo::desk::home::Home;
+use resguardo::desk::inbox::InboxWriter;
 use resguardo::files::partial::Digested;
-use resguardo::host::random::{Random as _, SeededRandom};
+use resguardo::host::clock::SystemClock;
+use resguardo::host::disk::OsDisk;
+use resguardo::host::random::{OsRandom, Random as _, SeededRandom, uuid_v7};
+use resguardo::model::id::UnixMicros;
+use resguardo::wire::proto;
 use serde_json::Value;
 
 use super::stage::{Stage, until};
@@ -273,6 +282,74 @@ fn running_watch_hands_in_packets_that_wait() {
     stage.start_hub();
     let mut watch = stage.start("ohchr-guatemala", &["--json", "subscribe"]);
     assert_eq!(watch.object("published")["outcome"], "accepted");
+}
+
+/// Keeps a packet in headquarters' inbox, as if it had come: with a manifest that names its one file so, and that file.
+fn keep_hostile(stage: &Stage, index: u64, name: &str) -> String {
+    let home = Home::open(Arc::new(OsDisk), &stage.path("iachr")).unwrap();
+    let files = vec![proto::PacketFile {
+        name: name.into(),
+        bytes: 7,
+        sha256: digest(&SHA256, b"hostile").as_ref().to_vec().into(),
+    }];
+    let (title, line_of_action) = ("Hostile".into(), "studies".into());
+    let manifest = proto::PacketManifest { title, line_of_action, version: 1, files, ..Default::default() };
+    let payload = manifest.encode_to_vec();
+    let id = uuid_v7(&SystemClock::new(), &OsRandom);
+    let envelope = proto::Envelope {
+        message_id: id.as_bytes().to_vec().into(),
+        message_class: proto::MessageClass::Packet.into(),
+        stream: "studies".into(),
+        sender: "urn:resguardo:office:ohchr-guatemala:desk-1".into(),
+        recipients: vec!["iachr".into()],
+        priority: proto::Priority::Normal.into(),
+        status: proto::CapStatus::Actual.into(),
+        msg_type: proto::CapMsgType::Alert.into(),
+        thread_id: vec![7; 16].into(),
+        sent_unix_us: 1,
+        payload_bytes: payload.len() as u64,
+        payload_digest: digest(&SHA256, &payload).as_ref().to_vec().into(),
+        files: manifest
+            .files
+            .iter()
+            .map(|it| proto::FileRef { sha256: it.sha256.clone(), bytes: it.bytes })
+            .collect(),
+        ..Default::default()
+    };
+    let message = proto::Message {
+        envelope: envelope.encode_to_vec().into(),
+        payload: payload.into(),
+        ..Default::default()
+    };
+    let content = Some(proto::delivery::Content::Message(message));
+    let delivery = proto::Delivery { index, accepted_unix_us: 2, content };
+    InboxWriter::open(&home).unwrap().keep(vec![delivery], UnixMicros(3), false).unwrap();
+    let shelf = stage.path("iachr/files");
+    fs::create_dir_all(&shelf).unwrap();
+    fs::write(shelf.join(sha256_of(b"hostile")), b"hostile").unwrap();
+    id.to_string()
+}
+
+#[test]
+fn packet_whose_files_have_hostile_names_is_told_and_writes_nothing() {
+    let stage = Stage::without_hub();
+    let to = stage.path("a/b/c/got");
+    let to = to.to_str().unwrap();
+    let absolute = stage.path("outside");
+    for (index, name) in
+        (1..).zip(["../outside", "../../../../outside", absolute.to_str().unwrap(), "inner/x", ".."])
+    {
+        let id = keep_hostile(&stage, index, name);
+        let got = stage.run("iachr", &["packet", "get", &id, "--to", to]);
+        assert!(got.code == 5 && got.err.contains("is no name for a packet's file"), "{name:?}: {got:?}");
+        let listed = stage.objects("iachr", &["packet", "list"]);
+        assert!(listed.iter().any(|it| it["message_id"] == *id), "it is listed all the same");
+    }
+    assert!(!stage.path("a").exists() && !absolute.exists(), "something was written");
+    // The same file under a name is written.
+    let id = keep_hostile(&stage, 9, "name");
+    stage.well("iachr", &["packet", "get", &id, "--to", to]);
+    assert_eq!(fs::read(stage.path("a/b/c/got/name")).unwrap(), b"hostile");
 }
 
 #[test]

@@ -9,12 +9,16 @@ pub mod porter;
 pub mod transfer;
 pub mod unpack;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
 use jiff::civil::Date;
 use prost::Message as _;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::cap::acts_or_hides;
 use crate::model::envelope::{Envelope, FILES_MAX, FileDigest, FileRef, MessageId};
@@ -176,8 +180,9 @@ impl Manifest {
         for file in &self.files {
             check_name(&file.name)?;
             file.file.check().map_err(|refusal| wrong(refusal.message))?;
-            // Some disks do not tell capitals from small letters.
-            if !names.insert(file.name.to_lowercase()) {
+            // Some disks do not tell capitals from small letters, nor an accent from a letter with it.
+            let folded: String = file.name.nfd().flat_map(char::to_lowercase).nfc().collect();
+            if !names.insert(folded) {
                 return Err(wrong(format!("two files have the name {:?}", file.name)));
             }
         }
