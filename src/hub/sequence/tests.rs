@@ -8,12 +8,16 @@ use tokio::task::LocalSet;
 
 use super::super::submit::{Submitted, Submitter};
 use super::*;
+use crate::files::DiskError;
+use crate::files::partial::Digested;
+use crate::files::store as files;
 use crate::host::clock::ManualClock;
 use crate::host::disk::{CrashStyle, Fault, FaultPoint, MemoryDisk};
 use crate::host::tasks::LocalTasks;
 use crate::journal::{self, Options, SEGMENT_BYTES_MIN};
 use crate::ledger::Opened;
 use crate::ledger::store::memory::MemoryStore;
+use crate::model::envelope::FileRef;
 use crate::model::id::Position;
 use crate::order::memory::{Answer, Memory};
 
@@ -204,4 +208,33 @@ fn receipts_go_to_the_disk_with_the_message_that_comes_next_and_alone_when_none_
         assert_eq!(did.in_batches, in_batches, "receipts that wait {wait:?}");
         assert_eq!(statements(&did), [b"one".as_slice(), b"two", b"three", b"four"]);
     }
+}
+
+#[test]
+fn files_of_a_message_are_held_until_it_is_decided() {
+    let room = files::Room { office_bytes_max: 100, disk_reserve_bytes: 0 };
+    let store = files::Store::open(Arc::new(MemoryDisk::new()), "/home/files".into(), room, START).unwrap();
+    let mut digested = Digested::nothing();
+    digested.take(b"held");
+    let (office, file) = ("iachr".parse().unwrap(), FileRef { digest: digested.finish(), bytes: 4 });
+    store.begin(&office, file, START).unwrap();
+    let mut upload = store.upload(&office, file, 0).unwrap();
+    upload.take(b"held").unwrap();
+    upload.finish().unwrap();
+    let a_day_later = UnixMicros(START.0 + files::ORPHAN_US);
+    let cleared = || store.clear(a_day_later, |_, _| Ok::<_, DiskError>(false)).unwrap();
+    // The order makes the sequence try again, with a pause in which the test has its turn.
+    let order = Memory::scripted(Position(0), [Answer::NotWritten; 3]);
+    let did = run(order, Duration::ZERO, async |submitter, _, _| {
+        let pins = Some(store.pin(&office, &[file]).unwrap());
+        let message = Submitted { pins, ..submitted(EntryKind::Publish, "one") };
+        let answer = submitter.submit(vec![message]).await.unwrap();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(cleared(), 0, "its message is on its way");
+        assert!(answer.is_empty(), "it is not decided yet");
+        answer.await.unwrap()
+    });
+    assert_eq!((did.outcomes.len(), cleared()), (1, 1), "nothing holds it any more");
 }
