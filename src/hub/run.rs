@@ -50,8 +50,12 @@ use crate::model::identity::Identity;
 use crate::order::Order as _;
 use crate::order::local::{Bounds, Local};
 
-/// Batches of rows that wait for the ledger's store; the sequence waits when it is that far behind.
-const ROWS_WAITING_MAX: usize = 16;
+/// Batches of rows that wait for the ledger's store; the sequence waits when it is that far behind. More than any disk
+/// syncs while they are gathered.
+const ROWS_WAITING_MAX: usize = 256;
+/// How long rows are gathered: each batch that the store is given wakes all its threads, whatever is in it, and nobody but
+/// a listing waits for it.
+const ROWS_GATHER: Duration = Duration::from_millis(10);
 /// Bytes of one submission: below what the journal takes in one batch.
 const SUBMISSION_BYTES_MAX: usize = 7 * 1024 * 1024;
 
@@ -368,6 +372,8 @@ async fn write_rows(
     written: watch::Sender<Index>,
 ) -> Result<(), SequenceError> {
     while let Some(mut staged) = waiting.recv().await {
+        // Not at the queue meanwhile: each batch that came would wake this thread.
+        tokio::time::sleep(ROWS_GATHER).await;
         while let Ok(more) = waiting.try_recv() {
             staged.join(more)?;
         }
