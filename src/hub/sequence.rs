@@ -8,7 +8,6 @@
 //! exits, a restart replays.
 
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::decode;
 use super::live::{Item, Live};
 use super::metrics::Meters;
-use super::submit::Submission;
+use super::submit::{Submission, Waiting};
 use crate::files::store::Pins;
 use crate::host::clock::Clock;
 use crate::journal::{Appended, JournalError, Writer};
@@ -81,7 +80,7 @@ pub(super) struct Sequence<O: Order> {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// What comes in.
-    pub submissions: mpsc::Receiver<Submission>,
+    pub submissions: Waiting,
     /// Cancelled: take in no more, finish what is in, and end.
     pub drain: CancellationToken,
     /// Bytes in one batch, but for a single larger submission.
@@ -115,41 +114,31 @@ impl<O: Order> Sequence<O> {
         if waiting.is_empty() {
             let first = tokio::select! {
                 biased;
-                first = self.submissions.recv() => first,
+                first = self.submissions.next() => first,
                 () = self.drain.cancelled() => {
                     self.submissions.close();
-                    self.submissions.recv().await
+                    self.submissions.next().await
                 }
             };
             let Some(first) = first else { return false };
             waiting.push_back(first);
         }
-        while waiting.len() < BATCH_SUBMISSIONS_MAX
-            && let Ok(more) = self.submissions.try_recv()
-        {
-            waiting.push_back(more);
-        }
+        self.submissions.take(waiting, BATCH_SUBMISSIONS_MAX);
         if waiting.iter().all(Submission::is_of_receipts) {
-            self.wait_for_company(waiting).await;
+            let company = self.company().await;
+            self.submissions.take_receipts(waiting, BATCH_SUBMISSIONS_MAX);
+            waiting.extend(company);
         }
         true
     }
 
     /// Lets receipts wait for what is not one.
-    async fn wait_for_company(&mut self, waiting: &mut VecDeque<Submission>) {
-        let mut over = pin!(tokio::time::sleep(self.receipts_wait));
-        while waiting.len() < BATCH_SUBMISSIONS_MAX {
-            let more = tokio::select! {
-                biased;
-                more = self.submissions.recv() => more,
-                () = self.drain.cancelled() => return,
-                () = &mut over => return,
-            };
-            let Some(more) = more else { return };
-            waiting.push_back(more);
-            if waiting.back().is_some_and(|last| !last.is_of_receipts()) {
-                return;
-            }
+    async fn company(&mut self) -> Option<Submission> {
+        tokio::select! {
+            biased;
+            company = self.submissions.next_other() => company,
+            () = self.drain.cancelled() => None,
+            () = tokio::time::sleep(self.receipts_wait) => None,
         }
     }
 

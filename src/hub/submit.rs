@@ -1,7 +1,9 @@
 //! The way in: what the door has let through waits here for its place in the order, its disk and its outcome.
 //!
 //! Bounded in number and bytes. Who comes by a single call when it is full is told to come again; who streams waits.
+//! Receipts have a queue of their own, so that while they wait for a message, one more of them wakes nobody.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -12,7 +14,7 @@ use crate::ledger::entry::{Outcome, Statement};
 use crate::model::entry::{EntryKind, Proposal};
 use crate::model::refusal::{Reason, Refusal};
 
-/// Submissions that may wait: more than all callers of a full hub make at once by single calls.
+/// Submissions that may wait in each queue: more than all callers of a full hub make at once by single calls.
 const SUBMISSIONS_WAITING_MAX: usize = 4_096;
 /// What a submission costs beside its bytes.
 const ITEM_BYTES: usize = 512;
@@ -60,6 +62,58 @@ impl Submission {
     }
 }
 
+/// The end of the way in: what waits.
+pub(super) struct Waiting {
+    receipts: mpsc::Receiver<Submission>,
+    others: mpsc::Receiver<Submission>,
+}
+
+impl Waiting {
+    /// Waits for the next one; `None`: none will come any more.
+    pub(super) async fn next(&mut self) -> Option<Submission> {
+        tokio::select! {
+            biased;
+            Some(other) = self.others.recv() => Some(other),
+            Some(receipts) = self.receipts.recv() => Some(receipts),
+            else => None,
+        }
+    }
+
+    /// Waits for the next one that is not of receipts; `None`: none will come any more.
+    pub(super) async fn next_other(&mut self) -> Option<Submission> {
+        self.others.recv().await
+    }
+
+    /// Takes what is there, from both queues in turns, until there are as many.
+    pub(super) fn take(&mut self, taken: &mut VecDeque<Submission>, count_max: usize) {
+        let mut more = true;
+        while more && taken.len() < count_max {
+            more = false;
+            for queue in [&mut self.receipts, &mut self.others] {
+                if let Ok(submission) = queue.try_recv() {
+                    taken.push_back(submission);
+                    more = true;
+                }
+            }
+        }
+    }
+
+    /// Takes the receipts that are there, until there are as many.
+    pub(super) fn take_receipts(&mut self, taken: &mut VecDeque<Submission>, count_max: usize) {
+        while taken.len() < count_max
+            && let Ok(receipts) = self.receipts.try_recv()
+        {
+            taken.push_back(receipts);
+        }
+    }
+
+    /// Lets no more in; what is there can be taken still.
+    pub(super) fn close(&mut self) {
+        self.receipts.close();
+        self.others.close();
+    }
+}
+
 /// Where the outcomes will come. They do not come when the hub fails before the things are on its disk.
 pub(super) type Outcomes = oneshot::Receiver<Vec<Outcome>>;
 
@@ -67,7 +121,8 @@ pub(super) type Outcomes = oneshot::Receiver<Vec<Outcome>>;
 #[derive(Clone)]
 pub(super) struct Submitter {
     clock: Arc<dyn Clock>,
-    submissions: mpsc::Sender<Submission>,
+    receipts: mpsc::Sender<Submission>,
+    others: mpsc::Sender<Submission>,
     /// Bytes that may still wait.
     room: Arc<Semaphore>,
     bytes_max: usize,
@@ -80,18 +135,18 @@ impl Submitter {
         clock: Arc<dyn Clock>,
         bytes_max: usize,
         submission_bytes_max: usize,
-    ) -> (Self, mpsc::Receiver<Submission>) {
-        let (submissions, waiting) = mpsc::channel(SUBMISSIONS_WAITING_MAX);
+    ) -> (Self, Waiting) {
+        let (receipts, waiting_receipts) = mpsc::channel(SUBMISSIONS_WAITING_MAX);
+        let (others, waiting_others) = mpsc::channel(SUBMISSIONS_WAITING_MAX);
+        let room = Arc::new(Semaphore::new(bytes_max));
         (
-            Self {
-                clock,
-                submissions,
-                room: Arc::new(Semaphore::new(bytes_max)),
-                bytes_max,
-                submission_bytes_max,
-            },
-            waiting,
+            Self { clock, receipts, others, room, bytes_max, submission_bytes_max },
+            Waiting { receipts: waiting_receipts, others: waiting_others },
         )
+    }
+
+    fn queue(&self, submission: &Submission) -> &mpsc::Sender<Submission> {
+        if submission.is_of_receipts() { &self.receipts } else { &self.others }
     }
 
     /// Hands things in if there is room now.
@@ -103,12 +158,11 @@ impl Submitter {
         let (bytes, permits) = self.weigh(&items)?;
         let weight = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| busy())?;
         let (reply, outcomes) = oneshot::channel();
-        self.submissions.try_send(Submission { items, reply, bytes, since_us, _weight: weight }).map_err(
-            |error| match error {
-                mpsc::error::TrySendError::Full(_) => busy(),
-                mpsc::error::TrySendError::Closed(_) => stopping(),
-            },
-        )?;
+        let submission = Submission { items, reply, bytes, since_us, _weight: weight };
+        self.queue(&submission).try_send(submission).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => busy(),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
         Ok(outcomes)
     }
 
@@ -122,7 +176,7 @@ impl Submitter {
         let weight = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| stopping())?;
         let (reply, outcomes) = oneshot::channel();
         let submission = Submission { items, reply, bytes, since_us, _weight: weight };
-        self.submissions.send(submission).await.map_err(|_| stopping())?;
+        self.queue(&submission).send(submission).await.map_err(|_| stopping())?;
         Ok(outcomes)
     }
 
@@ -176,9 +230,32 @@ mod tests {
     use crate::model::id::UnixMicros;
 
     fn of_bytes(bytes: usize) -> Vec<Submitted> {
+        of_kind(EntryKind::Refusal, bytes)
+    }
+
+    fn of_kind(kind: EntryKind, bytes: usize) -> Vec<Submitted> {
         let (identity, statement) = (String::new(), vec![0; bytes - ITEM_BYTES].into());
-        let proposal = Proposal { kind: EntryKind::Refusal, identity, statement, payload: None };
+        let proposal = Proposal { kind, identity, statement, payload: None };
         vec![Submitted { proposal, statement: Statement::Refusal, pins: None }]
+    }
+
+    #[test]
+    fn who_waits_for_a_message_is_not_woken_by_receipts_and_neither_keeps_the_other_out() {
+        let clock = Arc::new(ManualClock::at(UnixMicros(1)));
+        let (submitter, mut waiting) = Submitter::new(clock, 100_000, 8_000);
+        let _answers: Vec<_> =
+            [EntryKind::Receipt, EntryKind::Receipt, EntryKind::Receipt, EntryKind::Publish]
+                .map(|kind| submitter.submit_now(of_kind(kind, 600)).unwrap())
+                .into();
+        let mut taken = VecDeque::new();
+        waiting.take(&mut taken, 2);
+        let of_receipts: Vec<_> = taken.iter().map(Submission::is_of_receipts).collect();
+        assert_eq!(of_receipts, [true, false], "in turns");
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let other = std::pin::pin!(waiting.next_other()).poll(&mut context);
+        assert!(other.is_pending(), "two receipts wait");
+        waiting.take_receipts(&mut taken, 1_000);
+        assert_eq!(taken.len(), 4);
     }
 
     #[test]
@@ -189,7 +266,9 @@ mod tests {
         let refusal = submitter.submit_now(of_bytes(6_000)).unwrap_err();
         assert_eq!((refusal.reason, refusal.retry_after_ms), (Reason::Busy, Some(BUSY_RETRY_MS)));
         let _second = submitter.submit_now(of_bytes(4_000)).unwrap();
-        drop(waiting.try_recv().unwrap());
+        let mut taken = VecDeque::new();
+        waiting.take(&mut taken, 1);
+        assert_eq!(taken.drain(..).count(), 1);
         let _third = submitter.submit_now(of_bytes(6_000)).unwrap();
         assert_eq!(submitter.submit_now(of_bytes(8_001)).unwrap_err().reason, Reason::TooLarge);
     }
