@@ -147,7 +147,7 @@ impl<O: Order> Sequence<O> {
         let (proposals, statements, replies) = unpack(taken);
         let batch = Arc::new(Batch { name, time, proposals });
         if let Err(refusal) = self.put_in_order(&batch).await {
-            self.answer(replies, vec![Outcome::Refused(refusal); batch.proposals.len()]);
+            self.answer(with_outcomes(replies, vec![Outcome::Refused(refusal); batch.proposals.len()]));
             return Ok(());
         }
         loop {
@@ -157,13 +157,10 @@ impl<O: Order> Sequence<O> {
             if next.name == name {
                 let decoded = appended.entries.iter().zip(statements);
                 let decoded: Vec<_> = decoded.map(|(entry, it)| decode::with_statement(entry, it)).collect();
-                let (outcomes, staged) = self.decide(appended, &decoded)?;
-                self.answer(replies, outcomes);
-                return self.rows.send(staged).await.map_err(|_| SequenceError::RowsEnded);
+                return self.decide(appended, &decoded, replies).await;
             }
             let decoded: Vec<_> = appended.entries.iter().map(decode::entry).collect();
-            let (_, staged) = self.decide(appended, &decoded)?;
-            self.rows.send(staged).await.map_err(|_| SequenceError::RowsEnded)?;
+            self.decide(appended, &decoded, Vec::new()).await?;
         }
     }
 
@@ -201,30 +198,41 @@ impl<O: Order> Sequence<O> {
         }
     }
 
-    fn decide(
+    /// Has the ledger decide, and tells: first who hands in the next message when it knows of this one, then the readers,
+    /// so that a message goes down to an office with the answer to its receipts.
+    async fn decide(
         &mut self,
         appended: Appended,
         decoded: &[Decoded],
-    ) -> Result<(Vec<Outcome>, Staged), SequenceError> {
-        let applied = self.ledger.decide(appended.mark, decoded)?;
-        self.meters.decided(decoded, &applied);
-        trace(decoded, &applied.outcomes);
-        self.tell(appended.entries, &applied);
-        Ok((applied.outcomes, applied.staged))
+        replies: Vec<Reply>,
+    ) -> Result<(), SequenceError> {
+        let Applied { outcomes, owed, received_after_us, staged } =
+            self.ledger.decide(appended.mark, decoded)?;
+        trace(decoded, &outcomes);
+        self.meters.decided(decoded, &outcomes, &received_after_us);
+        self.keep(appended.entries, &outcomes);
+        let (publishes, others): (Vec<_>, Vec<_>) =
+            with_outcomes(replies, outcomes).partition(|(reply, _)| reply.publishes > 0);
+        self.answer(publishes);
+        for office in &owed {
+            self.live.ring(*office);
+        }
+        self.answer(others);
+        self.rows.send(staged).await.map_err(|_| SequenceError::RowsEnded)
     }
 
     /// Hands the outcomes to who waits for them.
-    fn answer(&self, replies: Vec<Reply>, outcomes: Vec<Outcome>) {
-        let (mut outcomes, now_us) = (outcomes.into_iter(), self.clock.monotonic_us());
-        for reply in replies {
+    fn answer(&self, replies: impl IntoIterator<Item = (Reply, Vec<Outcome>)>) {
+        let now_us = self.clock.monotonic_us();
+        for (reply, outcomes) in replies {
             self.meters.confirmed(reply.publishes, now_us.saturating_sub(reply.since_us));
             // Who asked may have gone: what was decided stands all the same.
-            let _ = reply.to.send(outcomes.by_ref().take(reply.count).collect());
+            let _ = reply.to.send(outcomes);
         }
     }
 
-    /// Keeps new messages in memory for the subscriptions, and rings.
-    fn tell(&self, entries: Vec<Entry>, applied: &Applied) {
+    /// Keeps new messages in memory for the subscriptions.
+    fn keep(&self, entries: Vec<Entry>, outcomes: &[Outcome]) {
         if entries.iter().any(|entry| entry.kind == EntryKind::Directory) {
             self.live.ring_directory();
         }
@@ -247,10 +255,7 @@ impl<O: Order> Sequence<O> {
             }
             _ => None,
         };
-        self.live.keep(entries.into_iter().zip(&applied.outcomes).filter_map(new));
-        for office in &applied.owed {
-            self.live.ring(*office);
-        }
+        self.live.keep(entries.into_iter().zip(outcomes).filter_map(new));
     }
 }
 
@@ -295,6 +300,15 @@ struct Reply {
     to: oneshot::Sender<Vec<Outcome>>,
     /// Files that are held until it is decided.
     _pins: Vec<Pins>,
+}
+
+/// Gives each reply its outcomes.
+fn with_outcomes(replies: Vec<Reply>, outcomes: Vec<Outcome>) -> impl Iterator<Item = (Reply, Vec<Outcome>)> {
+    let mut outcomes = outcomes.into_iter();
+    replies.into_iter().map(move |reply| {
+        let its = outcomes.by_ref().take(reply.count).collect();
+        (reply, its)
+    })
 }
 
 fn take_batch(waiting: &mut VecDeque<Submission>, bytes_max: usize) -> Vec<Submission> {

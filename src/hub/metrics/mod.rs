@@ -20,7 +20,6 @@ use tonic::Status;
 pub(super) use self::serve::serve;
 use super::alarms::Alarm;
 use super::{Hub, operator};
-use crate::ledger::Applied;
 use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::model::envelope::CapStatus;
 use crate::model::receipt::Stage;
@@ -130,8 +129,8 @@ impl Meters {
     }
 
     /// What the ledger decided of a batch.
-    pub(super) fn decided(&self, entries: &[Decoded], applied: &Applied) {
-        for (entry, outcome) in entries.iter().zip(&applied.outcomes) {
+    pub(super) fn decided(&self, entries: &[Decoded], outcomes: &[Outcome], received_after_us: &[u64]) {
+        for (entry, outcome) in entries.iter().zip(outcomes) {
             match (&entry.statement, outcome) {
                 (Statement::Publish { .. }, Outcome::Accepted { duplicate: true, .. }) => {
                     self.repeated.inc();
@@ -146,7 +145,7 @@ impl Meters {
                 _ => {}
             }
         }
-        for after_us in &applied.received_after_us {
+        for after_us in received_after_us {
             self.received.observe(seconds(*after_us));
         }
     }
