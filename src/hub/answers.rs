@@ -3,6 +3,7 @@
 //! One mechanism for publishing streams and receipts. A hub that fails before it has the outcomes answers nothing of
 //! the frame: the caller hands the same bytes in again.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -140,6 +141,21 @@ impl<A: Answer> Answers<A> {
     fn ready(&self) -> bool {
         self.outcomes.iter().all(|part| !part.is_empty())
     }
+}
+
+/// Runs something and, in the same task, the sending of its answers: what was handed in is answered before it ends. Ends
+/// early when nobody reads the answers any more.
+pub(super) async fn beside<E>(
+    answering: impl Future<Output = ()>,
+    work: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
+    let mut answering = pin!(answering);
+    let ended = tokio::select! {
+        ended = work => ended,
+        () = &mut answering => return Ok(()),
+    };
+    answering.await;
+    ended
 }
 
 /// Sends answers down in order, those that are ready together in one frame, until there are no more.

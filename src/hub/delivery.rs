@@ -51,6 +51,14 @@ struct Places {
     other: Index,
 }
 
+/// What is sent next.
+pub(super) struct Next {
+    /// The deliveries; none: nothing is owed beyond what was sent.
+    pub deliveries: Vec<Delivery>,
+    /// More may be owed already: to be asked for without waiting for the bell.
+    pub more: bool,
+}
+
 /// Why something is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
@@ -95,11 +103,11 @@ impl Cursor {
         }
     }
 
-    /// Chooses what comes next, at most `most` things, and reads it. None: nothing is owed beyond what was sent.
+    /// Chooses what comes next, at most `most` things, and reads it.
     ///
     /// # Errors
     /// A status when the hub stops or its ledger fails.
-    pub(super) async fn next(&mut self, hub: &Hub, most: u32) -> Result<Vec<Delivery>, Status> {
+    pub(super) async fn next(&mut self, hub: &Hub, most: u32) -> Result<Next, Status> {
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(FRAME_DELIVERIES_MAX);
         loop {
             // What rings from here on is looked at again.
@@ -115,13 +123,19 @@ impl Cursor {
             }
             if chosen.is_empty() {
                 self.places.other = decided;
-                return Ok(Vec::new());
+                return Ok(Next { deliveries: Vec::new(), more: false });
             }
+            // A replay leaves out what it brings in another lane: then a frame that is not full says nothing.
+            let last = chosen.len() < most && self.places.covered.is_none();
             let wanted: Vec<_> = chosen.iter().filter(|one| self.wants(one)).map(Chosen::index).collect();
             let found = hub.items(wanted).await?;
-            let deliveries = self.take(&hub.door.view, chosen, found, hub.expiring());
+            let (deliveries, all) = self.take(&hub.door.view, chosen, found, hub.expiring());
+            if last && all {
+                self.places.urgent = self.places.urgent.max(decided);
+                self.places.other = self.places.other.max(decided);
+            }
             if !deliveries.is_empty() {
-                return Ok(deliveries);
+                return Ok(Next { deliveries, more: !(last && all) });
             }
         }
     }
@@ -152,25 +166,25 @@ impl Cursor {
     }
 
     /// Takes as many as fit into a frame, and moves on past them, past those of other streams and past those that cannot
-    /// be read: they stay owed, and hold up nothing else.
+    /// be read: they stay owed, and hold up nothing else. Tells whether that was all.
     fn take(
         &mut self,
         view: &View,
         chosen: Vec<Chosen>,
         found: Vec<Option<Item>>,
         now: UnixMicros,
-    ) -> Vec<Delivery> {
+    ) -> (Vec<Delivery>, bool) {
         let mut bytes = 0;
         let mut deliveries = Vec::with_capacity(found.len());
         let mut found = found.into_iter();
         for one in chosen {
             if self.wants(&one) {
                 // What was not looked for any more comes in the next frame.
-                let Some(item) = found.next() else { break };
+                let Some(item) = found.next() else { return (deliveries, false) };
                 if let Some(item) = item {
                     bytes += item.bytes();
                     if bytes > FRAME_BYTES_MAX && !deliveries.is_empty() {
-                        break;
+                        return (deliveries, false);
                     }
                     if let Owed::Message(row) = &one.owed {
                         tracing::debug!(message_id = %row.message_id, office = self.office, "sent down");
@@ -180,7 +194,7 @@ impl Cursor {
             }
             self.places.pass(&one);
         }
-        deliveries
+        (deliveries, true)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::model::refusal::{Reason, Refusal};
 use crate::wire::proto::exchange_service_server::ExchangeService;
 use crate::wire::proto::{
     EraseRequest, EraseResponse, PublishRequest, PublishResponse, PublishResult, PublishStreamRequest,
-    PublishStreamResponse, SubscribeRequest, SubscribeResponse, publish_result,
+    PublishStreamResponse, SubscribeRequest, publish_result,
 };
 use crate::wire::status;
 
@@ -26,8 +26,6 @@ pub(super) const FRAME_MESSAGES_MAX: usize = 256;
 const BUSY_WAIT: Duration = Duration::from_secs(2);
 /// Frames of answers or rows on their way down to one caller: the next is made while one is sent.
 pub(super) const FRAMES_DOWN_MAX: usize = 4;
-/// Frames of deliveries on their way down: one, so that what becomes urgent waits behind no more.
-const DELIVERIES_DOWN_MAX: usize = 1;
 
 /// The service.
 #[derive(Clone)]
@@ -95,18 +93,18 @@ impl ExchangeService for Exchange {
         let (hub, up) = (Arc::clone(&self.hub), request.into_inner());
         let refused = down.clone();
         let frame = |results| PublishStreamResponse { results };
-        let answering =
-            self.hub.tasks.spawn("publish-answers", Box::pin(answers::send(waiting, down, frame)));
         self.hub.tasks.spawn(
             "publish-stream",
             Box::pin(async move {
                 let _place = place;
-                let taken = tokio::select! {
-                    () = hub.stop.cancelled() => Err(stopping_status()),
-                    taken = take_frames(&hub, &caller, up, answers) => taken,
-                };
-                // What was handed in is answered before the stream ends.
-                let _ = answering.await;
+                let answering = answers::send(waiting, down, frame);
+                let taken = answers::beside(answering, async {
+                    tokio::select! {
+                        () = hub.stop.cancelled() => Err(stopping_status()),
+                        taken = take_frames(&hub, &caller, up, answers) => taken,
+                    }
+                })
+                .await;
                 if let Err(status) = taken {
                     // Who reads may have gone.
                     let _ = refused.send(Err(status)).await;
@@ -116,7 +114,7 @@ impl ExchangeService for Exchange {
         Ok(Response::new(ReceiverStream::new(frames)))
     }
 
-    type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
+    type SubscribeStream = session::Frames;
 
     async fn subscribe(
         &self,
@@ -128,7 +126,7 @@ impl ExchangeService for Exchange {
             .door
             .stream(door::line(&request), &caller)
             .map_err(|refusal| self.hub.door.refuse(&caller, "Subscribe", &refusal))?;
-        let (down, frames) = mpsc::channel(DELIVERIES_DOWN_MAX);
+        let (down, frames) = session::ways_down();
         let (hub, up) = (Arc::clone(&self.hub), request.into_inner());
         self.hub.tasks.spawn(
             "subscription",
@@ -137,7 +135,7 @@ impl ExchangeService for Exchange {
                 session::run(hub, caller, up, down).await;
             }),
         );
-        Ok(Response::new(ReceiverStream::new(frames)))
+        Ok(Response::new(frames))
     }
 }
 

@@ -4,15 +4,18 @@
 //! the ledger's to say; it is sent in order, urgent first, once a subscription, and again on the next one until the
 //! office has acknowledged it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
+use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 use super::answers::{self, Answer, Answers, FRAMES_WAITING_MAX};
-use super::delivery::{self, Cursor};
+use super::delivery::{self, Cursor, Next};
 use super::{Hub, stopping_status};
 use crate::model::id::UnixMicros;
 use crate::model::identity::{Identity, Name};
@@ -29,7 +32,53 @@ const START_WAIT: Duration = Duration::from_secs(20);
 /// Receipts in one frame at most.
 const FRAME_RECEIPTS_MAX: usize = 256;
 
-type Down = mpsc::Sender<Result<SubscribeResponse, Status>>;
+/// Frames of deliveries on their way down: one, so that what becomes urgent waits behind no more.
+const DELIVERIES_DOWN_MAX: usize = 1;
+/// Frames of answers to receipts on their way down.
+const RESULTS_DOWN_MAX: usize = 1;
+
+type Frame = Result<SubscribeResponse, Status>;
+
+/// The ways down: two, so that answers take no delivery's place. What goes down at once travels together.
+pub(super) struct Down {
+    deliveries: mpsc::Sender<Frame>,
+    results: mpsc::Sender<Frame>,
+}
+
+/// What goes down: first of all how it begins, then answers to receipts before deliveries.
+pub(super) struct Frames {
+    begun: bool,
+    deliveries: mpsc::Receiver<Frame>,
+    results: mpsc::Receiver<Frame>,
+}
+
+/// Makes the ways down, and what comes out of them.
+pub(super) fn ways_down() -> (Down, Frames) {
+    let (deliveries, deliveries_down) = mpsc::channel(DELIVERIES_DOWN_MAX);
+    let (results, results_down) = mpsc::channel(RESULTS_DOWN_MAX);
+    let frames = Frames { begun: false, deliveries: deliveries_down, results: results_down };
+    (Down { deliveries, results }, frames)
+}
+
+impl Stream for Frames {
+    type Item = Frame;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Frame>> {
+        if !self.begun {
+            let first = ready!(self.deliveries.poll_recv(context));
+            self.begun = true;
+            return Poll::Ready(first);
+        }
+        match self.results.poll_recv(context) {
+            Poll::Ready(None) => self.deliveries.poll_recv(context),
+            Poll::Ready(results) => Poll::Ready(results),
+            Poll::Pending => match self.deliveries.poll_recv(context) {
+                Poll::Ready(None) => Poll::Pending,
+                deliveries => deliveries,
+            },
+        }
+    }
+}
 
 /// How many deliveries the subscriber still takes.
 #[derive(Default)]
@@ -39,7 +88,12 @@ struct Credit {
 }
 
 /// Runs a subscription to its end: the subscriber's, the hub's or the line's.
-pub(super) async fn run(hub: Arc<Hub>, caller: Identity, mut up: Streaming<SubscribeRequest>, down: Down) {
+pub(super) async fn run(
+    hub: Arc<Hub>,
+    caller: Identity,
+    mut up: Streaming<SubscribeRequest>,
+    Down { deliveries: down, results: results_down }: Down,
+) {
     let begun = tokio::select! {
         () = hub.stop.cancelled() => Err(stopping_status()),
         begun = tokio::time::timeout(START_WAIT, begin(&hub, &caller, &mut up)) => begun.unwrap_or_else(|_| {
@@ -64,15 +118,15 @@ pub(super) async fn run(hub: Arc<Hub>, caller: Identity, mut up: Streaming<Subsc
     let results = |results: Vec<ReceiptResult>| SubscribeResponse {
         frame: Some(subscribe_response::Frame::ReceiptResults(ReceiptResults { results })),
     };
-    let answering =
-        hub.tasks.spawn("receipt-answers", Box::pin(answers::send(waiting, down.clone(), results)));
-    let ended = tokio::select! {
-        () = hub.stop.cancelled() => Err(stopping_status()),
-        ended = take_frames(&hub, &caller, up, answers, &credit) => ended,
-        ended = deliver(&hub, cursor, &down, &credit) => ended,
-    };
-    // What was handed up is answered before the stream ends.
-    let _ = answering.await;
+    let answering = answers::send(waiting, results_down, results);
+    let ended = answers::beside(answering, async {
+        tokio::select! {
+            () = hub.stop.cancelled() => Err(stopping_status()),
+            ended = take_frames(&hub, &caller, up, answers, &credit) => ended,
+            ended = deliver(&hub, cursor, &down, &credit) => ended,
+        }
+    })
+    .await;
     if let Err(status) = ended {
         let _ = down.send(Err(status)).await;
     }
@@ -168,23 +222,60 @@ async fn take_receipts(
 }
 
 /// Sends down what is owed, as far as the credit goes, until the reader is gone.
-async fn deliver(hub: &Hub, mut cursor: Cursor, down: &Down, credit: &Credit) -> Result<(), Status> {
+async fn deliver(
+    hub: &Hub,
+    mut cursor: Cursor,
+    down: &mpsc::Sender<Frame>,
+    credit: &Credit,
+) -> Result<(), Status> {
     loop {
         // A place first, then the choice: what is urgent by then goes into it.
         let Ok(place) = down.reserve().await else { return Ok(()) };
         let left = credit.left.load(Ordering::Acquire);
-        let deliveries = if left == 0 { Vec::new() } else { cursor.next(hub, left).await? };
-        if deliveries.is_empty() {
+        if left == 0 {
             drop(place);
-            tokio::select! {
-                () = credit.more.notified(), if left == 0 => {}
-                () = cursor.rung(), if left > 0 => {}
-            }
+            credit.more.notified().await;
             continue;
         }
-        let spent = u32::try_from(deliveries.len()).unwrap_or(u32::MAX);
-        credit.left.fetch_sub(spent.min(left), Ordering::AcqRel);
-        hub.meters.sent(spent);
-        place.send(Ok(delivery::frame(deliveries)));
+        let Next { deliveries, more } = cursor.next(hub, left).await?;
+        if deliveries.is_empty() {
+            drop(place);
+        } else {
+            let spent = u32::try_from(deliveries.len()).unwrap_or(u32::MAX);
+            credit.left.fetch_sub(spent.min(left), Ordering::AcqRel);
+            hub.meters.sent(spent);
+            place.send(Ok(delivery::frame(deliveries)));
+        }
+        if !more {
+            cursor.rung().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_stream::StreamExt as _;
+
+    use super::*;
+
+    fn frame(frame: subscribe_response::Frame) -> SubscribeResponse {
+        SubscribeResponse { frame: Some(frame) }
+    }
+
+    #[tokio::test]
+    async fn subscription_begins_with_its_beginning_and_answers_go_before_deliveries_and_the_end() {
+        let (down, mut frames) = ways_down();
+        let results = || frame(subscribe_response::Frame::ReceiptResults(ReceiptResults::default()));
+        down.results.try_send(Ok(results())).unwrap();
+        down.deliveries.try_send(Ok(frame(subscribe_response::Frame::Started(Started::default())))).unwrap();
+        let mut next = async || frames.next().await.map(|frame| frame.ok().and_then(|it| it.frame));
+        assert!(matches!(next().await, Some(Some(subscribe_response::Frame::Started(_)))));
+        assert!(matches!(next().await, Some(Some(subscribe_response::Frame::ReceiptResults(_)))));
+        down.deliveries.try_send(Err(stopping_status())).unwrap();
+        down.results.try_send(Ok(results())).unwrap();
+        drop(down);
+        assert!(matches!(next().await, Some(Some(subscribe_response::Frame::ReceiptResults(_)))));
+        assert!(matches!(next().await, Some(None)), "the end");
+        assert!(next().await.is_none());
     }
 }
