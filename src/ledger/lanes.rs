@@ -82,9 +82,26 @@ impl Lane {
 /// All lanes.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    sets: BTreeMap<Lane, RoaringTreemap>,
+    sets: BTreeMap<Lane, Waiting>,
+}
+
+/// What waits in a lane. An empty lane stays until the checkpoint: most are filled again by the next message.
+#[derive(Debug, Default)]
+struct Waiting {
+    indexes: RoaringTreemap,
     /// Chunks that changed since the checkpoint.
-    changed: BTreeSet<(Lane, u64)>,
+    changed: BTreeSet<u64>,
+    /// The last of them to change: neighbours mostly follow each other.
+    last_changed: Option<u64>,
+}
+
+impl Waiting {
+    fn change(&mut self, index: Index) {
+        let chunk = index.0 >> CHUNK_BITS;
+        if self.last_changed.replace(chunk) != Some(chunk) {
+            self.changed.insert(chunk);
+        }
+    }
 }
 
 impl Lanes {
@@ -111,25 +128,30 @@ impl Lanes {
     fn load_chunk(&mut self, key: &[u8], mut value: &[u8]) -> Result<(), String> {
         let (office, asked, seconds, chunk) = keys::due_place(key).ok_or("a key of no lane")?;
         let lane = Lane { office, asked, kind: Kind::from_number(seconds)? };
-        let set = self.sets.entry(lane).or_default();
-        decode_chunk(&mut value, chunk, set)?;
+        let waiting = self.sets.entry(lane).or_default();
+        decode_chunk(&mut value, chunk, &mut waiting.indexes)?;
         if value.is_empty() { Ok(()) } else { Err("bytes that are too many".into()) }
     }
 
     /// Writes what changed since the checkpoint: a row a chunk, or none where nothing is in it.
     pub(super) fn write(&self, rows: &mut RowBatch) {
-        let nothing = RoaringTreemap::new();
-        for (lane, chunk) in &self.changed {
-            let mut value = Vec::new();
-            let empty = encode_chunk(self.sets.get(lane).unwrap_or(&nothing), *chunk, &mut value);
-            let key = keys::due(lane.office, lane.asked, lane.kind.number(), *chunk);
-            rows.insert(key.into(), (!empty).then(|| value.into()));
+        for (lane, waiting) in &self.sets {
+            for chunk in &waiting.changed {
+                let mut value = Vec::new();
+                let empty = encode_chunk(&waiting.indexes, *chunk, &mut value);
+                let key = keys::due(lane.office, lane.asked, lane.kind.number(), *chunk);
+                rows.insert(key.into(), (!empty).then(|| value.into()));
+            }
         }
     }
 
     /// Forgets what changed: it is written.
     pub(super) fn written(&mut self) {
-        self.changed.clear();
+        self.sets.retain(|_, waiting| !waiting.indexes.is_empty());
+        for waiting in self.sets.values_mut() {
+            waiting.changed.clear();
+            waiting.last_changed = None;
+        }
     }
 
     /// Has each recipient's deadlines of an accepted message begin.
@@ -194,7 +216,8 @@ impl Lanes {
 
     /// The lanes of answers that obligations ask for, from one on.
     pub(super) fn follow_ups(&self, from: Option<Lane>) -> impl Iterator<Item = Lane> {
-        let lanes = self.sets.keys().copied().filter(|lane| matches!(lane.asked, Asked::FollowUp(_)));
+        let lanes = self.filled().map(|(lane, _)| lane);
+        let lanes = lanes.filter(|lane| matches!(lane.asked, Asked::FollowUp(_)));
         lanes.filter(move |lane| from.is_none_or(|from| *lane >= from))
     }
 
@@ -208,7 +231,7 @@ impl Lanes {
 
     /// Tells whether a message is in a lane.
     pub(super) fn contains(&self, lane: Lane, index: Index) -> bool {
-        self.sets.get(&lane).is_some_and(|set| set.contains(index.0))
+        self.sets.get(&lane).is_some_and(|waiting| waiting.indexes.contains(index.0))
     }
 
     /// Tells whether nothing is asked of an office.
@@ -219,35 +242,45 @@ impl Lanes {
     /// The lanes of an office that hold anything.
     pub(super) fn of(&self, office: OfficeNumber) -> impl Iterator<Item = (Lane, &RoaringTreemap)> {
         let first = Lane { office, asked: Asked::Stage(Stage::Received), kind: Kind::Missed { real: false } };
-        let sets = self.sets.range(first..).take_while(move |(lane, _)| lane.office == office);
-        sets.map(|(lane, set)| (*lane, set))
+        let of_office = self.sets.range(first..).take_while(move |(lane, _)| lane.office == office);
+        filled(of_office)
+    }
+
+    fn filled(&self) -> impl Iterator<Item = (Lane, &RoaringTreemap)> {
+        filled(self.sets.iter())
     }
 
     /// All lanes that hold anything, with their first index.
     pub(super) fn heads(&self) -> impl Iterator<Item = (Lane, Index)> {
-        self.sets.iter().filter_map(|(lane, set)| Some((*lane, Index(set.min()?))))
+        self.filled().filter_map(|(lane, indexes)| Some((lane, Index(indexes.min()?))))
     }
 
     /// The first indexes of a lane from one on, ascending.
     pub(super) fn some(&self, lane: Lane, from: Index, count_max: usize) -> Vec<Index> {
-        let Some(set) = self.sets.get(&lane) else { return Vec::new() };
-        let mut indexes = set.iter();
+        let Some(waiting) = self.sets.get(&lane) else { return Vec::new() };
+        let mut indexes = waiting.indexes.iter();
         indexes.advance_to(from.0);
         indexes.take(count_max).map(Index).collect()
     }
 
     fn insert(&mut self, lane: Lane, index: Index) {
-        self.sets.entry(lane).or_default().insert(index.0);
-        self.changed.insert((lane, index.0 >> CHUNK_BITS));
+        let waiting = self.sets.entry(lane).or_default();
+        waiting.indexes.insert(index.0);
+        waiting.change(index);
     }
 
     fn remove(&mut self, lane: Lane, index: Index) {
-        let Some(set) = self.sets.get_mut(&lane) else { return };
-        if set.remove(index.0) {
-            self.changed.insert((lane, index.0 >> CHUNK_BITS));
-            if set.is_empty() {
-                self.sets.remove(&lane);
-            }
+        if let Some(waiting) = self.sets.get_mut(&lane)
+            && waiting.indexes.remove(index.0)
+        {
+            waiting.change(index);
         }
     }
+}
+
+fn filled<'a>(
+    lanes: impl Iterator<Item = (&'a Lane, &'a Waiting)>,
+) -> impl Iterator<Item = (Lane, &'a RoaringTreemap)> {
+    let filled = lanes.filter(|(_, waiting)| !waiting.indexes.is_empty());
+    filled.map(|(lane, waiting)| (*lane, &waiting.indexes))
 }

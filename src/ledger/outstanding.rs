@@ -2,7 +2,7 @@
 //!
 //! Owns the sets and the bytes of a chunk. A million indexes take some hundred kilobytes, in memory and in the store.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use bytes::{Buf, BufMut};
 use prost::encoding::{decode_varint, encode_varint};
@@ -108,11 +108,16 @@ impl Outstanding {
         }
     }
 
-    /// Forgets that a message is not real, once it is in no other set.
-    pub(super) fn settle(&mut self, index: Index) {
-        let open = [&self.urgent, &self.other, &self.unread].into_iter().any(|set| set.contains(index.0));
-        if !open {
-            self.drills.remove(index.0);
+    /// Forgets which messages of a run are not real, of those that are in no other set.
+    pub(super) fn settle(&mut self, run: RangeInclusive<u64>) {
+        // What nobody has read is in a set: mostly that is all of them.
+        if self.unread.contains_range(run.clone()) {
+            return;
+        }
+        for index in run {
+            if ![&self.urgent, &self.other, &self.unread].into_iter().any(|set| set.contains(index)) {
+                self.drills.remove(index);
+            }
         }
     }
 
@@ -305,10 +310,10 @@ mod tests {
         let mut open = Outstanding::default();
         open.owe(Index(7), true, false);
         open.urgent.remove(7);
-        open.settle(Index(7));
+        open.settle(7..=7);
         assert!(open.drills.contains(7), "it is still unread");
         open.unread.remove(7);
-        open.settle(Index(7));
+        open.settle(7..=7);
         assert_eq!(open, Outstanding::default());
     }
 

@@ -108,6 +108,19 @@ impl Places {
             })
         })
     }
+
+    /// The places, ascending, each with those that follow it without a gap: the first and the last.
+    pub(super) fn runs(self) -> impl Iterator<Item = (u8, u8)> {
+        let mut places = self.iter().peekable();
+        std::iter::from_fn(move || {
+            let first = places.next()?;
+            let mut last = first;
+            while let Some(next) = places.next_if(|next| *next == last + 1) {
+                last = next;
+            }
+            Some((first, last))
+        })
+    }
 }
 
 impl Span {
@@ -233,6 +246,7 @@ mod tests {
     fn places_are_sets() {
         let (a, b) = (places(&[0, 63, 64, 255]), places(&[63, 255, 128]));
         assert_eq!(a.iter().collect::<Vec<_>>(), [0, 63, 64, 255]);
+        assert_eq!(a.runs().collect::<Vec<_>>(), [(0, 0), (63, 64), (255, 255)]);
         assert_eq!(a.and(b), places(&[63, 255]));
         assert_eq!(a.minus(b), places(&[0, 64]));
         assert_eq!(a.or(b).len(), 5);

@@ -5,6 +5,7 @@
 //! At a crash it is read again as of the last checkpoint, and the same changes are made again from the rows since.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::erasures::Erasures;
@@ -168,7 +169,7 @@ impl State {
     pub(super) fn seen(&mut self, office: OfficeNumber, message: Index) {
         let outstanding = self.outstanding_mut(office);
         outstanding.unread.remove(message.0);
-        outstanding.settle(message);
+        outstanding.settle(message.0..=message.0);
     }
 
     /// Remembers the thread of a message that somebody owes an answer to.
@@ -295,24 +296,24 @@ impl State {
         }
         let (urgent, notices) = (span.urgent, span.notices);
         let outstanding = self.outstanding_mut(key.0);
-        for place in statement.places.minus(cleared).iter() {
-            let set = if notices.contains(place) {
-                &mut outstanding.notices
-            } else if urgent.contains(place) {
-                &mut outstanding.urgent
-            } else {
-                &mut outstanding.other
-            };
-            set.remove(Places::index(key.1, place).0);
-        }
-        if READING.contains(&statement.stage) {
-            for place in statement.places.minus(read).iter() {
-                outstanding.unread.remove(Places::index(key.1, place).0);
+        let new = statement.places.minus(cleared);
+        let messages = new.minus(notices);
+        for (set, places) in [
+            (&mut outstanding.notices, new.and(notices)),
+            (&mut outstanding.urgent, messages.and(urgent)),
+            (&mut outstanding.other, messages.minus(urgent)),
+        ] {
+            for run in runs(key.1, places) {
+                set.remove_range(run);
             }
         }
-        for place in statement.places.iter() {
-            outstanding.settle(Places::index(key.1, place));
+        if READING.contains(&statement.stage) {
+            let new = statement.places.minus(read);
+            for run in runs(key.1, new) {
+                outstanding.unread.remove_range(run);
+            }
         }
+        runs(key.1, statement.places).for_each(|run| outstanding.settle(run));
     }
 
     fn outstanding_mut(&mut self, office: OfficeNumber) -> &mut Outstanding {
@@ -322,6 +323,11 @@ impl State {
         }
         &mut self.outstanding[number]
     }
+}
+
+/// The indexes at some places of a span, in runs.
+fn runs(span: u64, places: Places) -> impl Iterator<Item = RangeInclusive<u64>> {
+    places.runs().map(move |(first, last)| Places::index(span, first).0..=Places::index(span, last).0)
 }
 
 /// Sorts indexes, ascending, into the spans that they are in.
