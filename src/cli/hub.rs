@@ -201,6 +201,11 @@ fn verified(context: &Context, host: &Host, home: &Path) -> Result<Exit, Failure
         "whole: {} entries in {} batches and {} segments, {} payloads kept, {} erased, {} bytes",
         journal.entries, journal.batches, journal.segments, journal.payloads, journal.erased, journal.bytes
     ))?;
+    if report.to_erase > 0 {
+        let words =
+            format!("{} payloads are still to be erased: the hub does it when it runs", report.to_erase);
+        context.screen.line(&words)?;
+    }
     context.screen.line(&format!("agrees: {rows} rows of the ledger are those that the journal gives"))?;
     context.screen.object(&serde_json::json!({
         "object": "verified",
@@ -209,6 +214,7 @@ fn verified(context: &Context, host: &Host, home: &Path) -> Result<Exit, Failure
         "segments": journal.segments,
         "payloads": journal.payloads,
         "erased": journal.erased,
+        "to_erase": report.to_erase,
         "bytes": journal.bytes,
         "ledger_rows": rows,
     }))?;
@@ -262,9 +268,9 @@ impl From<VerifyError> for Failure {
             VerifyError::Open(error) => error.into(),
             VerifyError::Home(error) => error.into(),
             VerifyError::Journal(error) => error.into(),
-            VerifyError::Differs { .. } | VerifyError::LedgerSetAside(_) => {
-                Self::new(Exit::Integrity, error.to_string())
-            }
+            VerifyError::Differs { .. }
+            | VerifyError::ErasedWithoutOrder(_)
+            | VerifyError::LedgerSetAside(_) => Self::new(Exit::Integrity, error.to_string()),
             other => Self::new(Exit::Fault, other.to_string()),
         }
     }

@@ -136,3 +136,22 @@ fn verify_reads_also_what_no_start_and_no_ledger_reads() {
     let Err(VerifyError::Journal(error)) = check() else { panic!("the byte was passed over") };
     assert!(error.to_string().contains("00000000.segment is damaged at byte 900000"), "{error}");
 }
+
+#[test]
+fn verify_tells_a_payload_that_is_gone_without_an_order() {
+    let (_runtime, host, dir) = stage();
+    let home = Home::at(dir.path());
+    found(&host, &home, None, &mut |_| {}).unwrap();
+    let config = home.config(host.disk.as_ref()).unwrap();
+    let mut opened = open(&host, &home, &config, &mut |_| {}).unwrap();
+    let name = BatchName { hub: 1, run: opened.run, number: 0 };
+    let (statement, payload) = (Bytes::from_static(b"no envelope"), Some(Bytes::from_static(b"payload")));
+    let proposals = vec![Proposal { kind: EntryKind::Publish, identity: String::new(), statement, payload }];
+    let index = opened.journal.append(&Batch { name, time: host.clock.now(), proposals }).unwrap().first;
+    let reader = opened.reader.clone();
+    opened.close().unwrap();
+    let check = || verify(&host, dir.path(), &mut |_| {}, &mut |_| {});
+    assert_eq!(check().unwrap().journal.payloads, 1);
+    journal::erase(&reader, [index]).unwrap();
+    assert!(matches!(check(), Err(VerifyError::ErasedWithoutOrder(at)) if at == index));
+}

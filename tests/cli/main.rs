@@ -8,6 +8,7 @@ mod clock;
 mod deadlines;
 mod demo;
 mod enrol;
+mod erase;
 mod examples;
 mod exchange;
 mod exits;

@@ -24,7 +24,7 @@ const SPOILED: [Spoiled; 30] = [
     ("desk", |it| it.desk = "iachr".into()),
     ("desk", |it| it.desk = "urn:resguardo:auditor:iachr".into()),
     ("stage", |it| it.stage = 0),
-    ("stage", |it| it.stage = 6),
+    ("stage", |it| it.stage = 7),
     ("stage", |it| it.stage = -1),
     ("stage", |it| it.stage = i32::MAX),
     ("messages", |it| it.messages.clear()),

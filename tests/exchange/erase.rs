@@ -1,7 +1,5 @@
 //! Erasures: from the order on nobody is given a payload, its bytes go from the disk, and all else stays.
 
-use std::path::Path;
-
 use prost::Message as _;
 use resguardo::wire::proto::erasure::Erasure as What;
 use resguardo::wire::proto::{
@@ -23,7 +21,7 @@ use crate::{COLOMBIA, GUATEMALA, HONDURAS, IACHR, MEXICO};
 
 const REASON: &str = "sent to the wrong offices";
 
-fn order(desk: &Desk, draft: &Draft) -> ErasureOrder {
+pub(crate) fn order(desk: &Desk, draft: &Draft) -> ErasureOrder {
     ErasureOrder {
         desk: desk.identity.clone(),
         message_id: draft.id(),
@@ -32,20 +30,9 @@ fn order(desk: &Desk, draft: &Draft) -> ErasureOrder {
     }
 }
 
-async fn erase(desk: &Desk, order: &ErasureOrder) -> Result<EraseResponse, Status> {
+pub(crate) async fn erase(desk: &Desk, order: &ErasureOrder) -> Result<EraseResponse, Status> {
     let request = EraseRequest { order: order.encode_to_vec().into() };
     Ok(within("an order is answered", desk.exchange().erase(request)).await?.into_inner())
-}
-
-/// Whether any file of a folder holds some bytes.
-fn holds(dir: &Path, bytes: &[u8]) -> bool {
-    std::fs::read_dir(dir).expect("the folder is there").any(|entry| {
-        let path = entry.expect("it can be listed").path();
-        if path.is_dir() {
-            return holds(&path, bytes);
-        }
-        std::fs::read(&path).is_ok_and(|file| file.windows(bytes.len()).any(|window| window == bytes))
-    })
 }
 
 #[tokio::test]
@@ -58,7 +45,7 @@ async fn erased_payload_is_given_to_nobody_and_goes_from_the_disk_while_all_else
     let mut iachr = stage.desk(IACHR).await.subscribe().await;
     let had = iachr.next(2).await;
     iachr.acknowledge(&had).await;
-    assert!(holds(&stage.home(), &draft.payload));
+    assert!(stage.holds(&draft.payload));
 
     let said = order(&sender, &draft);
     let answer = erase(&sender, &said).await.unwrap();
@@ -96,8 +83,8 @@ async fn erased_payload_is_given_to_nobody_and_goes_from_the_disk_while_all_else
     let again = again.next(2).await;
     assert!(again.iter().any(|it| id(it) == draft.id() && message(it).payload.is_empty()));
 
-    until("its bytes are overwritten", async || (!holds(&stage.home(), &draft.payload)).then_some(())).await;
-    assert!(holds(&stage.home(), &other.payload));
+    until("its bytes are overwritten", async || (!stage.holds(&draft.payload)).then_some(())).await;
+    assert!(stage.holds(&other.payload));
     let before = everything(&stage).await;
     stage.stop().await;
     for command in [["hub", "verify"], ["hub", "rebuild"]] {
@@ -225,8 +212,8 @@ async fn files_of_an_erased_packet_go_but_for_those_that_another_packet_has() {
         told(reader.download(&packet, &accepted, file, 0).await).expect_reason("MESSAGE_UNKNOWN");
     }
     assert_eq!(reader.download(&other, &other_accepted, &files[1], 0).await.unwrap(), shared);
-    until("the file is gone", async || (!holds(&stage.home(), &own)).then_some(())).await;
-    assert!(holds(&stage.home().join("files"), &shared));
+    until("the file is gone", async || (!stage.holds(&own)).then_some(())).await;
+    assert!(stage.holds(&shared));
     // The same file may come again, with another packet.
     sender.hand_up(&own).await.unwrap();
     let anew = sender.packet(&[IACHR], vec![files[0].clone()]);

@@ -31,6 +31,7 @@ mod receipts;
 mod refusals;
 mod renew;
 mod replay;
+mod retention;
 mod slow;
 mod stop;
 mod streams;

@@ -22,6 +22,7 @@ pub(crate) mod client;
 pub(crate) mod draft;
 pub(crate) mod files;
 pub(crate) mod founding;
+pub(crate) mod host;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod statement;
@@ -214,6 +215,11 @@ impl Stage {
         Auditor::connect(self, &format!("urn:resguardo:auditor:{name}")).await
     }
 
+    /// Whether any file of the hub's home holds some bytes.
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        holds(&self.home(), bytes)
+    }
+
     fn write_config(&self) {
         let text = format!(
             "name = \"stage\"\nlisten = \"127.0.0.1:{}\"\n\n[limits]\n{}\n\n[files]\n{}\n\n[journal]\nsegment_bytes = 1048576\n",
@@ -238,6 +244,17 @@ impl Drop for Stage {
             eprintln!("the hub's last words:\n{}", String::from_utf8_lossy(end));
         }
     }
+}
+
+fn holds(dir: &Path, bytes: &[u8]) -> bool {
+    fs::read_dir(dir).expect("the folder is there").any(|entry| {
+        let path = entry.expect("it can be listed").path();
+        if path.is_dir() {
+            return holds(&path, bytes);
+        }
+        // One that has just gone holds nothing.
+        fs::read(&path).is_ok_and(|file| file.windows(bytes.len()).any(|window| window == bytes))
+    })
 }
 
 /// A port below those that systems give to outgoing connections, so that nobody takes it while the hub is down.
