@@ -213,7 +213,7 @@ impl Watch<'_> {
     }
 
     fn restored(&self, restored: &Restored) -> io::Result<()> {
-        let Restored { begun, messages, statements } = restored;
+        let Restored { begun, messages, statements, orders } = restored;
         self.context.screen.object(&json!({
             "object": "restored",
             "epoch": begun.epoch.number,
@@ -221,10 +221,11 @@ impl Watch<'_> {
             "backup_at": utc(begun.epoch.backup),
             "messages": messages,
             "receipts": statements,
+            "orders": orders,
         }))?;
         let words = format!(
             "The hub was restored from a backup of {}: it has lost what it accepted later. Handed in again from here: \
-             {messages} messages, {statements} receipts. What others sent comes again when they connect",
+             {messages} messages, {statements} receipts, {orders} orders to erase. What others sent comes again when they connect",
             self.context.screen.time(begun.epoch.backup)
         );
         self.context.screen.aside(Tone::Warning, &words);

@@ -27,6 +27,8 @@ pub struct Restored {
     pub messages: usize,
     /// Persons' receipts that it no longer has.
     pub statements: usize,
+    /// Orders to erase that it no longer has.
+    pub orders: usize,
 }
 
 /// Reads the epochs as the hub last told them.
@@ -59,7 +61,7 @@ pub async fn adopt(home: &Home, outbox: &Outbox, epochs: &Epochs) -> Result<Opti
         return Ok(None);
     }
     let lost = |outcome: &Option<Outcome>| matches!(outcome, Some(Outcome::Accepted { index, epoch, .. }) if !epochs.hold(*index, *epoch));
-    let (mut messages, mut statements) = (0, 0);
+    let (mut messages, mut statements, mut orders) = (0, 0, 0);
     for entry in outbox.messages()?.into_iter().filter(|entry| entry.stand == Stand::Accepted) {
         // One that is damaged cannot be handed in again by anybody.
         // Nor one that this office had erased.
@@ -77,10 +79,11 @@ pub async fn adopt(home: &Home, outbox: &Outbox, epochs: &Epochs) -> Result<Opti
     for (id, stand) in outbox.orders()? {
         if stand == Stand::Accepted && whole(outbox.read_order(id))?.is_some_and(|it| lost(&it.outcome)) {
             outbox.reopen_order(&held, id)?;
+            orders += 1;
         }
     }
     keep(home, &held, epochs)?;
-    Ok(epochs.begun().last().map(|begun| Restored { begun: *begun, messages, statements }))
+    Ok(epochs.begun().last().map(|begun| Restored { begun: *begun, messages, statements, orders }))
 }
 
 fn whole<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {

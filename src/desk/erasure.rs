@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use super::epochs;
 use super::hand_in::HandInError;
 use super::home::Home;
-use super::inbox::{Inbox, InboxWriter};
+use super::inbox::{ErasedHere, Inbox, InboxWriter};
 use super::outbox::Outbox;
 use super::record::{Record, RecordKind, encode};
 use super::store::StoreError;
@@ -19,7 +19,6 @@ use crate::model::envelope::{FileRef, MessageId};
 use crate::model::epoch::{EpochId, Epochs};
 use crate::model::id::Index;
 use crate::model::identity::Name;
-use crate::model::receipt::MessageRef;
 use crate::wire::proto;
 use crate::wire::proto::audit_service_client::AuditServiceClient;
 use crate::wire::status::CallError;
@@ -37,7 +36,7 @@ pub enum EraseError {
     Files(#[from] DiskError),
 }
 
-/// Erases a message that came. Gives its place, if it is here and the hub has it there.
+/// Erases a message that came, if it is here.
 ///
 /// # Errors
 /// [`EraseError`], each.
@@ -46,20 +45,21 @@ pub fn received(
     writer: &mut InboxWriter,
     (sender, id): (&Name, MessageId),
     why: &str,
-) -> Result<Option<MessageRef>, EraseError> {
-    let Some(erased) = writer.erase(sender, id, why)? else { return Ok(None) };
-    forget_files(home, writer.inbox(), &erased.files)?;
-    Ok(erased.place.map(|index| MessageRef { index, message_id: id }))
+) -> Result<Option<ErasedHere>, EraseError> {
+    let erased = writer.erase(sender, id, why)?;
+    let files = erased.iter().flat_map(|erased| &erased.files).copied().collect::<Vec<_>>();
+    forget_files(home, writer.inbox(), &files)?;
+    Ok(erased)
 }
 
-/// Erases a message that this desk sent, if it did.
+/// Erases a message that this home sent, if it did; `true`: its payload was here until now.
 ///
 /// # Errors
 /// [`HandInError::Store`], [`HandInError::Home`].
-pub async fn sent(home: &Home, outbox: &Outbox, id: MessageId) -> Result<(), HandInError> {
+pub async fn sent(home: &Home, outbox: &Outbox, id: MessageId) -> Result<bool, HandInError> {
     let held = home.lock().await?;
     match outbox.erase_message(&held, id) {
-        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) if error.is_not_found() => Ok(false),
         erased => Ok(erased?),
     }
 }

@@ -117,6 +117,22 @@ fn desk_that_was_away_when_another_was_told_erases_its_copy_when_it_is_back() {
 }
 
 #[test]
+fn copy_in_the_outbox_of_another_home_goes_when_a_desk_of_the_same_office_gives_the_order() {
+    let stage = Stage::set();
+    let copied =
+        Command::new("cp").arg("-r").args([stage.path("ohchr-honduras"), stage.path("other")]).status();
+    assert!(copied.unwrap().success());
+    let id = publish(&stage, "sent-by-the-first-88d2");
+    fs::remove_file(stage.path("sent-by-the-first-88d2.xml")).unwrap();
+    let ordered = stage.objects("other", &["erase", &id, "--reason", REASON]).remove(0);
+    assert_eq!(ordered["outcome"], "accepted");
+    assert!(holds(&stage.path("ohchr-honduras"), "Titular sent-by-the-first-88d2"));
+    let mut first = stage.start("ohchr-honduras", &["--json", "subscribe"]);
+    assert_eq!(first.object("erased")["message_id"], *id);
+    until("its words are nowhere", || !holds(&stage.path(""), "Titular sent-by-the-first-88d2"));
+}
+
+#[test]
 fn order_that_could_not_be_handed_in_waits_and_erases_nothing_before_the_hub_has_it() {
     let mut stage = Stage::set();
     let id = publish(&stage, "waits-90aa");

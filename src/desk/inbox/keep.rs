@@ -45,12 +45,10 @@ pub enum Outcome {
         /// Its files.
         files: Vec<FileRef>,
     },
-    /// A message without its payload, which the hub no longer keeps. What was here of it before is to be erased.
+    /// A message without its payload, which the hub no longer keeps, and which is not here with it either.
     Erased {
         /// Which.
         message: MessageRef,
-        /// The office that sent it.
-        sender: Name,
         /// What is kept of it, if nothing was here.
         kept: Option<Kept>,
     },
@@ -81,6 +79,8 @@ pub struct ErasedHere {
     pub place: Option<Index>,
     /// Its files.
     pub files: Vec<FileRef>,
+    /// Whether its payload was here until now.
+    pub was_kept: bool,
 }
 
 /// An index and its epoch.
@@ -162,16 +162,6 @@ impl InboxWriter {
         Ok(outcomes)
     }
 
-    /// Tells whether a message is here with its payload.
-    ///
-    /// # Errors
-    /// [`StoreError::Disk`].
-    pub fn is_kept(&self, sender: &Name, id: MessageId) -> Result<bool, StoreError> {
-        let files = self.inbox.files()?.into_iter();
-        let same = |entry: &InboxEntry| entry.message_id == id && entry.sender == *sender;
-        Ok(files.filter(|(entry, _)| same(entry)).any(|(_, state)| state != State::Erased))
-    }
-
     /// Erases a message that is here, if it is: all but its payload and the reason is kept. One that is erased gets the
     /// reason that it may lack.
     ///
@@ -186,10 +176,11 @@ impl InboxWriter {
         let key = (sender.clone(), id);
         let Some((index, epoch)) = self.known.get(&key).copied() else { return Ok(None) };
         let entry = InboxEntry { index, epoch, message_id: id, sender: sender.clone() };
-        let mut files = Vec::new();
+        let (mut files, mut was_kept) = (Vec::new(), true);
         match self.inbox.read(&entry) {
             Ok(kept) => {
                 files.clone_from(&kept.envelope.files);
+                was_kept = kept.erased.is_none();
                 if kept.erased.as_deref().is_none_or(|known| known.is_empty() && !why.is_empty()) {
                     let erased = Kept { payload: Bytes::new(), erased: Some(why.to_owned()), ..kept };
                     self.inbox.folder.keep(&[erased.file(State::Erased)])?;
@@ -203,7 +194,8 @@ impl InboxWriter {
             Err(error) => return Err(error),
         }
         self.inbox.folder.erase(&[State::Due, State::Kept].map(|state| entry.file_name(state)))?;
-        Ok(Some(ErasedHere { place: self.epochs.hold(index, epoch).then_some(index), files }))
+        let place = self.epochs.hold(index, epoch).then_some(index);
+        Ok(Some(ErasedHere { place, files, was_kept }))
     }
 
     /// Says what a message is to this inbox, and the file that it takes.
@@ -245,8 +237,7 @@ impl InboxWriter {
                 return Ok((Outcome::New(kept), Some(file)));
             }
             let message = MessageRef { index, message_id: kept.entry.message_id };
-            let sender = kept.entry.sender.clone();
-            return Ok((Outcome::Erased { message, sender, kept: Some(kept) }, Some(file)));
+            return Ok((Outcome::Erased { message, kept: Some(kept) }, Some(file)));
         };
         let before = InboxEntry { index: before.0, epoch: before.1, ..entry.clone() };
         if self.epochs.hold(before.index, before.epoch) {
@@ -265,20 +256,26 @@ impl InboxWriter {
         envelope: Envelope,
     ) -> Result<(Outcome, Option<File>), StoreError> {
         let message = MessageRef { index, message_id: before.message_id };
-        if came.message.erased {
-            return Ok((Outcome::Erased { message, sender: before.sender, kept: None }, None));
-        }
         match self.inbox.read(&before) {
+            // Without an order what is here stays: how long the hub keeps a payload is the hub's own affair.
+            Ok(kept) if came.message.erased && kept.erased.is_some() => {
+                Ok((Outcome::Erased { message, kept: None }, None))
+            }
             Ok(kept) if kept.envelope_bytes == came.message.envelope => {
-                // What was erased here is not fetched again.
-                let files = if kept.erased.is_some() { Vec::new() } else { envelope.files };
+                // What was erased, here or there, is not fetched again.
+                let gone = kept.erased.is_some() || came.message.erased;
+                let files = if gone { Vec::new() } else { envelope.files };
                 Ok((Outcome::Again { message, replayed: came.message.replayed, files }, None))
             }
             Ok(_) => {
                 Ok(came.aside((index, before.epoch), "another message is kept here under the same id".into()))
             }
             Err(StoreError::Damaged { .. }) => {
-                let state = if self.inbox.due()?.contains(&before) { State::Due } else { State::Kept };
+                let state = match self.inbox.due()?.contains(&before) {
+                    _ if came.message.erased => State::Erased,
+                    true => State::Due,
+                    false => State::Kept,
+                };
                 let kept = came.kept(before, envelope);
                 let file = kept.file(state);
                 Ok((Outcome::Mended { message, kept }, Some(file)))

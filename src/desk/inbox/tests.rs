@@ -228,3 +228,68 @@ fn message_that_comes_again_after_a_restore_gets_its_new_place_and_no_old_index_
     assert_eq!(inbox.notices().unwrap(), [(Index(7), EpochId(0)), (Index(7), EpochId(0xe))]);
     assert_eq!(inbox.due().unwrap().len(), 3, "a command is due for each as before");
 }
+
+fn without_payload(index: u64) -> proto::Delivery {
+    let mut delivery = delivery(index);
+    let Some(proto::delivery::Content::Message(message)) = &mut delivery.content else { panic!("a message") };
+    (message.payload, message.erased) = (Bytes::new(), true);
+    delivery
+}
+
+/// Whether the disk holds the payload of a message anywhere.
+fn holds(disk: &MemoryDisk, index: u64) -> bool {
+    let payload = format!("payload {index}");
+    let names = disk.list(Path::new("/home/inbox")).unwrap();
+    names.iter().any(|name| {
+        let bytes = disk.read(&Path::new("/home/inbox").join(name), u64::MAX).unwrap();
+        bytes.windows(payload.len()).any(|window| window == payload.as_bytes())
+    })
+}
+
+#[test]
+fn ordered_erasure_leaves_all_but_the_payload_at_every_crash_and_is_ended_by_the_next_try() {
+    let disk = MemoryDisk::new();
+    disk.record();
+    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    writer.keep(vec![delivery(1), delivery(2)], NOW, true).unwrap();
+    let before = disk.recorded().len();
+    let sender = "iachr".parse().unwrap();
+    let erased = writer.erase(&sender, id(1), "a reason").unwrap().unwrap();
+    assert_eq!((erased.place, erased.was_kept), (Some(Index(1)), true));
+    let ended = disk.recorded().len();
+    crash::at_every_moment(&disk.recorded(), before, |done, disk| {
+        let mut writer = reopen(&disk);
+        assert_eq!(ids(writer.inbox()), [1, 2], "after {done} operations");
+        let entries = writer.inbox().entries().unwrap();
+        let kept = writer.inbox().read(&entries[0]).unwrap();
+        assert!(kept.erased.is_some() || kept.payload == "payload 1", "{kept:?}");
+        assert!(done < ended || kept.erased.as_deref() == Some("a reason"));
+        writer.erase(&sender, id(1), "a reason").unwrap().unwrap();
+        let kept = writer.inbox().read(&entries[0]).unwrap();
+        assert_eq!((kept.erased.as_deref(), kept.payload.len()), (Some("a reason"), 0));
+        assert!(!holds(&disk, 1) && holds(&disk, 2), "after {done} operations");
+        assert_eq!(writer.inbox().due().unwrap().len(), 1, "no command runs for what is erased");
+    });
+}
+
+#[test]
+fn message_that_comes_without_its_payload_takes_nothing_from_who_has_it() {
+    let disk = MemoryDisk::new();
+    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let came = writer.keep(vec![delivery(1), without_payload(2)], NOW, false).unwrap();
+    assert!(matches!(&came[1], Outcome::Erased { kept: Some(kept), .. } if kept.entry.index == Index(2)));
+    // The hub has kept it as long as policy asks; the desk's copy is the desk's.
+    let again = writer.keep(vec![without_payload(1), without_payload(2)], NOW, false).unwrap();
+    assert!(matches!(&again[0], Outcome::Again { files, .. } if files.is_empty()));
+    assert!(matches!(&again[1], Outcome::Erased { kept: None, .. }));
+    assert!(holds(&disk, 1));
+    let sender = "iachr".parse().unwrap();
+    let erased = writer.erase(&sender, id(2), "a reason").unwrap().unwrap();
+    assert!(!erased.was_kept);
+    let entries = writer.inbox().entries().unwrap();
+    assert_eq!(writer.inbox().read(&entries[1]).unwrap().erased.as_deref(), Some("a reason"));
+    assert_eq!(writer.erase(&sender, id(9), "never came").unwrap(), None);
+    // What is erased here stays so, whatever a hub that lost the order sends.
+    writer.keep(vec![delivery(2)], NOW, false).unwrap();
+    assert!(!holds(&disk, 2));
+}

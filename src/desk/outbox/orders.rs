@@ -101,18 +101,19 @@ impl Outbox {
         self.folder.remove(&[order_name(id, Stand::Accepted)])
     }
 
-    /// Erases this desk's own copy of a message's payload: nothing of it is left in the outbox where the disk allows.
+    /// Erases this home's own copy of a message's payload: nothing of it is left in the outbox where the disk allows. `false`:
+    /// it was erased before.
     ///
     /// # Errors
     /// [`StoreError::Disk`], [`StoreError::Damaged`]; it may be there in part; ask again.
-    pub fn erase_message(&self, _held: &HomeLock, id: MessageId) -> Result<(), StoreError> {
+    pub fn erase_message(&self, _held: &HomeLock, id: MessageId) -> Result<bool, StoreError> {
         let body: OutgoingBody = self.read(|stand| message_name(id, stand))?;
         if body.erased {
-            return Ok(());
+            return Ok(false);
         }
         let stand = body.outcome.clone().map_or(Stand::Pending, |outcome| outcome.into_outcome().stand());
         let name = message_name(id, stand);
         let body = OutgoingBody { payload: Bytes::new(), sources: Vec::new(), erased: true, ..body };
-        self.folder.replace(&name, &encode(&body))
+        self.folder.replace(&name, &encode(&body)).map(|()| true)
     }
 }

@@ -178,7 +178,7 @@ impl Line<'_, '_> {
                 moved = next_moved(&mut self.subscription.porter) => self.moved(&moved)?,
                 rows = &mut missed, if !listed => {
                     listed = true;
-                    self.carry_out(rows)?;
+                    self.carry_out(rows).await?;
                 }
                 _ = rounds.tick() => self.round().await?,
             }
@@ -226,7 +226,7 @@ impl Line<'_, '_> {
             // They are not kept, not acknowledged, and come again.
             Some(Frame::Deliveries(_))
                 if self.closing.is_some() || self.subscription.remaining == Some(0) => {}
-            Some(Frame::Deliveries(frame)) => self.keep(frame.deliveries)?,
+            Some(Frame::Deliveries(frame)) => self.keep(frame.deliveries).await?,
             Some(Frame::ReceiptResults(frame)) => {
                 for result in frame.results {
                     if let Err(error) = self.answered(result).await? {
@@ -255,13 +255,13 @@ impl Line<'_, '_> {
         Ok(())
     }
 
-    fn keep(&mut self, deliveries: Vec<proto::Delivery>) -> Result<(), SessionError> {
+    async fn keep(&mut self, deliveries: Vec<proto::Delivery>) -> Result<(), SessionError> {
         let came = u32::try_from(deliveries.len()).unwrap_or(u32::MAX);
         self.credit = self.credit.saturating_sub(came);
         let due = self.subscription.commands.is_some();
         let now = self.subscription.host.clock.now();
         for outcome in self.subscription.writer.keep(deliveries, now, due)? {
-            self.kept(outcome)?;
+            self.kept(outcome).await?;
         }
         let target = self.subscription.credit_wanted(self.credit_max);
         let missing = target.saturating_sub(self.credit);
@@ -290,7 +290,7 @@ impl Line<'_, '_> {
         self.tell(Event::Files(moved))
     }
 
-    fn kept(&mut self, outcome: Outcome) -> Result<(), SessionError> {
+    async fn kept(&mut self, outcome: Outcome) -> Result<(), SessionError> {
         match outcome {
             Outcome::New(kept) => {
                 self.tell(Event::Message(&kept))?;
@@ -312,11 +312,10 @@ impl Line<'_, '_> {
             }
             Outcome::Again { message, replayed: false, files } => self.acknowledge(message, &files, None)?,
             Outcome::Again { .. } => {}
-            Outcome::Erased { message, sender, kept } => {
+            Outcome::Erased { message, kept } => {
                 if let Some(kept) = kept {
                     self.tell(Event::ErasedCame(&kept))?;
                 }
-                self.erase((&sender, message.message_id), "")?;
                 self.receipts.erased(message);
             }
             Outcome::Unreadable { message, index, reason } => {
@@ -331,7 +330,7 @@ impl Line<'_, '_> {
                     self.tell(Event::Notice(&notice))?;
                 }
                 if let Ok(Told::Erasure(order)) = &notice.told {
-                    self.erase((&order.desk.office, order.message_id), &order.reason)?;
+                    self.erase((&order.desk.office, order.message_id), &order.reason).await?;
                 }
                 self.receipts.notice(notice.index);
             }
@@ -341,15 +340,15 @@ impl Line<'_, '_> {
     }
 
     /// Erases what is here of a message, and states it.
-    fn erase(&mut self, (sender, id): (&Name, MessageId), why: &str) -> Result<(), SessionError> {
-        if let Some(message) = self.subscription.erase((sender, id), why)? {
+    async fn erase(&mut self, (sender, id): (&Name, MessageId), why: &str) -> Result<(), SessionError> {
+        if let Some(message) = self.subscription.erase((sender, id), why).await? {
             self.receipts.erased(message);
         }
         Ok(())
     }
 
     /// Carries out what this home was not told of while it was away.
-    fn carry_out(&mut self, rows: Vec<proto::ErasureRow>) -> Result<(), SessionError> {
+    async fn carry_out(&mut self, rows: Vec<proto::ErasureRow>) -> Result<(), SessionError> {
         let last = rows.last().map(|row| Index(row.index));
         for row in rows {
             // The end of a retention is the hub's own affair.
@@ -357,7 +356,7 @@ impl Line<'_, '_> {
             if let (Ok(Identity::Desk(desk)), Some(id)) =
                 (message.sender.parse(), MessageId::from_slice(&message.message_id))
             {
-                self.erase((&desk.office, id), &row.reason)?;
+                self.erase((&desk.office, id), &row.reason).await?;
             }
         }
         last.map_or(Ok(()), |last| self.subscription.told_of_erasures(last))

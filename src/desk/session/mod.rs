@@ -336,26 +336,35 @@ impl<'a> Subscription<'a> {
         }
     }
 
-    /// Erases what is here of a message. Gives its place, if it came and the hub has it there.
-    fn erase(
+    /// Erases what is here of a message, as it came and as it was sent. Gives its place, if it came and the hub has it there.
+    async fn erase(
         &mut self,
         (sender, id): (&Name, MessageId),
         why: &str,
     ) -> Result<Option<MessageRef>, SessionError> {
-        let before = self.writer.is_kept(sender, id)?;
+        let mut was_here = false;
+        if self.home.desk()?.office == *sender {
+            match erasure::sent(self.home, &self.outbox, id).await {
+                Ok(was_sent) => was_here = was_sent,
+                Err(error) => beside::tell_pending(self.observer, error)?,
+            }
+        }
         let erased = erasure::received(self.home, &mut self.writer, (sender, id), why);
-        let place = erased.map_err(|error| match error {
+        let erased = erased.map_err(|error| match error {
             EraseError::Store(error) => SessionError::Store(error),
             EraseError::Files(error) => SessionError::Files(error),
         })?;
-        if let Some(message) = &place {
-            // Its files are not waited for any more.
-            self.incomplete.whole(message);
-        }
-        if before {
+        was_here |= erased.as_ref().is_some_and(|erased| erased.was_kept);
+        if was_here {
             self.observer.tell(Event::Erased { sender, message_id: id, reason: why })?;
         }
-        Ok(place)
+        let place = erased.and_then(|erased| erased.place);
+        let message = place.map(|index| MessageRef { index, message_id: id });
+        // Its files are not waited for any more.
+        if let Some(message) = &message {
+            self.incomplete.whole(message);
+        }
+        Ok(message)
     }
 
     /// Notes that this home was told of every erasure up to an index.
