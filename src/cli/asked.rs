@@ -26,6 +26,10 @@ pub(super) struct Asked {
 /// Reckons what is asked of a message that came. `policy` is the directory as the hub last told it: it says what a
 /// message asks for that names no deadline.
 pub(super) fn asked(kept: &Kept, stated: &Stated, policy: Option<&Policy>, now: UnixMicros) -> Vec<Asked> {
+    // After an erasure nothing is asked any more.
+    if kept.erased.is_some() {
+        return Vec::new();
+    }
     let named = kept.envelope.deadlines;
     let deadlines = if named.is_none() {
         policy.map(|policy| policy.deadlines_of(&kept.envelope)).unwrap_or_default()

@@ -102,7 +102,10 @@ impl InboxList {
         let statements = Statements::of(&outbox)?;
         let mut entries = inbox.entries()?;
         let all = entries.len();
-        let is_unread = |entry: &InboxEntry| statements.about(entry).is_unread();
+        // There is nothing to read of what is erased.
+        let erased = inbox.erased()?;
+        let is_unread =
+            |entry: &InboxEntry| erased.binary_search(entry).is_err() && statements.about(entry).is_unread();
         let unread = entries.iter().filter(|entry| is_unread(entry)).count();
         if self.unread {
             entries.retain(is_unread);
@@ -202,7 +205,7 @@ fn row(
     (urgency, asked): (Tone, String),
 ) -> Vec<comfy_table::Cell> {
     let envelope = &kept.envelope;
-    let mark = if stated.is_unread() { "*" } else { "" };
+    let mark = if kept.erased.is_none() && stated.is_unread() { "*" } else { "" };
     let status = match envelope.status {
         CapStatus::Actual => cell(Tone::Plain, "Actual"),
         drill => cell(Tone::Drill, &drill.name().to_uppercase()),
@@ -239,7 +242,7 @@ fn tell_object(
     asked: &[Asked],
 ) -> Result<(), Failure> {
     let mut object = objects::received(kept, headline);
-    object["unread"] = stated.is_unread().into();
+    object["unread"] = (kept.erased.is_none() && stated.is_unread()).into();
     object["stated"] = stated.object();
     object["asked"] = objects::asked(asked);
     Ok(context.screen.object(&object)?)

@@ -57,7 +57,7 @@ impl Show {
         if let Ok(manifest) = Manifest::of(&kept.envelope, &kept.payload) {
             objects::extend_with_manifest(&mut object, &manifest);
         }
-        object["unread"] = stated.is_unread().into();
+        object["unread"] = (kept.erased.is_none() && stated.is_unread()).into();
         let (members, now) = (Members::copied(home)?, context.clock.now());
         let asked = asked(&kept, &stated, members.as_ref().map(Members::policy), now);
         object["stated"] = stated.object();

@@ -93,7 +93,10 @@ fn erased_message_goes_from_hub_and_desks_and_each_office_is_on_record_with_it()
         let ran = stage.run(home, &["export", &id]);
         assert!(ran.code == 3 && ran.err.contains("is erased"), "{home}: {ran:?}");
     }
-    assert_eq!(stage.objects("iachr", &["inbox"]).iter().filter(|it| it["erased"] == true).count(), 1);
+    let inbox = stage.objects("iachr", &["inbox"]);
+    let erased: Vec<_> = inbox.iter().filter(|it| it["erased"] == true).collect();
+    assert_eq!((erased.len(), &erased[0]["unread"]), (1, &false.into()), "there is nothing to read of it");
+    assert!(!stage.well("iachr", &["inbox", "--unread"]).contains("(erased"));
 }
 
 #[test]

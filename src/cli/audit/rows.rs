@@ -357,15 +357,13 @@ fn what(row: &proto::EntryRow) -> String {
         },
         Some(EntryKind::Receipt) => match convert::receipt(&row.statement) {
             Ok(it) => {
-                let indexes: Vec<_> = it.messages.iter().map(|message| message.index.to_string()).collect();
+                let mut named: Vec<_> = it.messages.iter().map(|message| message.index.to_string()).collect();
+                if !it.notices.is_empty() {
+                    named.push(format!("{} notices", it.notices.len()));
+                }
                 let action = it.action.map(|action| format!(" {action}")).unwrap_or_default();
                 let reason = if it.reason.is_empty() { String::new() } else { format!(": {}", it.reason) };
-                let notices = if it.notices.is_empty() {
-                    String::new()
-                } else {
-                    format!(" and {} notices", it.notices.len())
-                };
-                format!("{}{action} of {}{notices}{reason}", it.stage, indexes.join(", "))
+                format!("{}{action} of {}{reason}", it.stage, named.join(", "))
             }
             Err(refusal) => unreadable(&refusal.message),
         },

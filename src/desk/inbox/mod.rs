@@ -135,6 +135,15 @@ impl Inbox {
         Ok(files.filter(|(_, state)| *state == State::Due).map(|(entry, _)| entry).collect())
     }
 
+    /// Lists the messages that are erased, by ascending index.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn erased(&self) -> Result<Vec<InboxEntry>, StoreError> {
+        let files = self.files()?.into_iter();
+        Ok(files.filter(|(_, state)| *state == State::Erased).map(|(entry, _)| entry).collect())
+    }
+
     /// Reads a message.
     ///
     /// # Errors
