@@ -59,7 +59,8 @@ fn a_watch_outlives_its_hub_and_goes_on() {
     watch.object("started");
     stage.kill_hub();
     let lost = watch.object("lost")["message"].to_string();
-    assert!(lost.contains("the line was cut"), "{lost}");
+    // Reset, where the killed hub had not read all that was sent to it.
+    assert!(["the line was cut", "connection reset"].iter().any(|said| lost.contains(said)), "{lost}");
     stage.start_hub();
     watch.object("started");
     let published = &stage.objects("ohchr-honduras", &["publish", "alert", &stage.alert("one")])[0];
