@@ -40,11 +40,7 @@ fn packet_cut_at_200_random_bytes_arrives_whole_and_goes_on_from_where_it_was() 
     println!("RESGUARDO_CUT_SEED={seed}");
     let random = SeededRandom::new(seed);
     let stage = Stage::set();
-    let line = Line::to(stage.hub_address());
-    for home in ["ohchr-guatemala", "iachr"] {
-        let (hub, line) = (stage.hub_address().to_string(), line.address().to_string());
-        stage.rewrite(&format!("{home}/desk.toml"), &hub, &line);
-    }
+    let line = stage.by_line(&["ohchr-guatemala", "iachr"]);
     let content = content(seed, BYTES);
     let path = source(&stage, "long", &content);
     line.cut_after(Way::Up, distances(&random));

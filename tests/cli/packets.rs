@@ -18,8 +18,9 @@ use serde_json::Value;
 
 use super::stage::{Stage, until};
 
-/// Bytes that take long enough to be killed in the middle.
-const LONG: usize = 96 << 20;
+/// Bytes that take seconds on a line as slow as this: whatever moves them is killed in the middle.
+const LONG: usize = 24 << 20;
+const SLOW_BYTES_PER_S: u64 = 6 << 20;
 
 pub(super) fn content(seed: u64, bytes: usize) -> Vec<u8> {
     let mut content = vec![0; bytes];
@@ -208,6 +209,8 @@ fn nothing_is_written_over_and_the_same_file_is_no_trouble() {
 #[test]
 fn killed_sender_goes_on_with_the_same_command_and_publishes_once() {
     let stage = Stage::set();
+    let line = stage.by_line(&["ohchr-guatemala"]);
+    line.slow(SLOW_BYTES_PER_S);
     let content = content(3, LONG);
     let path = source(&stage, "long", &content);
     let command = ["publish", "packet", &path, "--title", "Long", "--to", "iachr"];
@@ -225,13 +228,14 @@ fn killed_sender_goes_on_with_the_same_command_and_publishes_once() {
 #[test]
 fn killed_hub_and_killed_receiver_lose_nothing_and_go_on() {
     let mut stage = Stage::set();
+    let line = stage.by_line(&["ohchr-guatemala", "iachr"]);
+    line.slow(SLOW_BYTES_PER_S);
     let content = content(4, LONG);
     let path = source(&stage, "long", &content);
-    let publishing = stage.start(
+    let mut publishing = stage.start(
         "ohchr-guatemala",
         &["--json", "publish", "packet", &path, "--title", "Long", "--to", "iachr"],
     );
-    let mut publishing = publishing;
     publishing.object("transfer");
     stage.kill_hub();
     publishing.object("lost");

@@ -11,6 +11,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::line::Line;
+
 /// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
 
@@ -105,6 +107,16 @@ impl Stage {
         let config = fs::read_to_string(self.path("hub/hub.toml")).unwrap();
         let listen = config.lines().find_map(|line| line.strip_prefix("listen = \"")).unwrap();
         listen.trim_end_matches('"').parse().unwrap()
+    }
+
+    /// Leads these homes to the hub by a line of the test's.
+    pub(crate) fn by_line(&self, homes: &[&str]) -> Line {
+        let line = Line::to(self.hub_address());
+        for home in homes {
+            let (hub, line) = (self.hub_address().to_string(), line.address().to_string());
+            self.rewrite(&format!("{home}/desk.toml"), &hub, &line);
+        }
+        line
     }
 
     /// The hub's process.

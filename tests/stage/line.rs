@@ -1,4 +1,4 @@
-//! A bad line between programs and their hub: it forwards, and is cut where a test says.
+//! A bad line between programs and their hub: it forwards, no faster than a test says, and is cut where it says.
 //!
 //! Owns a port of its own and the connections through it. A cut ends all of them at once, as a lost line does: what was
 //! forwarded before it has gone out to the byte, everything behind it is lost. The next connection goes through.
@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread::Builder;
+use std::thread::{Builder, sleep};
+use std::time::Duration;
 
 /// Bytes forwarded at once.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -35,6 +36,8 @@ struct State {
     passed_bytes: [u64; 2],
     /// How many bytes go through before each of the cuts to come.
     cuts: [VecDeque<usize>; 2],
+    /// How long a byte takes; nothing where it is zero.
+    byte_ns: u64,
 }
 
 impl Line {
@@ -45,6 +48,11 @@ impl Line {
         let state = Arc::clone(&line.state);
         Builder::new().spawn(move || carry(&listener, hub, &state)).unwrap();
         line
+    }
+
+    /// Carries so many bytes a second on each connection and way from now on.
+    pub(crate) fn slow(&self, bytes_per_s: u64) {
+        self.state.lock().unwrap().byte_ns = 1_000_000_000 / bytes_per_s;
     }
 
     /// Where it begins.
@@ -128,7 +136,12 @@ fn carry(listener: &TcpListener, hub: SocketAddr, state: &Arc<Mutex<State>>) {
 fn forward(mut from: TcpStream, mut to: TcpStream, way: Way, state: &Mutex<State>) {
     let mut piece = [0; PIECE_BYTES];
     while let Ok(read @ 1..) = from.read(&mut piece) {
-        let (passed, cut) = state.lock().unwrap().pass(way, read);
+        let (passed, cut, byte_ns) = {
+            let mut state = state.lock().unwrap();
+            let (passed, cut) = state.pass(way, read);
+            (passed, cut, state.byte_ns)
+        };
+        sleep(Duration::from_nanos(byte_ns * passed as u64));
         let written = to.write_all(&piece[..passed]);
         if cut {
             state.lock().unwrap().cut();
