@@ -69,6 +69,12 @@ impl DevSet {
         Ok(())
     }
 
+    /// Starts what stands in for the hub: a program that serves with the hub's TLS files.
+    pub(crate) fn stand_in(&self, command: &mut Command) -> Result<Hub> {
+        let log = self.dir.join("stand-in.log");
+        Ok(Hub { child: Child::start(command, &log)?, log })
+    }
+
     /// Starts the hub that was founded; waits until it listens.
     pub(crate) fn run_hub(&self) -> Result<Hub> {
         let log = self.dir.join("hub.log");

@@ -12,3 +12,4 @@ pub(crate) mod messages;
 pub(crate) mod stopwatch;
 pub(crate) mod subscriber;
 pub(crate) mod subscribers;
+pub(crate) mod sync;

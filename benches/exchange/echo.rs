@@ -1,7 +1,7 @@
 //! The bare gRPC echo: what a call costs that does nothing, over the same TLS as the hub's.
 //!
-//! Its server is this program again, in a process of its own. It has none of the hub's own parts but TLS: no door, no
-//! identities, no bounds.
+//! Its server is this program again, in a process of its own, which serves the bare exchange too. It has none of the
+//! hub's own parts but TLS: no door, no identities, no bounds.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -15,6 +15,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use resguardo::host::clock::SystemClock;
+use resguardo::wire::proto::exchange_service_server::ExchangeServiceServer;
 use resguardo::wire::tls::server_config;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -29,12 +30,13 @@ use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 use tower::Service;
 
+use crate::bare::Bare;
 use crate::common::child::READY;
 use crate::common::hub;
 
 const PATH: PathAndQuery = PathAndQuery::from_static("/echo.Echo/Echo");
 
-/// Serves the echo with a home's TLS files until the process is ended.
+/// Serves the echo and the bare exchange with a home's TLS files until the process is ended.
 pub(crate) async fn serve(home: &Path) -> Result<()> {
     let config = server_config(&hub::credentials(home)?, None, Arc::new(SystemClock::new()))?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -51,7 +53,9 @@ pub(crate) async fn serve(home: &Path) -> Result<()> {
             }
         }
     });
-    Server::builder().add_service(Echo).serve_with_incoming(ReceiverStream::new(incoming)).await?;
+    let exchange = ExchangeServiceServer::new(Bare::default());
+    let server = Server::builder().add_service(Echo).add_service(exchange);
+    server.serve_with_incoming(ReceiverStream::new(incoming)).await?;
     Ok(())
 }
 

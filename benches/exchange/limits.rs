@@ -4,8 +4,6 @@
 //! 1 KiB over mutual TLS. Both are measured again before each measurement of the hub: disks and neighbours change.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,10 +17,9 @@ use crate::common::child::Child;
 use crate::common::hub::{self, DevSet, SENDER};
 use crate::common::latency::{Latency, Quantiles};
 use crate::common::stopwatch::Stopwatch;
+use crate::common::sync::{self, BYTES};
 use crate::echo;
 
-/// Bytes of an append and of an echo.
-const BYTES: usize = 1024;
 /// Echoes before those that count: the connection's first calls grow its buffers.
 const WARM_UP_ECHOES: u32 = 200;
 
@@ -68,7 +65,7 @@ impl Limits {
     /// Starts the echo's server and connects to it.
     pub(crate) async fn start(dev: &DevSet, folder: &Path, watch: Stopwatch, quick: bool) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--echo-server").arg(dev.hub_home());
+        command.arg("--bare-server").arg(dev.hub_home());
         let server = Child::start(&mut command, &folder.join("echo.log"))?;
         let client = Grpc::new(
             hub::connect(&server.address, &dev.office_home(SENDER), ConnectLimits::default()).await?,
@@ -78,27 +75,8 @@ impl Limits {
     }
 
     pub(crate) async fn probe(&self) -> Result<Limit> {
-        Ok(Limit { sync: self.sync()?.quantiles(), echo: self.echo().await?.quantiles() })
-    }
-
-    fn sync(&self) -> Result<Latency> {
-        let file = File::create(&self.file)?;
-        let mut at = 0;
-        for _ in 0..self.samples {
-            file.write_all_at(&[0; BYTES], at)?;
-            at += BYTES as u64;
-        }
-        file.sync_all()?;
-        let mut latency = Latency::new();
-        for number in 0..u64::from(self.samples) {
-            let from = self.watch.ns();
-            file.write_all_at(&[1; BYTES], number * BYTES as u64)?;
-            file.sync_data()?;
-            latency.record_ns(self.watch.ns() - from);
-        }
-        drop(file);
-        fs::remove_file(&self.file)?;
-        Ok(latency)
+        let sync = sync::probe(&self.file, self.samples, self.watch)?;
+        Ok(Limit { sync: sync.quantiles(), echo: self.echo().await?.quantiles() })
     }
 
     async fn echo(&self) -> Result<Latency> {

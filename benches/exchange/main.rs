@@ -1,9 +1,10 @@
 //! How far the hub is from what its machine can do: `cargo bench --bench exchange`.
 //!
-//! In one run and in turns: the limits of the machine (a synced append, a bare echo over mutual TLS), and the hub in
-//! its own process, with its journal on disk, six subscribers that acknowledge each message, and callers that wait for
-//! each confirmation. Prints numbers, never judges by them: it fails only when a message is lost or left unacknowledged.
+//! In one run and in turns: the limits of the machine (a synced append, a bare echo over mutual TLS), a bare exchange that
+//! keeps nothing, and the hub in its own process, with its journal on disk, six subscribers that acknowledge each message,
+//! and callers that wait for each confirmation. Prints numbers, never judges by them: it fails only when a message is lost or left unacknowledged.
 
+mod bare;
 mod beside;
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,8 +19,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use resguardo::wire::proto::DescribeDirectoryRequest;
+use resguardo::wire::proto::directory_service_client::DirectoryServiceClient;
 
-use crate::common::hub::DevSet;
+use crate::common::hub::{DevSet, SENDER};
+use crate::common::messages::Audience;
 use crate::common::stopwatch::Stopwatch;
 use crate::common::{document, machine};
 use crate::limits::{Limit, Limits};
@@ -36,7 +40,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
-    match &options.echo_server {
+    match &options.bare_server {
         Some(home) => runtime.block_on(echo::serve(home)),
         None => runtime.block_on(run(&options)),
     }
@@ -76,6 +80,7 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
     let limits = Limits::start(&dev, folder, watch, options.quick).await?;
     let mut rounds = Rounds::default();
     say(&options.summary())?;
+    let audience = audience(&dev).await?;
     for round in 1..=options.rounds() {
         if options.points().is_empty() {
             let limit = limits.probe().await?;
@@ -84,7 +89,7 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
         }
         for point in options.points() {
             let limit = limits.probe().await?;
-            let measured = point::measure(point, &dev, options.load(), watch).await?;
+            let measured = point::measure(point, (&dev, &audience), options.load(), watch).await?;
             say(&format!("round {round}  {limit}  {point}  {measured}"))?;
             rounds.limits.push(limit);
             rounds.points.push((point, limit, measured));
@@ -98,6 +103,15 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
         }
     }
     Ok(rounds)
+}
+
+/// Whom the messages are for, by a hub's directory.
+async fn audience(dev: &DevSet) -> Result<Audience> {
+    let hub = dev.start_hub()?;
+    let channel = hub.connect(&dev.office_home(SENDER)).await?;
+    let directory =
+        DirectoryServiceClient::new(channel).describe_directory(DescribeDirectoryRequest {}).await?;
+    Audience::of(directory.into_inner())
 }
 
 fn say(text: &str) -> Result<()> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 
 use crate::common::callers::Mode;
-use crate::point::{Load, Point};
+use crate::point::{Exchange, Load, Point};
 
 /// Measures the hub beside the limits of the machine that it runs on.
 #[derive(Debug, Parser)]
@@ -38,9 +38,9 @@ pub(crate) struct Options {
     /// Where the journal is while it runs: the disk that is measured
     #[arg(long, value_name = "DIR", default_value = env!("CARGO_TARGET_TMPDIR"))]
     pub(crate) folder: PathBuf,
-    /// Be the echo's other side, with the TLS files of this home.
+    /// Be the server of echo and bare exchange, with the TLS files of this home.
     #[arg(long, hide = true)]
-    pub(crate) echo_server: Option<PathBuf>,
+    pub(crate) bare_server: Option<PathBuf>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -85,8 +85,10 @@ impl Options {
         };
         let default: &[u32] = if self.quick { &[1, 64] } else { &[1, 16, 64] };
         let callers = self.callers.as_deref().unwrap_or(default);
-        let point = |mode| callers.iter().map(move |&callers| Point { mode, callers });
-        modes.iter().copied().flat_map(point).collect()
+        let both = [Exchange::Bare, Exchange::Hub];
+        let point = |mode| callers.iter().map(move |&callers| (mode, callers));
+        let points = modes.iter().copied().flat_map(point);
+        points.flat_map(|(mode, callers)| both.map(|exchange| Point { exchange, mode, callers })).collect()
     }
 
     /// What is done, in a line.

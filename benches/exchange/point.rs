@@ -1,12 +1,11 @@
-//! One measurement: a fresh hub, its subscribers, a load, and the audit at its end.
+//! One measurement: a fresh hub or the bare exchange, its subscribers, a load, and at a hub the audit at its end.
 
 use std::fmt;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use resguardo::wire::proto::DescribeDirectoryRequest;
-use resguardo::wire::proto::directory_service_client::DirectoryServiceClient;
 use tokio::time::sleep;
 
 use crate::common::callers::{Callers, Mode};
@@ -22,8 +21,18 @@ const ROOM_PER_S: f64 = 300_000.0;
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
+    pub(crate) exchange: Exchange,
     pub(crate) mode: Mode,
     pub(crate) callers: u32,
+}
+
+/// Which exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exchange {
+    /// The one that keeps nothing.
+    Bare,
+    /// The hub.
+    Hub,
 }
 
 impl fmt::Display for Point {
@@ -32,7 +41,11 @@ impl fmt::Display for Point {
             Mode::Calls => "calls",
             Mode::Stream => "stream",
         };
-        write!(f, "{mode:<6} {:>3}", self.callers)
+        let exchange = match self.exchange {
+            Exchange::Bare => "bare",
+            Exchange::Hub => "hub",
+        };
+        write!(f, "{exchange:<4} {mode:<6} {:>3}", self.callers)
     }
 }
 
@@ -87,8 +100,19 @@ impl fmt::Display for Measured {
 }
 
 /// Measures a point. Fails when a message was lost, came twice or out of order, or stayed unacknowledged.
-pub(crate) async fn measure(point: Point, dev: &DevSet, load: Load, watch: Stopwatch) -> Result<Measured> {
-    let hub = dev.start_hub()?;
+pub(crate) async fn measure(
+    point: Point,
+    (dev, audience): (&DevSet, &Audience),
+    load: Load,
+    watch: Stopwatch,
+) -> Result<Measured> {
+    let hub = match point.exchange {
+        Exchange::Hub => dev.start_hub()?,
+        Exchange::Bare => {
+            let mut command = Command::new(std::env::current_exe()?);
+            dev.stand_in(command.arg("--bare-server").arg(dev.hub_home()))?
+        }
+    };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some seconds of messages")]
     let room = ((load.warm_up_s + load.seconds) * ROOM_PER_S) as usize;
     let flights = Arc::new(Flights::new(watch, room));
@@ -97,12 +121,8 @@ pub(crate) async fn measure(point: Point, dev: &DevSet, load: Load, watch: Stopw
     for _ in 0..load.connections.min(point.callers) {
         channels.push(hub.connect(&sender).await?);
     }
-    let directory = DirectoryServiceClient::new(channels[0].clone())
-        .describe_directory(DescribeDirectoryRequest {})
-        .await?;
-    let audience = Audience::of(directory.into_inner())?;
     let mut subscribers = Subscribers::open(dev, &hub, &audience.offices, &flights).await?;
-    let mut callers = Callers::new(channels, Arc::clone(&flights), audience, 0);
+    let mut callers = Callers::new(channels, Arc::clone(&flights), audience.clone(), 0);
     let lasting = |seconds| async move {
         sleep(Duration::from_secs_f64(seconds)).await;
         Ok(())
@@ -117,7 +137,9 @@ pub(crate) async fn measure(point: Point, dev: &DevSet, load: Load, watch: Stopw
     let (after, count) = (Moment::now(&hub, watch)?, flights.count() - counted);
     ensure!(confirm.count() == count, "{} of {count} messages are confirmed", confirm.count());
 
-    dev.check_nothing_outstanding(&hub).await?;
+    if point.exchange == Exchange::Hub {
+        dev.check_nothing_outstanding(&hub).await?;
+    }
     let end_to_end = subscribers.end().await?;
     ensure!(end_to_end.count() == 6 * count, "{} deliveries of {count} messages to six", end_to_end.count());
     #[expect(clippy::cast_precision_loss, reason = "counts of some seconds are exact in an f64")]

@@ -7,7 +7,7 @@ use crate::beside;
 use crate::common::callers::Mode;
 use crate::common::latency::{Quantiles, median};
 use crate::limits::Limit;
-use crate::point::{Measured, Point};
+use crate::point::{Exchange, Measured, Point};
 
 /// One caller's confirmation, at most this many times L.
 const CONFIRM_GOAL: f64 = 1.8;
@@ -23,6 +23,9 @@ fn rate_goal(mode: Mode) -> f64 {
         Mode::Stream => 45_000.0,
     }
 }
+
+/// A point's measurement and the limit just before.
+type Round = (Point, Limit, Measured);
 
 /// Makes the table, in Markdown.
 pub(crate) fn table(rounds: &Rounds) -> String {
@@ -44,14 +47,15 @@ pub(crate) fn table(rounds: &Rounds) -> String {
     }
     if !points.is_empty() {
         text.push_str(
-            "\n| | callers | messages/s | confirm p50 / p99 ms | × L | end to end p50 / p99 ms | × L | \
+            "\n| | callers | messages/s | of bare | confirm p50 / p99 ms | × L | end to end p50 / p99 ms | × L | \
              hub CPU s per 1,000 | clients' | hub memory MiB, at most | goal |\n\
-             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
         );
     }
+    let of_point = |point| rounds.points.iter().filter(|(other, ..)| *other == point).collect::<Vec<_>>();
     for point in points {
-        let of_point: Vec<_> = rounds.points.iter().filter(|(other, ..)| *other == point).collect();
-        text.push_str(&row(point, &of_point));
+        let bare = of_point(Point { exchange: Exchange::Bare, ..point });
+        text.push_str(&row(point, &of_point(point), &bare));
     }
     text.push_str(&beside_files(&rounds.beside));
     text
@@ -89,7 +93,8 @@ fn beside_files(rounds: &[Vec<beside::Measured>]) -> String {
     text
 }
 
-fn row(point: Point, rounds: &[&(Point, Limit, Measured)]) -> String {
+/// `bare` are the bare exchange's measurements of the same load, each just before the hub's of the same round.
+fn row(point: Point, rounds: &[&Round], bare: &[&Round]) -> String {
     let of = |value: fn(&Measured) -> f64| median(rounds.iter().map(|(.., measured)| value(measured)));
     // Each round's ratio is to its own limit, measured just before.
     let times_l = |quantiles: fn(&Measured) -> Quantiles| {
@@ -97,14 +102,17 @@ fn row(point: Point, rounds: &[&(Point, Limit, Measured)]) -> String {
     };
     let (confirm, end_to_end) = (times_l(|it| it.confirm), times_l(|it| it.end_to_end));
     let per_s = of(|it| it.per_s);
-    let name = match point.mode {
-        Mode::Calls => "single calls",
-        Mode::Stream => "publishing stream",
+    let of_bare = median(rounds.iter().zip(bare).map(|(hub, bare)| hub.2.per_s / bare.2.per_s));
+    let name = match (point.exchange, point.mode) {
+        (Exchange::Bare, Mode::Calls) => "bare: single calls",
+        (Exchange::Bare, Mode::Stream) => "bare: publishing stream",
+        (Exchange::Hub, Mode::Calls) => "hub: single calls",
+        (Exchange::Hub, Mode::Stream) => "hub: publishing stream",
     };
     let mut row = String::new();
     let _ = writeln!(
         row,
-        "| {name} | {} | {per_s:.0} | {:.3} / {:.3} | {confirm:.2} | {:.3} / {:.3} | {end_to_end:.2} | {:.3} | \
+        "| {name} | {} | {per_s:.0} | {of_bare:.2} | {:.3} / {:.3} | {confirm:.2} | {:.3} / {:.3} | {end_to_end:.2} | {:.3} | \
          {:.3} | {:.0}, {:.0} | {} |",
         point.callers,
         of(|it| it.confirm.p50_ms),
@@ -121,6 +129,9 @@ fn row(point: Point, rounds: &[&(Point, Limit, Measured)]) -> String {
 }
 
 fn goal(point: Point, per_s: f64, confirm: f64, end_to_end: f64) -> String {
+    if point.exchange == Exchange::Bare {
+        return String::new();
+    }
     let verdict = |met| if met { "met" } else { "missed" };
     match (point.callers, point.mode) {
         (1, Mode::Calls) => format!(

@@ -38,6 +38,7 @@ pub(crate) fn table(sizes: &[Size]) -> String {
     row("64 callers by stream: messages/s", 0, None, &|it| it.per_s);
     row("their confirm p50, ms", 3, None, &|it| it.confirm.p50_ms);
     row("their confirm p99, ms", 3, None, &|it| it.confirm.p99_ms);
+    row("sync of 1 KiB beside one caller, p50, ms", 3, None, &|it| it.sync.p50_ms);
     row("one caller: confirm p50, ms", 3, None, &|it| it.alone_confirm.p50_ms);
     row("its end to end p50, ms", 3, None, &|it| it.alone_end_to_end.p50_ms);
     row("messages outstanding when an office comes back", 0, None, &|it| ratio(it.caught_up, 1.0));

@@ -13,10 +13,11 @@ use tokio::time::sleep;
 
 use crate::common::callers::{Callers, Mode};
 use crate::common::hub::{DevSet, Hub, SENDER, Usage};
-use crate::common::latency::Quantiles;
+use crate::common::latency::{Latency, Quantiles};
 use crate::common::messages::{Audience, Flights, PAYLOAD_BYTES};
 use crate::common::stopwatch::Stopwatch;
 use crate::common::subscribers::Subscribers;
+use crate::common::sync;
 use crate::say;
 
 /// Callers that fill the hub, and their connections.
@@ -29,6 +30,8 @@ const ROOM_PER_S: f64 = 300_000.0;
 /// How often the auditor asks whether something is still outstanding, and how often at most.
 const AUDIT_EVERY: Duration = Duration::from_millis(100);
 const AUDITS_MAX: usize = 600;
+/// Samples of a probe of the disk.
+const SYNCS: u32 = 1_000;
 
 /// How much is done at each size.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +54,8 @@ pub(crate) struct Size {
     /// Messages a second of 64 callers, until the last receipt of them was on the hub's disk.
     pub(crate) per_s: f64,
     pub(crate) confirm: Quantiles,
+    /// What the disk takes to sync, just before and after one caller.
+    pub(crate) sync: Quantiles,
     /// One caller's.
     pub(crate) alone_confirm: Quantiles,
     pub(crate) alone_end_to_end: Quantiles,
@@ -147,10 +152,12 @@ pub(crate) async fn measure(messages: u64, load: Load, dev: &DevSet, watch: Stop
         confirm.p50_ms, confirm.p99_ms
     ))?;
 
+    let mut sync = sync_probe(dev, watch)?;
     flights.count_times();
     let alone = exchange.callers.run(Mode::Calls, 1, lasting(load.alone_s)).await?.quantiles();
     subscribers.drain(flights.count()).await?;
     let alone_end_to_end = subscribers.end().await?.quantiles();
+    sync.add(&sync_probe(dev, watch)?)?;
 
     let (owed, began_s) = (flights.count() - before_away, watch.seconds());
     let mut returned = Subscribers::open(dev, &exchange.hub, &away, &flights).await?;
@@ -191,6 +198,7 @@ pub(crate) async fn measure(messages: u64, load: Load, dev: &DevSet, watch: Stop
         curve,
         per_s,
         confirm,
+        sync: sync.quantiles(),
         alone_confirm: alone,
         alone_end_to_end,
         filled,
@@ -275,6 +283,10 @@ fn start(dev: &DevSet, watch: Stopwatch) -> Result<(Hub, Start)> {
 async fn lasting(seconds: f64) -> Result<()> {
     sleep(Duration::from_secs_f64(seconds)).await;
     Ok(())
+}
+
+fn sync_probe(dev: &DevSet, watch: Stopwatch) -> Result<Latency> {
+    sync::probe(&dev.hub_home().join("sync-probe"), SYNCS, watch)
 }
 
 fn timed(watch: Stopwatch, act: impl FnOnce() -> Result<()>) -> Result<f64> {

@@ -136,6 +136,23 @@ impl Audit {
         })
     }
 
+    /// Sends down what is recorded from an index on: until now, or for as long as the reader watches.
+    fn list_or_watch<R: Send + 'static, F: Send + 'static>(
+        &self,
+        caller: &Identity,
+        call: &str,
+        begun: &Begun,
+        rows: Follow<R>,
+        frame: fn(Vec<R>, u64) -> F,
+    ) -> Result<Response<Frames<F>>, Status> {
+        if begun.watch {
+            return self.watch(caller, call, begun, rows, frame);
+        }
+        let until = self.hub.journal.mark().next_index;
+        let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| rows(hub, (from, until), most));
+        self.list(caller, call, (begun.from, begun.limit), pages, frame)
+    }
+
     /// Takes a place among the streams, and sends from a task of its own.
     fn answer<F: Send + 'static, S>(
         &self,
@@ -249,25 +266,17 @@ impl AuditService for Audit {
         let about = about.map_err(|refusal| self.hub.door.refuse(&caller, CALL, &refusal))?;
         let frame = |receipts, next_index| ListReceiptsResponse { receipts, next_index };
         let selection = begun.selection;
-        let page = move |hub: &Hub, from, most| {
+        let page = move |hub: &Hub, (from, until), most| {
             let view = &hub.door.view;
-            let page = match &about {
+            let mut page = match &about {
                 Some(message) => view.receipts_about(selection.permit, message, from, most)?,
                 None => view.receipts(selection, from, most)?,
             };
+            page.rows.retain(|row| row.index < until);
             let found: Result<_, ReadError> = page.rows.iter().map(|row| rows::receipt(view, row)).collect();
-            Ok((found?, page.next))
+            Ok((found?, page.next.filter(|next| *next < until)))
         };
-        if begun.watch {
-            let follow: Follow<_> = Arc::new(move |hub: &Hub, (from, until), most| {
-                let (mut rows, next): (Vec<proto::ReceiptRow>, Option<Index>) = page(hub, from, most)?;
-                let index = |row: &proto::ReceiptRow| row.stage.as_ref().map_or(0, |it| it.receipt_index);
-                rows.retain(|row| Index(index(row)) < until);
-                Ok((rows, next.filter(|next| *next < until)))
-            });
-            return self.watch(&caller, CALL, &begun, follow, frame);
-        }
-        self.list(&caller, CALL, (begun.from, begun.limit), Arc::new(page), frame)
+        self.list_or_watch(&caller, CALL, &begun, Arc::new(page), frame)
     }
 
     type ListOutstandingStream = Frames<ListOutstandingResponse>;
@@ -309,7 +318,7 @@ impl AuditService for Audit {
         let begun = self.begun(&caller, CALL, selection).await?;
         let selection = begun.selection;
         let frame = |overdue, next_index| ListOverdueResponse { overdue, next_index };
-        let page = move |hub: &Hub, from, until, most| {
+        let page = move |hub: &Hub, (from, until), most| {
             let mut page = hub.door.view.overdue((selection.permit, selection.office), from, most)?;
             page.rows.retain(|row| row.index < until);
             let found = page.rows.iter().map(|row| rows::overdue(&hub.door.view, row));
@@ -317,14 +326,7 @@ impl AuditService for Audit {
             found.retain(|row| all || row.open);
             Ok((found, page.next.filter(|next| *next < until)))
         };
-        if begun.watch {
-            let follow: Follow<_> =
-                Arc::new(move |hub: &Hub, (from, until), most| page(hub, from, until, most));
-            return self.watch(&caller, CALL, &begun, follow, frame);
-        }
-        let pages: Pages<_, _> =
-            Arc::new(move |hub: &Hub, from, most| page(hub, from, Index(u64::MAX), most));
-        self.list(&caller, CALL, (begun.from, begun.limit), pages, frame)
+        self.list_or_watch(&caller, CALL, &begun, Arc::new(page), frame)
     }
 
     type ListObligationsStream = Frames<ListObligationsResponse>;
@@ -357,20 +359,13 @@ impl AuditService for Audit {
         let begun = self.begun(&caller, CALL, request.into_inner().selection).await?;
         let Selection { permit, office } = begun.selection;
         let frame = |erasures, next_index| ListErasuresResponse { erasures, next_index };
-        let page = move |hub: &Hub, from, until, most| {
+        let page = move |hub: &Hub, (from, until), most| {
             let mut page = hub.door.view.erasures((permit, office), from, most)?;
             page.rows.retain(|row| row.index < until);
             let found = page.rows.iter().map(|row| rows::erasure_row(&hub.door.view, row));
             Ok((found.collect::<Result<Vec<_>, ReadError>>()?, page.next.filter(|next| *next < until)))
         };
-        if begun.watch {
-            let follow: Follow<_> =
-                Arc::new(move |hub: &Hub, (from, until), most| page(hub, from, until, most));
-            return self.watch(&caller, CALL, &begun, follow, frame);
-        }
-        let pages: Pages<_, _> =
-            Arc::new(move |hub: &Hub, from, most| page(hub, from, Index(u64::MAX), most));
-        self.list(&caller, CALL, (begun.from, begun.limit), pages, frame)
+        self.list_or_watch(&caller, CALL, &begun, Arc::new(page), frame)
     }
 
     async fn describe_message(
@@ -409,12 +404,7 @@ impl AuditService for Audit {
         let selection = begun.selection;
         let page =
             move |hub: &Hub, range, most| rows::entries(&hub.door.view, &hub.journal, selection, range, most);
-        if begun.watch {
-            return self.watch(&caller, CALL, &begun, Arc::new(page), frame);
-        }
-        let until = self.hub.journal.mark().next_index;
-        let pages: Pages<_, _> = Arc::new(move |hub: &Hub, from, most| page(hub, (from, until), most));
-        self.list(&caller, CALL, (begun.from, begun.limit), pages, frame)
+        self.list_or_watch(&caller, CALL, &begun, Arc::new(page), frame)
     }
 }
 
