@@ -13,4 +13,5 @@ pub mod journal;
 pub mod ledger;
 pub mod model;
 pub mod order;
+pub mod seal;
 pub mod wire;
