@@ -113,6 +113,20 @@ impl OpeningKey {
     pub fn recipient(&self) -> Recipient {
         Recipient { key: XWing::sk_to_pk(&self.key) }
     }
+
+    /// Gives the file key that a stanza wraps; `None` if it is for another key, which looks the same as a damaged one.
+    fn unwrapped(&self, encapsulated: &<XWing as Kem>::EncappedKey, body: &[u8]) -> Option<FileKey> {
+        let opened = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, XWing>(
+            &OpModeR::Base,
+            &self.key,
+            encapsulated,
+            INFO,
+            body,
+            &[],
+        );
+        let opened = Zeroizing::new(opened.ok()?);
+        Some(FileKey::init_with_mut(|key| key.copy_from_slice(&opened)))
+    }
 }
 
 /// Shows the text of the form `age1pq1…`, some 1,960 characters.
@@ -162,23 +176,19 @@ impl age::Recipient for Recipient {
 
 impl age::Identity for OpeningKey {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
-        if stanza.tag != STANZA_TAG {
-            return None;
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    /// Looks at the form of every stanza first, so that all recipients of a file say the same of it.
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        let mut wrapped = Vec::new();
+        for stanza in stanzas.iter().filter(|it| it.tag == STANZA_TAG) {
+            let Some(encapsulated) = encapsulated_of(stanza) else {
+                return Some(Err(DecryptError::InvalidHeader));
+            };
+            wrapped.push((encapsulated, stanza.body.as_slice()));
         }
-        let Some(encapsulated) = encapsulated_of(stanza) else {
-            return Some(Err(DecryptError::InvalidHeader));
-        };
-        let opened = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, XWing>(
-            &OpModeR::Base,
-            &self.key,
-            &encapsulated,
-            INFO,
-            &stanza.body,
-            &[],
-        );
-        // Another's stanza looks like a damaged one of ours: both are passed over.
-        let opened = Zeroizing::new(opened.ok()?);
-        Some(Ok(FileKey::init_with_mut(|key| key.copy_from_slice(&opened))))
+        wrapped.iter().find_map(|(encapsulated, body)| self.unwrapped(encapsulated, body)).map(Ok)
     }
 }
 

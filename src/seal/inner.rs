@@ -62,7 +62,7 @@ impl Head {
 /// Gives the size up to which `bytes` of head, manifest and content are padded; `None` if it does not fit into 64 bits.
 ///
 /// 4, 16 or 64 KiB; above these Padmé: only as many of the number's leading bits may be set as it takes bits to write how many
-/// bits it has, so that a size tells little, at the cost of 6 % at most (3 % from 2 MiB on).
+/// bits it has, so that a size tells little, at the cost of 3 % at most.
 pub fn padded_bytes(bytes: u64) -> Option<u64> {
     if let Some(step) = STEPS.iter().find(|step| bytes <= **step) {
         return Some(*step);

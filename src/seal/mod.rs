@@ -8,8 +8,8 @@
 //!
 //! Secrets are zeroized when they are dropped, and no `Debug`, `Display` or error has any of them. What cannot be reached from
 //! here: the expanded signing keys lie inside AWS-LC, which overwrites all memory that it frees; the age crate's own copies of
-//! file and payload keys are zeroized by it; the cipher's state during a stream, and copies that the compiler leaves on a
-//! stack, are not. So no core is to be dumped of a process that holds keys.
+//! file and payload keys are zeroized by it; the cipher's state and the last clear piece of a sealing, and copies that the
+//! compiler leaves on a stack, are not. So no core is to be dumped of a process that holds keys.
 //!
 //! Formats: `docs/sealing.md`. Sources: C2SP `age.md` (its file format and `mlkem768x25519`), RFC 9180 (HPKE), FIPS 203
 //! (ML-KEM), RFC 7748 (X25519), FIPS 204 (ML-DSA), RFC 8032 (Ed25519), DSSE 1.0.0 (its pre-authentication encoding),

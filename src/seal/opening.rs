@@ -9,6 +9,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use age::armor::ArmoredReader;
 use age::stream::StreamReader;
 use age::{DecryptError, Decryptor};
+use zeroize::Zeroizing;
 
 use super::hybrid::OpeningKey;
 use super::inner::{HEAD_BYTES, Head, HeadError};
@@ -124,7 +125,7 @@ impl<R: Read> Opening<R> {
     /// to be thrown away.
     pub fn finish(mut self, into: &mut dyn Write) -> Result<Vec<u8>, OpenError> {
         let padding = self.head.padding_bytes().ok_or(OpenError::Padding)?;
-        let mut piece = vec![0; PIECE_BYTES];
+        let mut piece = Zeroizing::new(vec![0; PIECE_BYTES]);
         let mut left = self.head.content_bytes;
         while left > 0 {
             let wanted = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -171,7 +172,7 @@ pub fn open_any<R: Read>(
     into: &mut dyn Write,
 ) -> Result<(), OpenError> {
     let mut clear = decrypted(BufReader::new(ArmoredReader::new(Below(encrypted))), keys)?;
-    let mut piece = vec![0; PIECE_BYTES];
+    let mut piece = Zeroizing::new(vec![0; PIECE_BYTES]);
     let mut found = 0;
     loop {
         let read = clear.read(&mut piece).map_err(of_the_stream)?;

@@ -54,7 +54,7 @@ pub enum SealError {
     Write(#[source] io::Error),
 }
 
-/// Seals `manifest` and the `content_bytes` bytes of `content` for `recipients`, and gives back `into`.
+/// Seals `manifest` and the `content_bytes` bytes of `content` for `recipients`, and gives back `into`, which is not flushed.
 ///
 /// The length comes first because it stands first. The randomness is the system's: two sealings of the same are never the same.
 ///

@@ -5,7 +5,6 @@
 
 /// What a signed statement is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Kind {
     /// An envelope, by the desk that sends it.
     Envelope,
