@@ -28,3 +28,13 @@ fn sha256(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[test]
+fn keys_and_streams_may_move_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    fn moved<T: Send>() {}
+    shared::<(OpeningKey, super::Recipient)>();
+    shared::<(SigningKey, super::VerifyingKey, super::Signature)>();
+    shared::<(super::OpenError, super::SealError)>();
+    moved::<super::Opening<std::io::Empty>>();
+}

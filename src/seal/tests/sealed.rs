@@ -122,6 +122,7 @@ fn a_content_of_another_length_or_that_breaks_is_not_sealed() {
     let sealed = |content: &mut dyn Read, told| seal(&to, b"", content, told, io::sink()).map(|_| ());
     assert!(matches!(sealed(&mut &[1; 5][..], 6), Err(SealError::ContentLength { told: 6, found: 5 })));
     assert!(matches!(sealed(&mut &[1; 9][..], 6), Err(SealError::ContentLength { told: 6, found: 7 })));
+    assert!(matches!(sealed(&mut io::repeat(1), 6), Err(SealError::ContentLength { told: 6, found: 7 })));
     assert!(matches!(sealed(&mut [1; 3].chain(Broken), 6), Err(SealError::Read(_))));
     assert!(sealed(&mut &[1; 6][..], 6).is_ok());
 }
