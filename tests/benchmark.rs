@@ -6,10 +6,12 @@ use std::process::Command;
 #[test]
 fn exchange_finds_nothing_lost_or_outstanding_and_writes_its_table() {
     let rows = [
-        "single calls | 1 ",
-        "single calls | 64 ",
-        "publishing stream | 1 ",
-        "publishing stream | 64 ",
+        "bare: single calls | 1 ",
+        "hub: single calls | 1 ",
+        "hub: single calls | 64 ",
+        "bare: publishing stream | 64 ",
+        "hub: publishing stream | 1 ",
+        "hub: publishing stream | 64 ",
         "nothing | 0.0 |",
         "files up | ",
         "files down | ",
