@@ -47,7 +47,7 @@ async fn main() -> anyhow::Result<()> {
     let outbox = Outbox::open(&home)?;
     // None: by when it is to be received, read and acted on is policy's to say.
     let deadlines = Deadlines::default();
-    let directory_version = members.version;
+    let directory_version = members.version();
     let thread_id = None;
     let draft = Draft { alert: &imported.alert, stream, recipients, thread_id, deadlines, directory_version };
     let outgoing = compose(desk, draft, &outbox, &*clock, &OsRandom)?.outgoing;

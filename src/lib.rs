@@ -13,5 +13,6 @@ pub mod journal;
 pub mod ledger;
 pub mod model;
 pub mod order;
+pub mod registrar;
 pub mod seal;
 pub mod wire;

@@ -20,22 +20,27 @@ use resguardo::ledger::store::sled::SledStores;
 use resguardo::model::deadline::Deadlines;
 use resguardo::model::entry::{Batch, BatchName, EntryKind, Proposal};
 use resguardo::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
-use resguardo::model::id::{Index, UnixMicros};
+use resguardo::model::id::{DirectoryVersion, Index, UnixMicros};
 use resguardo::model::identity::{Desk, Name};
 use resguardo::model::receipt::{Action, MessageRef, Receipt, Stage};
 use resguardo::wire::convert;
 use tokio_util::sync::CancellationToken;
 
+#[path = "stage/founding.rs"]
+#[expect(dead_code, reason = "the founding of a whole stage stands in it too")]
+mod founding;
+
 const OFFICES: [&str; 3] = ["iachr", "ohchr-honduras", "ohchr-mexico"];
 const BATCHES: u64 = 300;
 
-fn founding() -> String {
-    let office = |name| format!("[[office]]\nname = '{name}'\ninstitution = 'all'\n");
+fn founding() -> Bytes {
+    let office = |name| format!("[[office]]\nname = '{name}'\ninstitution = 'ohchr'\n");
     let offices = OFFICES.map(office).concat();
-    format!(
-        "institutions = ['all']\nheadquarters = 'iachr'\n{offices}[[stream]]\nname = 's'\n\
+    let list = format!(
+        "institutions = ['iachr', 'ohchr']\nheadquarters = 'iachr'\n{offices}[[stream]]\nname = 's'\n\
          publishers = {OFFICES:?}\nsubscribers = {OFFICES:?}\n"
-    )
+    );
+    founding::signed(&list, &OFFICES)
 }
 
 fn host(runtime: &tokio::runtime::Runtime, day: u64, boot_id: &str) -> Host {
@@ -94,7 +99,7 @@ impl Offices<'_> {
             stream: "s".parse().expect("a step of the test"),
             sender: desk.clone(),
             recipients,
-            directory_version: Index(0),
+            directory_version: DirectoryVersion(0),
             priority: if self.random.below(2) == 0 { Priority::Urgent } else { Priority::Normal },
             status: CapStatus::Test,
             msg_type: CapMsgType::Alert,
@@ -138,7 +143,7 @@ fn proposal(kind: EntryKind, desk: &Desk, statement: Bytes) -> Proposal {
 fn write_home(dir: &Path, config: &str) {
     fs::create_dir_all(dir).expect("a step of the test");
     fs::write(dir.join("hub.toml"), config).expect("a step of the test");
-    fs::write(dir.join("founding.toml"), founding()).expect("a step of the test");
+    fs::write(dir.join("founding"), founding()).expect("a step of the test");
 }
 
 /// Opens a hub, whose ledger is then fed what it lacks, and gives the ledger's rows.
@@ -218,7 +223,7 @@ fn replay_in_memory_gives_the_rows_that_the_machine_gives_and_leaves_nothing_on_
     let config = "name = 'one'\nlisten = '127.0.0.1:0'\n[journal]\nsegment_bytes = 1048576\n";
     let disk = Arc::new(MemoryDisk::new());
     put(disk.as_ref(), &nowhere.join("hub.toml"), config.as_bytes());
-    put(disk.as_ref(), &nowhere.join("founding.toml"), founding().as_bytes());
+    put(disk.as_ref(), &nowhere.join("founding"), &founding());
     let mut memory = host(&runtime, 20_000, "");
     memory.disk = disk.clone();
     memory.stores = Arc::new(MemoryStores::default());

@@ -10,8 +10,8 @@ use prost::Message as _;
 use resguardo::host::clock::{Clock as _, SystemClock};
 use resguardo::host::random::{Random as _, SeededRandom, uuid_v7};
 use resguardo::wire::proto::{
-    CapMsgType, CapStatus, DescribeDirectoryResponse, Envelope, FileRef, MessageClass, Priority,
-    PublishRequest, directory_fact::Fact,
+    CapMsgType, CapStatus, DescribeDirectoryResponse, DirectoryAmendment, Envelope, FileRef, MessageClass,
+    Priority, PublishRequest, Signed, directory_fact::Fact,
 };
 use tokio::time::sleep;
 
@@ -162,8 +162,10 @@ pub(crate) struct Audience {
 
 impl Audience {
     /// Takes the first stream's members from the directory, without the sender.
-    pub(crate) fn of(directory: DescribeDirectoryResponse) -> Result<Self> {
-        let facts = directory.facts.into_iter().filter_map(|fact| fact.fact);
+    pub(crate) fn of(directory: &DescribeDirectoryResponse) -> Result<Self> {
+        let founding = directory.amendments.first().context("the directory was not founded")?;
+        let founding = DirectoryAmendment::decode(Signed::decode(founding.clone())?.statement)?;
+        let facts = founding.facts.into_iter().filter_map(|fact| fact.fact);
         let mut streams =
             facts.filter_map(|fact| if let Fact::Stream(stream) = fact { Some(stream) } else { None });
         let stream = streams.next().context("the directory has no stream")?;

@@ -105,9 +105,10 @@ pub(crate) async fn measure(alerts: u32, dev: &DevSet, watch: Stopwatch) -> Resu
     let per_phase = usize::try_from(alerts + WARM_UP)?;
     let flights = Arc::new(Flights::new(watch, PHASES * per_phase + 1));
     let channel = hub.connect(&dev.office_home(SENDER)).await?;
-    let directory =
-        DirectoryServiceClient::new(channel.clone()).describe_directory(DescribeDirectoryRequest {}).await?;
-    let audience = Audience::of(directory.into_inner())?;
+    let directory = DirectoryServiceClient::new(channel.clone())
+        .describe_directory(DescribeDirectoryRequest::default())
+        .await?;
+    let audience = Audience::of(&directory.into_inner())?;
     let author = Author::new(&flights, &audience, 1);
     let client = ExchangeServiceClient::new(channel);
     let offices = audience.offices;

@@ -110,8 +110,8 @@ async fn audience(dev: &DevSet) -> Result<Audience> {
     let hub = dev.start_hub()?;
     let channel = hub.connect(&dev.office_home(SENDER)).await?;
     let directory =
-        DirectoryServiceClient::new(channel).describe_directory(DescribeDirectoryRequest {}).await?;
-    Audience::of(directory.into_inner())
+        DirectoryServiceClient::new(channel).describe_directory(DescribeDirectoryRequest::default()).await?;
+    Audience::of(&directory.into_inner())
 }
 
 fn say(text: &str) -> Result<()> {

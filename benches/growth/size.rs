@@ -226,9 +226,9 @@ impl<'a> Exchange<'a> {
             channels.push(hub.connect(&dev.office_home(SENDER)).await?);
         }
         let directory = DirectoryServiceClient::new(channels[0].clone())
-            .describe_directory(DescribeDirectoryRequest {})
+            .describe_directory(DescribeDirectoryRequest::default())
             .await?;
-        let audience = Audience::of(directory.into_inner())?;
+        let audience = Audience::of(&directory.into_inner())?;
         // Ids are drawn from a seed: another one for each set of callers.
         let callers = Callers::new(channels, Arc::clone(flights), audience.clone(), flights.count());
         Ok(Self { dev, hub, flights: Arc::clone(flights), audience, callers, watch })

@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import grpc
+from directory import Directory, Untrue, trusted
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from resguardo.v1 import audit_pb2, audit_pb2_grpc, directory_pb2, directory_pb2_grpc
@@ -142,25 +143,31 @@ class Office:
         return envelope
 
     def members(self, stream):
-        """[2] Asks who receives a stream: the newest fact about it, without offices that were removed."""
-        directory = directory_pb2_grpc.DirectoryServiceStub(self.channel)
+        """[2] Asks who receives a stream, and believes only what the registrars signed."""
+        service = directory_pb2_grpc.DirectoryServiceStub(self.channel)
+        told = directory_pb2.DescribeDirectoryResponse()
+        if self.outbox.has("directory"):
+            told = directory_pb2.DescribeDirectoryResponse.FromString(self.outbox.read("directory"))
+        directory = Directory(trusted(self.home.folder)).follow(told.amendments)
         try:
-            told = directory.DescribeDirectory(directory_pb2.DescribeDirectoryRequest(), timeout=60)
-            self.outbox.keep("directory", told.SerializeToString())
+            while True:
+                after = directory_pb2.DescribeDirectoryRequest(after_version=directory.version)
+                more = service.DescribeDirectory(after, timeout=60)
+                if more.version < directory.version or directory.version and more.digest_after != directory.head:
+                    raise Untrue("the hub tells another directory than before, or less of it: tell the registrars")
+                directory.follow(more.amendments)
+                told.amendments.extend(more.amendments)
+                if directory.version >= more.version or not more.amendments:
+                    break
         except grpc.RpcError as error:
             # An alert is written while the line is down, too: to those who were members when it was last up.
-            if retry_after_s(error) is not None or not self.outbox.has("directory"):
+            if retry_after_s(error) is not None or not directory.version:
                 raise ValueError(f"the hub did not tell its directory: {error.details()}") from error
-            told = directory_pb2.DescribeDirectoryResponse.FromString(self.outbox.read("directory"))
-        members = None
-        for fact in told.facts:
-            if fact.WhichOneof("fact") == "stream" and fact.stream.name == stream:
-                members = set(fact.stream.subscribers)
-            elif fact.WhichOneof("fact") == "office_removed" and members is not None:
-                members.discard(fact.office_removed.office)
+        self.outbox.keep("directory", told.SerializeToString())
+        members = directory.members(stream)
         if members is None:
             raise ValueError(f"there is no stream {stream}")
-        return told.version, members
+        return directory.version, members
 
     def thread_of(self, references):
         for name in self.outbox.names(".accepted"):

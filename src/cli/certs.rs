@@ -12,15 +12,21 @@ use clap::{Args, Subcommand};
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use crate::ca::{Authority, days_us};
+use crate::desk::confirmed::confirm_all;
 use crate::desk::home::{Home, Settings, TlsFiles};
+use crate::desk::keys::{self, Wrap};
 use crate::host::disk::{Disk, OpenMode};
-use crate::hub::founding;
 use crate::model::id::UnixMicros;
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::Fact;
+use crate::registrar::{Registrar, founding, plain_key};
+use crate::seal::SigningKey;
+use crate::seal::key_file::{self, Plain, SecretKey};
+use crate::wire::amendment;
 use crate::wire::certs::{CertsError, HubAddress, Subject, Validity};
 use crate::wire::pem_file::PemFile;
 use crate::wire::request::{self, Request};
+use crate::wire::trust::{TRUST_FILE, Trust};
 
 /// Who is in the set, and who may do what.
 const LIST: &str = include_str!("../../certs-dev/offices.toml");
@@ -28,6 +34,8 @@ const LIST: &str = include_str!("../../certs-dev/offices.toml");
 const HUB: &str = "dev";
 /// The desk of each office in the set.
 const DESK: &str = "desk-1";
+/// The institutions that have a registrar in the set, of the same name.
+const REGISTRARS: [&str; 2] = ["iachr", "ohchr"];
 /// Where the hub of the set listens.
 const ADDRESS: &str = "127.0.0.1:7443";
 /// How long the set is valid where nothing else is said, in days; its authority at least a year, and a day more.
@@ -55,7 +63,7 @@ pub struct Dev {
     /// How long the certificates are valid.
     #[arg(long, value_name = "DAYS", default_value_t = DAYS, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub days: u32,
-    /// Write over a set that is there. Its hub and offices no longer fit each other's certificates until all are written.
+    /// Write over a set that is there. Its hub's journal is of another directory then: remove it, and found the hub anew.
     #[arg(long)]
     pub force: bool,
 }
@@ -123,9 +131,10 @@ impl<'a> Set<'a> {
         self.hub_home()?;
         let hub = self.dev.dir.join("hub");
         context.screen.line(&format!("{}  the hub, listening on {}", hub.display(), self.dev.listen))?;
-        let facts =
+        let mut facts =
             founding::parse(LIST).expect("the list in this program is one that a hub can be founded with");
-        for fact in facts {
+        let mut homes = vec![hub.clone()];
+        for fact in facts.clone() {
             let (home, identity) = match fact {
                 Fact::Office { name: office, .. } => {
                     (office.to_string(), Identity::Desk(Desk { office, desk: name(DESK) }))
@@ -136,12 +145,17 @@ impl<'a> Set<'a> {
             };
             let home = self.dev.dir.join(home);
             self.client_home(&home, &identity)?;
+            if let Identity::Desk(desk) = &identity {
+                facts.extend(self.desk_keys(&home, desk)?);
+            }
             context.screen.line(&format!("{}  {identity}", home.display()))?;
             let object = serde_json::json!({
                 "object": "home", "home": home.display().to_string(), "identity": identity.to_string(),
             });
             context.screen.object(&object)?;
+            homes.push(home);
         }
+        self.found(context, facts, &homes)?;
         let next = format!("resguardo hub init --home {0} && resguardo hub run --home {0}", hub.display());
         context.screen.line("\nThese keys lie open on the disk: they are for trying, not for use.")?;
         context.screen.line(&format!("Next: {next}"))?;
@@ -155,7 +169,6 @@ impl<'a> Set<'a> {
         let pair = self.pair(&Subject::Hub { name: hub, addresses })?;
         let dir = self.dev.dir.join("hub");
         Home::write_tls(self.disk.as_ref(), &dir, self.files(&pair))?;
-        self.put(&dir.join("founding.toml"), LIST)?;
         let config = format!(
             "# A hub for trying. Every key that may stand here has a default.\nname = \"{HUB}\"\nlisten = \"{}\"\n",
             self.dev.listen
@@ -171,6 +184,91 @@ impl<'a> Set<'a> {
             server_name: "localhost".into(),
         };
         Home::create(Arc::clone(&self.disk), dir, settings, self.files(&pair))?;
+        Ok(())
+    }
+
+    /// Removes files of an earlier set.
+    fn remove(&self, dir: &Path, files: &[&str]) -> Result<(), Failure> {
+        for path in files.iter().map(|file| dir.join(file)) {
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(unwritten(&path, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a desk's keys, as an office makes them, but that nothing wraps them; gives what the directory says of them.
+    fn desk_keys(&self, home: &Path, desk: &Desk) -> Result<Vec<Fact>, Failure> {
+        for file in ["request", "attended", "unattended", "office"] {
+            let path = home.join("keys").join(file);
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(unwritten(&path, &error));
+                }
+                _ => {}
+            }
+        }
+        let random = self.context.random.as_ref();
+        let made = keys::make(self.disk.as_ref(), home, true, Wrap::Insecure, random)?;
+        let recipient =
+            made.recipient.map(|recipient| Fact::OfficeKey { office: desk.office.clone(), recipient });
+        let keys = Fact::Desk { desk: desk.clone(), keys: Box::new(made.keys) };
+        Ok(std::iter::once(keys).chain(recipient).collect())
+    }
+
+    /// Makes two registrars, has them sign the founding, and lets every home trust it.
+    fn found(&self, context: &Context, mut facts: Vec<Fact>, homes: &[PathBuf]) -> Result<(), Failure> {
+        let mut registrars = Vec::new();
+        for institution in REGISTRARS {
+            let dir = self.dev.dir.join(format!("registrar-{institution}"));
+            for file in ["public.toml", "directory", TRUST_FILE] {
+                let path = dir.join(file);
+                match self.disk.remove(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(unwritten(&path, &error));
+                    }
+                    _ => {}
+                }
+            }
+            let random = self.context.random.as_ref();
+            let key = SigningKey::generate(|bytes| random.fill(bytes));
+            let public = key.verifying_key();
+            let file = key_file::plain(&SecretKey::Signing(key), Plain::Insecure)?;
+            let name = name(institution);
+            let made = Registrar::found(Arc::clone(&self.disk), &dir, (&name, &name), (&public, &file))?;
+            let key = plain_key(made.key_file()?).expect("it was made so");
+            facts.push(Fact::Registrar { name: name.clone(), institution: name, key: public });
+            registrars.push((made, key));
+            context.screen.line(&format!("{}  registrar {institution}", dir.display()))?;
+        }
+        let mut founding = None;
+        for (registrar, key) in &registrars {
+            match &mut founding {
+                None => founding = Some(registrar.draft(facts.clone(), self.context.clock.now(), key)?),
+                Some(founding) => registrar.sign(founding, key)?,
+            }
+        }
+        let founding = founding.expect("there are registrars");
+        let mut policy = None;
+        for (mut registrar, _) in registrars {
+            registrar.take_in(founding.clone())?;
+            policy = Some(registrar.policy().clone());
+        }
+        let policy = policy.expect("there are registrars");
+        let path = self.dev.dir.join("hub/founding");
+        let written = self.disk.write_atomically(&path, &amendment::bytes(&founding));
+        written.map_err(|error| unwritten(&path, &error))?;
+        let trust = Trust::of(&founding).to_text();
+        for home in homes {
+            // What the hub of an earlier set told.
+            self.remove(home, &["directory"])?;
+            self.put(&home.join(TRUST_FILE), &trust)?;
+            // In a set that one person made, that person has compared.
+            confirm_all(self.disk.as_ref(), home, &policy)?;
+        }
         Ok(())
     }
 

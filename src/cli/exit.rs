@@ -152,7 +152,9 @@ impl From<MembersError> for Failure {
             MembersError::Call(error) => error.into(),
             MembersError::Store(error) => error.into(),
             MembersError::Home(error) => error.into(),
-            MembersError::Contradiction(_) => Self::of(Exit::Integrity, &error),
+            MembersError::Contradiction(_) | MembersError::Forked(_) | MembersError::Shrunken { .. } => {
+                Self::of(Exit::Integrity, &error)
+            }
             _ => Self::of(Exit::Usage, &error),
         }
     }

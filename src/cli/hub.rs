@@ -14,8 +14,10 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::hub_config::HubConfig;
 use super::log::{self, LogForm};
+use super::registrar::read_amendment;
 use super::screen::Tone;
 use super::status;
+use crate::desk::members;
 use crate::hub::home::{Home, HomeError};
 use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
@@ -23,6 +25,7 @@ use crate::hub::verify::{self, VerifyError};
 use crate::journal::{JournalError, Recovery, Verified};
 use crate::ledger::store::SetAside;
 use crate::ledger::store::sled::SledStores;
+use crate::wire::amendment;
 
 /// After how many entries more the progress of a check is told.
 const PROGRESS_ENTRIES: u64 = 100_000;
@@ -32,7 +35,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// The hub.
 #[derive(Debug, Subcommand)]
 pub enum HubCommand {
-    /// Founds a hub: makes its journal, whose first entries are the facts of the founding file.
+    /// Founds a hub: makes its journal, whose first entry is the founding that the registrars signed.
     #[command(after_help = "Example:\n  resguardo hub init --home certs-dev/hub")]
     Init(Init),
     /// Runs a hub until Ctrl-C or SIGTERM.
@@ -49,6 +52,9 @@ pub enum HubCommand {
     /// Says that you have looked at the hub's clock after it jumped: it calls things overdue and expired again.
     #[command(after_help = "Example:\n  resguardo hub clock-ok --home certs-dev/operator-dev")]
     ClockOk,
+    /// Hands in an amendment of the directory that the registrars signed. For operators.
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// Checks a hub that is not running: every frame of the journal, and that the ledger agrees with it.
     #[command(after_help = "Example:\n  resguardo hub verify --home certs-dev/hub")]
     Verify,
@@ -59,6 +65,17 @@ pub enum HubCommand {
     Backup(Backup),
     /// Lays a new home from a backup; the hub that runs on it goes on where the backup ends.
     Restore(Restore),
+}
+
+/// `hub directory`
+#[derive(Debug, Subcommand)]
+pub enum DirectoryCommand {
+    /// Hands in an amendment. For operators.
+    #[command(after_help = "Example:\n  resguardo hub directory add peru --home certs-dev/operator-dev")]
+    Add {
+        /// The amendment, with the signatures of registrars of both institutions.
+        amendment: PathBuf,
+    },
 }
 
 /// `hub run`
@@ -72,7 +89,7 @@ pub struct Run {
 /// `hub init`
 #[derive(Debug, Args)]
 pub struct Init {
-    /// The founding file; `founding.toml` in the home where none is named.
+    /// The founding, signed; `founding` in the home where none is named.
     #[arg(long, value_name = "FILE")]
     founding: Option<PathBuf>,
 }
@@ -93,6 +110,10 @@ impl HubCommand {
                 .unless_stopped("Ask `resguardo hub status` whether it went on.", status::clock_ok(context))
                 .await;
         }
+        if let Self::Directory(DirectoryCommand::Add { amendment }) = self {
+            let left = "Ask `resguardo office list` whether it was taken in.";
+            return context.unless_stopped(left, add(context, amendment)).await;
+        }
         let Some(home) = &context.home else {
             return Err(Failure::usage("which hub? Name its home with --home DIR or RESGUARDO_HOME"));
         };
@@ -102,14 +123,17 @@ impl HubCommand {
             Self::Restore(restore) => return restore.run(context, &host, home),
             Self::Init(init) => {
                 let (place, founding) = (Home::at(home), init.founding.as_deref());
-                let facts = open::found(&host, &place, founding, &mut |news| tell(context, news))?;
-                context
-                    .screen
-                    .line(&format!("founded: {facts} facts are the first entries of the journal"))?;
+                let (facts, trust) = open::found(&host, &place, founding, &mut |news| tell(context, news))?;
+                context.screen.line(&format!(
+                    "founded: {facts} facts of the directory are the journal's first entry"
+                ))?;
+                context.screen.line(&format!("founding  {trust}"))?;
             }
             Self::Run(run) => serve(context, &host, home, run.log).await?,
             Self::Config(config) => return config.run(context, &Home::at(home)),
-            Self::Status | Self::ClockOk => unreachable!("it is asked of a running hub, above"),
+            Self::Status | Self::ClockOk | Self::Directory(_) => {
+                unreachable!("it is asked of a running hub, above")
+            }
             Self::Verify => return verified(context, &host, home),
             Self::Rebuild => {
                 let place = Home::at(home);
@@ -132,6 +156,16 @@ impl HubCommand {
 pub(super) fn stopped(context: &Context, error: &impl ToString) -> Exit {
     context.screen.aside(Tone::Warning, &error.to_string());
     context.stop.exit()
+}
+
+/// Hands in an amendment.
+async fn add(context: &Context, path: &Path) -> Result<Exit, Failure> {
+    let signed = read_amendment(context, path)?;
+    let channel = context.connect(&context.home()?).await?;
+    let version = members::amend(channel, amendment::bytes(&signed)).await?;
+    context.screen.line(&format!("The directory is at version {version} now."))?;
+    context.screen.object(&serde_json::json!({ "object": "directory", "version": version.0 }))?;
+    Ok(Exit::Done)
 }
 
 fn host(context: &Context) -> Host {
@@ -241,9 +275,10 @@ impl From<OpenError> for Failure {
             OpenError::Home(error) => error.into(),
             OpenError::Journal(error) => error.into(),
             OpenError::JournalLost(_) => Self::new(Exit::Integrity, error.to_string()),
-            OpenError::Founding(_) | OpenError::Founded(_) | OpenError::NotFounded(_) => {
-                Self::usage(error.to_string())
-            }
+            OpenError::Trust(_)
+            | OpenError::Founding(_)
+            | OpenError::Founded(_)
+            | OpenError::NotFounded(_) => Self::usage(error.to_string()),
             OpenError::Ledger(_) | OpenError::LedgerForeign | OpenError::Stopped => {
                 Self::new(Exit::Fault, error.to_string())
             }

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::asked::{Asked, asked, words};
+use super::confirm;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::objects;
@@ -113,7 +114,10 @@ impl InboxList {
         let older = entries.len().saturating_sub(self.limit);
         let entries = entries.split_off(older);
         let mut damaged = 0;
-        let (members, now) = (Members::copied(&home)?, context.clock.now());
+        let (members, now) = (confirm::copied(context, &home), context.clock.now());
+        if let Some(known) = &members {
+            confirm::alarm(context, &home, known);
+        }
         let policy = members.as_ref().map(Members::policy);
         let mut rows = table(&[
             "",

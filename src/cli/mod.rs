@@ -11,11 +11,13 @@ mod ca;
 mod ca_renew;
 mod certs;
 mod completions;
+mod confirm;
 mod context;
 mod demo;
 mod erase;
 mod exit;
 mod export;
+mod facts;
 mod hub;
 mod hub_config;
 mod inbox;
@@ -23,9 +25,11 @@ mod log;
 mod objects;
 mod office;
 mod packet;
+mod passphrase;
 mod pending;
 mod policy;
 mod publish;
+mod registrar;
 mod renewals;
 mod screen;
 mod show;
@@ -96,6 +100,9 @@ pub enum Command {
     /// Says what is asked of offices, and by when.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Says who is in the directory, away from the hub, by two signatures.
+    #[command(subcommand)]
+    Registrar(registrar::RegistrarCommand),
     /// Signs certificates away from the hub, and takes them back.
     #[command(subcommand)]
     Ca(ca::CaCommand),
@@ -124,6 +131,7 @@ impl Command {
             | Self::Hub(_)
             | Self::Office(_)
             | Self::Policy(_)
+            | Self::Registrar(_)
             | Self::Ca(_)
             | Self::Certs(_) => false,
         }
@@ -147,6 +155,7 @@ impl Cli {
             Command::Hub(command) => command.run(context).await,
             Command::Office(command) => command.run(context).await,
             Command::Policy(command) => command.run(context).await,
+            Command::Registrar(command) => command.run(context),
             Command::Ca(command) => command.run(context),
             Command::Certs(command) => command.run(context),
             Command::Packet(command) => command.run(context).await,

@@ -1,30 +1,40 @@
-//! `office request|accept|list|show|add|revoke`: how a home gets its certificate, and who is in the directory.
+//! `office request|accept|list|show|fingerprint|confirm|revoke`: how a home gets its keys and its certificate, and who is in the directory.
 //!
 //! Owns the question that a person must answer: is this the authority that was read out? Never answers it.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use tonic::transport::Channel;
 
+use super::confirm::{self, Confirm, ShowFingerprint};
 use super::context::Context;
 use super::exit::{Exit, Failure};
+use super::passphrase::{Passphrase, asked};
+use super::registrar::Draft;
 use super::renewals;
-use super::screen::{self, Screen, Tone, cell, read_out, utc};
+use super::screen::{self, Tone, cell, read_out, utc};
 use crate::desk::enrol::{self, EnrolError, Offer};
+use crate::desk::home::Home;
+use crate::desk::keys::{self, KeysError, Wrap};
 use crate::desk::members::Members;
+use crate::host::disk::OpenMode;
 use crate::model::identity::{Identity, Name};
-use crate::model::policy::{Fact, Policy, StreamRights};
+use crate::model::policy::Fact;
 use crate::wire::fingerprint::Fingerprint;
+use crate::wire::key_request::fingerprint_of_recipient;
 use crate::wire::tls::Credentials;
+use crate::wire::trust::{TRUST_BYTES_MAX, TRUST_FILE, Trust};
 
 /// An office's place in the exchange.
 #[derive(Debug, Subcommand)]
 pub enum Office {
-    /// Makes a key in this home, and a request to carry to the authority.
-    #[command(after_help = "Example:\n  resguardo office request --home desk-1")]
+    /// Makes keys in this home, and requests to carry to the authority and to the registrars.
+    #[command(after_help = "\
+Examples:
+  resguardo office request --home desk-1
+  resguardo office request --further-desk --home desk-2")]
     Request(RequestCommand),
     /// Installs the certificate that came back, after you have compared who signed it.
     #[command(after_help = "\
@@ -46,30 +56,19 @@ Examples:
         /// The office.
         office: Name,
     },
-    /// Adds an office to the directory and to streams. For operators.
-    #[command(after_help = "\
-Example:
-  resguardo office add ohchr-peru --institution ohchr --stream monitoring-protection,studies")]
-    Add(Add),
-    /// Ends an office's membership, or one desk, at once. For operators. What happened before stays.
+    /// Shows the fingerprint of an office's keys, to be compared by telephone.
+    #[command(after_help = "Example:\n  resguardo office fingerprint ohchr-mexico")]
+    Fingerprint(ShowFingerprint),
+    /// Keeps that you have compared the fingerprint of an office's keys.
+    #[command(after_help = "Example:\n  resguardo office confirm ohchr-mexico")]
+    Confirm(Confirm),
+    /// Writes the end of an office's membership, or of one desk, and signs it. For registrars: the other one signs it too.
+    /// What happened before stays.
     #[command(after_help = "\
 Examples:
-  resguardo office revoke urn:resguardo:office:ohchr-peru:desk-1 --reason 'laptop stolen'
-  resguardo office revoke ohchr-peru --reason 'closed on 1 March'")]
+  resguardo office revoke urn:resguardo:office:ohchr-peru:desk-1 --reason 'laptop stolen' --to stolen
+  resguardo office revoke ohchr-peru --reason 'closed on 1 March' --to closed")]
     Revoke(Revoke),
-}
-
-/// `office add`
-#[derive(Debug, Args)]
-pub struct Add {
-    /// Its name.
-    office: Name,
-    /// Its institution.
-    #[arg(long, value_name = "INSTITUTION")]
-    institution: Name,
-    /// The streams that it may publish to and receives.
-    #[arg(long, value_name = "STREAM", value_delimiter = ',')]
-    stream: Vec<Name>,
 }
 
 /// `office revoke`
@@ -80,14 +79,28 @@ pub struct Revoke {
     /// Why, for everybody to read.
     #[arg(long, value_name = "REASON")]
     reason: String,
+    #[command(flatten)]
+    draft: Draft,
 }
 
 /// `office request`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RequestCommand {
     /// Make a new key although one waits for its certificate: a certificate for that one is then of no use.
     #[arg(long)]
     anew: bool,
+    /// For a hub, an operator or an auditor: make no keys for the directory.
+    #[arg(long)]
+    transport_only: bool,
+    /// The office has a desk already, which has the office's key.
+    #[arg(long)]
+    further_desk: bool,
+    /// Leave the keys open on the disk: for trying, never for use.
+    #[arg(long)]
+    insecure_dev_keys: bool,
+    #[command(flatten)]
+    passphrase: Passphrase,
 }
 
 /// `office accept`
@@ -101,6 +114,9 @@ pub struct Accept {
     /// The name in the hub's certificate, where it is not the host.
     #[arg(long, value_name = "NAME")]
     server_name: Option<String>,
+    /// The trust file of the directory, from a registrar; needed once, but for a hub.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// The authority's fingerprint, as it was read out, instead of the question.
     #[arg(long, value_name = "FINGERPRINT")]
     authority: Option<Fingerprint>,
@@ -117,8 +133,9 @@ impl Office {
             Self::Renewals(renewals) => renewals.run(context).await,
             Self::List => list(context, &told(context).await?.1, None),
             Self::Show { office } => list(context, &told(context).await?.1, Some(office)),
-            Self::Add(add) => amend(context, |policy| add.facts(policy)).await,
-            Self::Revoke(revoke) => amend(context, |_| revoke.facts()).await,
+            Self::Fingerprint(show) => show.run(context).await,
+            Self::Confirm(confirm) => confirm.run(context).await,
+            Self::Revoke(revoke) => revoke.draft.write(context, |_| revoke.facts()),
         }
     }
 
@@ -146,6 +163,9 @@ impl Office {
                     "object": "request", "request": path.to_string(), "key": pending.key.to_string(),
                     "renewal": renewal.map(|renewal| renewal.display().to_string()),
                 }))?;
+                if command.wants_keys(context, home) {
+                    command.keys(context, home)?;
+                }
                 Ok(Exit::Done)
             }
             Self::Accept(command) => command.run(context, home),
@@ -170,6 +190,7 @@ pub(super) async fn told(context: &Context) -> Result<(Channel, Members), Failur
     let home = context.home()?;
     let channel = context.connect(&home).await?;
     let members = Members::fetch(channel.clone(), &home, context.clock.now()).await?;
+    confirm::alarm(context, &home, &members);
     Ok((channel, members))
 }
 
@@ -230,40 +251,6 @@ fn list(context: &Context, members: &Members, only: Option<&Name>) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// Changes the directory by what follows from it as it stands.
-pub(super) async fn amend(
-    context: &Context,
-    facts: impl FnOnce(&Policy) -> Result<Vec<Fact>, Failure>,
-) -> Result<Exit, Failure> {
-    let (channel, members) = told(context).await?;
-    let facts = facts(members.policy())?;
-    let version = members.amend(channel, &facts).await?;
-    context.screen.line(&format!("The directory is at version {version} now."))?;
-    context.screen.object(&serde_json::json!({ "object": "directory", "version": version.0 }))?;
-    Ok(Exit::Done)
-}
-
-impl Add {
-    fn facts(&self, policy: &Policy) -> Result<Vec<Fact>, Failure> {
-        let (name, institution) = (self.office.clone(), self.institution.clone());
-        let mut facts = vec![Fact::Office { name, institution }];
-        for stream in &self.stream {
-            let Some(rights) = policy.streams().get(stream) else {
-                let known: Vec<_> = policy.streams().keys().map(Name::as_str).collect();
-                return Err(Failure::usage(format!(
-                    "there is no stream {stream}; there are {}",
-                    known.join(", ")
-                )));
-            };
-            let StreamRights { mut publishers, mut subscribers } = rights.clone();
-            publishers.insert(self.office.clone());
-            subscribers.insert(self.office.clone());
-            facts.push(Fact::Stream { name: stream.clone(), publishers, subscribers });
-        }
-        Ok(facts)
-    }
-}
-
 impl Revoke {
     fn facts(&self) -> Result<Vec<Fact>, Failure> {
         let reason = self.reason.clone();
@@ -280,6 +267,46 @@ impl Revoke {
     }
 }
 
+impl RequestCommand {
+    /// Tells whether this is to be a desk's home.
+    fn wants_keys(&self, context: &Context, home: &Path) -> bool {
+        let is_hub = context.disk.open(&home.join("hub.toml"), OpenMode::Read).is_ok();
+        let known = Home::open(Arc::clone(&context.disk), home);
+        let is_other = known.is_ok_and(|known| !matches!(known.settings().identity, Identity::Desk(_)));
+        !(self.transport_only || is_hub || is_other)
+    }
+
+    /// Makes the keys that the directory is to hold.
+    fn keys(&self, context: &Context, home: &Path) -> Result<(), Failure> {
+        let disk = context.disk.as_ref();
+        let request = if let Some(made) = keys::request(disk, home)? {
+            made
+        } else {
+            let passphrase =
+                if self.insecure_dev_keys { None } else { Some(self.passphrase.chosen(context)?) };
+            let wrap = passphrase.as_ref().map_or(Wrap::Insecure, |it| Wrap::Passphrase(it));
+            keys::make(disk, home, !self.further_desk, wrap, context.random.as_ref())?
+        };
+        let path = keys::request_path(home);
+        let (screen, fingerprint) = (&context.screen, request.fingerprint());
+        screen.line(&format!("\n{}: carry it to a registrar.", path.display()))?;
+        screen.line(&format!("Read its fingerprint to them over another line:\n\n  {fingerprint}\n"))?;
+        let office_key = request.recipient.as_ref().map(|it| fingerprint_of_recipient(it).to_string());
+        if let Some(office_key) = &office_key {
+            screen.line(&format!("And that of the key that is sealed to:\n\n  {office_key}\n"))?;
+        }
+        if self.insecure_dev_keys {
+            let said = "These keys lie open on the disk: they are for trying, not for use.";
+            screen.aside(Tone::Warning, said);
+        }
+        screen.object(&serde_json::json!({
+            "object": "key_request", "request": path.display().to_string(), "fingerprint": fingerprint.to_string(),
+            "office_key": office_key,
+        }))?;
+        Ok(())
+    }
+}
+
 impl Accept {
     fn run(&self, context: &Context, home: &Path) -> Result<Exit, Failure> {
         let bundle = renewals::bundle_for(context, home, &self.bundle)?;
@@ -290,8 +317,18 @@ impl Accept {
         screen.line(&format!("for          {identity}"))?;
         screen.line(&format!("valid until  {}", screen.time(not_after)))?;
         screen.line(&read_out("authority    ", offer.authority()))?;
-        self.compare(screen, &offer)?;
+        // Shown before the question, judged after it.
+        let trust = self.trust(context, home, &identity);
+        self.compare(context, &offer)?;
+        let trust = trust?;
         offer.install(self.hub.as_deref(), self.server_name.as_deref())?;
+        if let Some(trust) = trust {
+            let path = home.join(TRUST_FILE);
+            let written = context.disk.write_atomically(&path, trust.to_text().as_bytes());
+            written.map_err(|error| {
+                Failure::new(Exit::Fault, format!("cannot write {}: {error}", path.display()))
+            })?;
+        }
         screen.line(&format!("{} is the home of {identity} now.", home.display()))?;
         screen.object(&serde_json::json!({
             "object": "home",
@@ -302,7 +339,32 @@ impl Accept {
         Ok(Exit::Done)
     }
 
-    fn compare(&self, screen: &Screen, offer: &Offer) -> Result<(), Failure> {
+    /// What the home is to trust from now on; `None`: it trusts something already.
+    fn trust(&self, context: &Context, home: &Path, identity: &Identity) -> Result<Option<Trust>, Failure> {
+        let present = trust_at(context, &home.join(TRUST_FILE)).ok();
+        let Some(from) = &self.trust else {
+            if present.is_some() || matches!(identity, Identity::Hub(_)) {
+                return Ok(None);
+            }
+            return Err(Failure::usage(
+                "whom does this home trust? Name the trust.toml that a registrar gave you with --trust FILE",
+            ));
+        };
+        let trust = trust_at(context, from)?;
+        context.screen.line(&format!("founding     {trust}"))?;
+        match present {
+            Some(present) if present != trust => Err(Failure::new(
+                Exit::Integrity,
+                format!(
+                    "this home trusts another founding ({present}): nothing was changed; ask both registrars"
+                ),
+            )),
+            Some(_) => Ok(None),
+            None => Ok(Some(trust)),
+        }
+    }
+
+    fn compare(&self, context: &Context, offer: &Offer) -> Result<(), Failure> {
         if let Some(expected) = self.authority {
             if expected == offer.authority() {
                 return Ok(());
@@ -318,19 +380,27 @@ impl Accept {
         if offer.is_trusted() {
             return Ok(());
         }
-        if !io::stdin().is_terminal() {
-            return Err(Failure::usage(
-                "nobody is here to compare the authority's fingerprint: give the one that was read out with --authority",
-            ));
-        }
-        let question = "\nIs this the authority's fingerprint that was read to you over another line? Type yes to install:";
-        screen.aside(Tone::Warning, question);
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer)?;
-        if answer.trim().eq_ignore_ascii_case("yes") {
+        let question =
+            "\nAre these the fingerprints that were read to you over another line? Type yes to install:";
+        let instead = "nobody is here to compare the authority's fingerprint: give the one that was read out with --authority";
+        if asked(context, question, instead)? {
             return Ok(());
         }
         Err(Failure::usage("nothing was installed: the fingerprint was not confirmed"))
+    }
+}
+
+/// Reads a trust file.
+fn trust_at(context: &Context, path: &Path) -> Result<Trust, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+    let text = context.disk.read(path, TRUST_BYTES_MAX).map_err(|error| wrong(&error))?;
+    Trust::parse(&String::from_utf8_lossy(&text)).map_err(|error| wrong(&error))
+}
+
+impl From<KeysError> for Failure {
+    fn from(error: KeysError) -> Self {
+        let exit = if matches!(error, KeysError::Disk { .. }) { Exit::Fault } else { Exit::Usage };
+        Self::new(exit, error.to_string())
     }
 }
 

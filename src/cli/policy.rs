@@ -1,6 +1,6 @@
 //! `policy list|deadlines|obligation|end|retention`: what is asked of offices and by when, and how long the hub keeps what.
 //!
-//! Owns the questions. What a fact means is policy's to say; only an operator changes it.
+//! Owns the questions. What a fact means is policy's to say; two registrars sign it.
 
 use std::fmt::Display;
 
@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::office::{amend, told};
+use super::office::told;
 use super::publish::By;
+use super::registrar::Draft;
 use super::screen::{Tone, cell, table};
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{MessageClass, Priority};
@@ -26,39 +27,43 @@ pub enum PolicyCommand {
     /// Lists deadlines by class and priority, and obligations.
     #[command(after_help = "Example:\n  resguardo policy list")]
     List,
-    /// Says by when messages of a class and priority are to be received, read and acted on. For operators.
+    /// Says by when messages of a class and priority are to be received, read and acted on. For registrars.
     #[command(after_help = "\
 Examples:
-  resguardo policy deadlines --class alert --priority urgent --read-by 10min
-  resguardo policy deadlines --class packet --priority normal --read-by 30d
+  resguardo policy deadlines --class alert --priority urgent --read-by 10min --to sooner
+  resguardo policy deadlines --class packet --priority normal --read-by 30d --to later
 
 What is not named stays as it was. Messages accepted before keep their deadlines.")]
     Deadlines(DeadlinesCommand),
-    /// Says what offices owe without a message yet. For operators.
+    /// Says what offices owe without a message yet. For registrars.
     #[command(after_help = "\
 Examples:
-  resguardo policy obligation monthly-analysis --institution ohchr --class packet --stream studies --monthly 5
+  resguardo policy obligation monthly-analysis --institution ohchr --class packet --stream studies --monthly 5 --to monthly
   resguardo policy obligation training-report --office ohchr-mexico,ohchr-honduras --class statement \\
-      --stream promotion --follow-up 60d
+      --stream promotion --follow-up 60d --to report
 
 Only real messages count. It replaces what was said under its name before.")]
     Obligation(ObligationCommand),
-    /// Says how long the hub keeps payloads and files. For operators.
+    /// Says how long the hub keeps payloads and files. For registrars.
     #[command(after_help = "\
 Example:
-  resguardo policy retention --days 1095
+  resguardo policy retention --days 1095 --to three-years
 
 Entries, acknowledgements and the audit stay for ever. What is over when this is said is erased within minutes.")]
     Retention {
         /// Days from the hub's acceptance: 1 to 36,500.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=i64::from(RETENTION_DAYS_MAX)))]
         days: u32,
+        #[command(flatten)]
+        draft: Draft,
     },
-    /// Ends an obligation. For operators.
-    #[command(after_help = "Example:\n  resguardo policy end monthly-analysis")]
+    /// Ends an obligation. For registrars.
+    #[command(after_help = "Example:\n  resguardo policy end monthly-analysis --to no-more")]
     End {
         /// Its name.
         obligation: Name,
+        #[command(flatten)]
+        draft: Draft,
     },
 }
 
@@ -86,6 +91,8 @@ pub struct ObligationCommand {
     /// They owe an answer to each such message that they receive, on its thread, or `acted`, within this time.
     #[arg(long, value_name = "DURATION", group = "duty")]
     follow_up: Option<Within>,
+    #[command(flatten)]
+    draft: Draft,
 }
 
 /// `policy deadlines`
@@ -99,6 +106,8 @@ pub struct DeadlinesCommand {
     priority: Priority,
     #[command(flatten)]
     by: By,
+    #[command(flatten)]
+    draft: Draft,
 }
 
 /// Reads one of some words.
@@ -115,13 +124,15 @@ impl PolicyCommand {
     pub(super) async fn run(&self, context: &Context) -> Result<Exit, Failure> {
         match self {
             Self::List => list(context, told(context).await?.1.policy()),
-            Self::Deadlines(command) => amend(context, |policy| command.facts(policy)).await,
+            Self::Deadlines(command) => command.draft.write(context, |policy| command.facts(policy)),
             Self::Obligation(command) => {
-                amend(context, |_| Ok(vec![Fact::Obligation(command.obligation()?)])).await
+                command.draft.write(context, |_| Ok(vec![Fact::Obligation(command.obligation()?)]))
             }
-            Self::Retention { days } => amend(context, |_| Ok(vec![Fact::Retention { days: *days }])).await,
-            Self::End { obligation } => {
-                amend(context, |_| Ok(vec![Fact::ObligationEnded(obligation.clone())])).await
+            Self::Retention { days, draft } => {
+                draft.write(context, |_| Ok(vec![Fact::Retention { days: *days }]))
+            }
+            Self::End { obligation, draft } => {
+                draft.write(context, |_| Ok(vec![Fact::ObligationEnded(obligation.clone())]))
             }
         }
     }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tonic::transport::Channel;
 
 use super::LEFT_IN_OUTBOX;
+use super::confirm::{self, Unconfirmed};
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::packet::PublishPacket;
@@ -25,8 +26,8 @@ use crate::desk::home::Home;
 use crate::desk::members::{Members, MembersError};
 use crate::desk::outbox::{Outbox, Outcome, Outgoing, StatementEntry};
 use crate::model::deadline::{Deadlines, Within};
-use crate::model::envelope::{Envelope, MessageClass, MessageId, REFERENCES_MAX};
-use crate::model::id::Index;
+use crate::model::envelope::{Envelope, MessageClass, MessageId, Priority, REFERENCES_MAX};
+use crate::model::id::DirectoryVersion;
 use crate::model::identity::Name;
 
 /// How often a hub that cannot take something now is asked again before it stays in the outbox.
@@ -74,6 +75,8 @@ pub struct PublishAlert {
     answers: Option<String>,
     #[command(flatten)]
     by: By,
+    #[command(flatten)]
+    unconfirmed: Unconfirmed,
     /// Let an alert of scope Public out: everybody may then pass it on.
     #[arg(long)]
     allow_public: bool,
@@ -178,6 +181,9 @@ impl PublishAlert {
         let (recipients, directory_version) =
             recipients(context, &self.to, &self.stream, members.as_ref(), &desk.office)?;
         let class = (MessageClass::Alert, compose::priority_of(&alert));
+        let urgent = class.1 == Priority::Urgent;
+        let checked = self.unconfirmed.check(context, &home, members.as_ref(), &recipients, urgent);
+        checked.map_err(|failure| failure.and(NOTHING))?;
         let policy = members.as_ref().map(Members::policy);
         let said = policy.and_then(|policy| policy.deadlines().get(&class)).copied().unwrap_or_default();
         let deadlines = self.by.over(said).map_err(|failure| failure.and(NOTHING))?;
@@ -233,7 +239,7 @@ pub(super) fn recipients(
     stream: &Name,
     members: Option<&Members>,
     own: &Name,
-) -> Result<(Vec<Name>, Index), Failure> {
+) -> Result<(Vec<Name>, DirectoryVersion), Failure> {
     let Some(members) = members else {
         if to.is_empty() {
             return Err(Failure::new(
@@ -244,10 +250,10 @@ pub(super) fn recipients(
                 ),
             ));
         }
-        return Ok((to.to_vec(), Index(0)));
+        return Ok((to.to_vec(), DirectoryVersion(0)));
     };
     if to.is_empty() {
-        return Ok((members.recipients(stream, own)?, members.version));
+        return Ok((members.recipients(stream, own)?, members.version()));
     }
     for office in to {
         members.check_office(office)?;
@@ -258,7 +264,7 @@ pub(super) fn recipients(
             &format!("{own} is the sender and a recipient: it will have to acknowledge its own message"),
         )?;
     }
-    Ok((to.to_vec(), members.version))
+    Ok((to.to_vec(), members.version()))
 }
 
 /// Goes to the hub for the directory; where there is no way, takes the copy in the home.
@@ -268,8 +274,28 @@ pub(super) async fn reach(
 ) -> Result<(Option<Channel>, Option<Members>), Failure> {
     let failure = match context.connect(home).await {
         Ok(channel) => match Members::fetch(channel.clone(), home, context.clock.now()).await {
-            Ok(members) => return Ok((Some(channel), Some(members))),
+            Ok(members) => {
+                confirm::alarm(context, home, &members);
+                return Ok((Some(channel), Some(members)));
+            }
             Err(MembersError::Call(error)) => Failure::from(error),
+            // A false directory is not believed, and an alert does not wait for the truth.
+            Err(
+                error @ (MembersError::Contradiction(_)
+                | MembersError::Forked(_)
+                | MembersError::Shrunken { .. }
+                | MembersError::Trust(_)),
+            ) => {
+                context.screen.aside(Tone::Bad, &error.to_string());
+                let known = confirm::copied(context, home);
+                if let Some(known) = &known {
+                    let said =
+                        format!("Recipients are taken from version {} of the directory", known.version());
+                    context.screen.aside(Tone::Bad, &said);
+                    confirm::alarm(context, home, known);
+                }
+                return Ok((Some(channel), known));
+            }
             Err(error) => return Err(Failure::from(error).and(NOTHING)),
         },
         Err(failure) => failure,
@@ -277,7 +303,10 @@ pub(super) async fn reach(
     if failure.exit != Exit::Unreachable {
         return Err(failure.and(NOTHING));
     }
-    let copied = Members::copied(home)?;
+    let copied = confirm::copied(context, home);
+    if let Some(known) = &copied {
+        confirm::alarm(context, home, known);
+    }
     let failure = match &copied {
         Some(members) => {
             let told = context.screen.time(members.told);

@@ -5,6 +5,7 @@
 use clap::Args;
 
 use super::asked::{asked, line};
+use super::confirm;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::inbox::{Statements, banner_of, short};
@@ -58,7 +59,7 @@ impl Show {
             objects::extend_with_manifest(&mut object, &manifest);
         }
         object["unread"] = (kept.erased.is_none() && stated.is_unread()).into();
-        let (members, now) = (Members::copied(home)?, context.clock.now());
+        let (members, now) = (confirm::copied(context, home), context.clock.now());
         let asked = asked(&kept, &stated, members.as_ref().map(Members::policy), now);
         object["stated"] = stated.object();
         object["asked"] = objects::asked(&asked);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anstream::AutoStream;
 use clap::Parser as _;
 use jiff::tz::TimeZone;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,6 +30,7 @@ const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// Runs the program on the real machine.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    leave_no_core();
     let arguments: Vec<_> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
@@ -51,6 +53,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // What is still running is dropped, and with it the commands of `--exec`; a read that nothing ends is left.
     runtime.shutdown_timeout(LAST_MOMENT);
     ExitCode::from(exit as u8)
+}
+
+/// Has the system write nothing of this process's memory anywhere: keys and what was opened with them lie in it.
+fn leave_no_core() {
+    // Where the system knows neither, there is nothing more to be done; both are lowered, which everybody may.
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = setrlimit(Resource::Core, none);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Prints the help that was asked for, or what is wrong with the arguments.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::Args;
 use serde_json::json;
 
+use super::confirm;
 use super::context::Context;
 use super::erase;
 use super::exit::{Exit, Failure};
@@ -22,7 +23,9 @@ use super::since::{Place, Since};
 use crate::desk::dial::Dial;
 use crate::desk::epochs::Restored;
 use crate::desk::exec::{Plan as ExecPlan, Ran};
+use crate::desk::home::Home;
 use crate::desk::inbox::{InboxEntry, Kept};
+use crate::desk::members::{Members, MembersError};
 use crate::desk::outbox::Outcome;
 use crate::desk::packet::porter::Moved;
 use crate::desk::renew::Renewed;
@@ -92,10 +95,22 @@ impl Subscribe {
             count: self.count,
             exec: self.exec.map(|command| ExecPlan { command, output_to_stderr }),
         };
+        look_at_directory(context, &home).await;
         let watch = Watch { context, lost: Mutex::new(None), waits: Mutex::default(), seldom: Seldom::new() };
         let stop = context.stop.token.clone();
         let end = Subscription::open(&home, &dial, host, plan, &watch, stop)?.run().await?;
         Ok(if end == End::Stopped && counted { context.stop.exit() } else { Exit::Done })
+    }
+}
+
+/// Asks for the directory before anything else, so that a change of the own office is told. It stops nothing.
+async fn look_at_directory(context: &Context, home: &Home) {
+    // Without a line, or without a desk, the watch itself says so.
+    let Ok(channel) = context.connect(home).await else { return };
+    match Members::fetch(channel, home, context.clock.now()).await {
+        Ok(members) => confirm::alarm(context, home, &members),
+        Err(MembersError::Call(_)) => {}
+        Err(error) => context.screen.aside(Tone::Bad, &error.to_string()),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::model::deadline::Deadlines;
 use crate::model::envelope::{
     CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority, REFERENCES_MAX,
 };
-use crate::model::id::{Index, UnixMicros};
+use crate::model::id::{DirectoryVersion, UnixMicros};
 use crate::model::identity::{Desk, Name};
 use crate::wire::convert;
 
@@ -34,7 +34,7 @@ pub struct Draft<'a> {
     /// By when they are to receive, read and act on it.
     pub deadlines: Deadlines,
     /// The version of the directory that they were taken from; 0: from none.
-    pub directory_version: Index,
+    pub directory_version: DirectoryVersion,
 }
 
 /// A message ready to be kept.
@@ -201,7 +201,7 @@ mod tests {
             recipients: vec!["iachr".parse().unwrap()],
             thread_id: None,
             deadlines: Deadlines::default(),
-            directory_version: Index(0),
+            directory_version: DirectoryVersion(0),
         };
         let sender = crate::desk::sample::desk("ohchr-honduras");
         let composed =

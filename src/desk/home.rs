@@ -8,6 +8,8 @@
 //! tls/cert.pem     the certificate again, for whoever wants it without the key
 //! tls/ca.pem       the CA that the hub's certificate must come from
 //! inbox/ outbox/   see `inbox` and `outbox`
+//! trust.toml       the founding of the directory that the home trusts
+//! keys/            see `keys`
 //! directory        the directory, as the hub last told it
 //! files/           files of packets that came, each under its SHA-256
 //! lock             held for the moment of a change to the outbox
@@ -26,6 +28,7 @@ use crate::files::shelf::Shelf;
 use crate::host::disk::{Disk, Lock};
 use crate::model::identity::{Desk, Identity};
 use crate::wire::tls::{Credentials, TlsError};
+use crate::wire::trust::{TRUST_BYTES_MAX, TRUST_FILE, Trust};
 
 /// The file of settings.
 pub const SETTINGS_FILE: &str = "desk.toml";
@@ -72,6 +75,16 @@ pub struct Home {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
     settings: Settings,
+}
+
+/// Why it is not known what a home trusts.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {message}. It comes with the certificate, from a registrar: `resguardo office accept --trust FILE`", path.display())]
+pub struct TrustFileError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub message: String,
 }
 
 /// The right to change what several processes of a home share, until it is dropped.
@@ -227,6 +240,19 @@ impl Home {
     /// [`TlsError::File`]: one is missing, or the key is open to others.
     pub fn credentials(&self) -> Result<Credentials, TlsError> {
         Credentials::read(&self.dir.join("tls"))
+    }
+
+    /// What the home trusts.
+    ///
+    /// # Errors
+    /// [`TrustFileError`]: the file is missing, or is none.
+    pub fn trust(&self) -> Result<Trust, TrustFileError> {
+        let path = self.dir.join(TRUST_FILE);
+        let read = self.disk.read(&path, TRUST_BYTES_MAX).map_err(|error| error.to_string());
+        let trust = read.and_then(|bytes| {
+            Trust::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| error.to_string())
+        });
+        trust.map_err(|message| TrustFileError { path, message })
     }
 
     /// The disk that it is on.

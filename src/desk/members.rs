@@ -1,30 +1,31 @@
 //! The directory as this desk knows it: who the members of a stream are, also while the line is down.
 //!
-//! Owns the copy in the home. Never trusts it for a right: the hub decides. At a crash: the copy is whole, old or new.
+//! Owns the copy in the home, and that it follows from what the home trusts, amendment by amendment, whatever the hub says.
+//! At a crash: the copy is whole, old or new.
 
 use bytes::Bytes;
-use prost::Message as _;
 use tonic::transport::Channel;
 
-use super::home::{Home, HomeError};
+use super::home::{Home, HomeError, TrustFileError};
 use super::record::{Record, RecordKind, encode};
 use super::store::StoreError;
-use crate::model::id::{Index, UnixMicros};
+use crate::model::id::{DirectoryVersion, UnixMicros};
 use crate::model::identity::Name;
-use crate::model::policy::{Fact, Policy};
+use crate::model::policy::Policy;
+use crate::model::refusal::Refusal;
 use crate::wire::proto::directory_service_client::DirectoryServiceClient;
 use crate::wire::status::CallError;
-use crate::wire::{convert, proto};
+use crate::wire::{amendment, proto};
 
 const FILE: &str = "directory";
 
 /// The directory at one version.
 #[derive(Clone, Debug)]
 pub struct Members {
-    /// Its version.
-    pub version: Index,
     /// When the hub told it, by this desk's clock.
     pub told: UnixMicros,
+    /// What was wrong with the copy in the home, which was made anew.
+    pub mended: Option<String>,
     policy: Policy,
 }
 
@@ -40,9 +41,31 @@ pub enum MembersError {
     /// The home is in use.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// What the hub tells does not fit together.
-    #[error("the directory that the hub tells does not fit together: {0}")]
-    Contradiction(String),
+    /// The home trusts no founding.
+    #[error(transparent)]
+    Trust(#[from] TrustFileError),
+    /// What the hub tells does not follow from what this home trusts and knows.
+    #[error(
+        "the hub tells a directory that does not count here: {0}. Tell the registrars; what was known before stays"
+    )]
+    Contradiction(Refusal),
+    /// The hub tells another directory than before.
+    #[error(
+        "the hub tells another version {0} of the directory than it told before: two directories are about; tell the \
+         registrars"
+    )]
+    Forked(DirectoryVersion),
+    /// The hub tells less than it told before.
+    #[error(
+        "the hub tells version {told} of the directory, and this home knows {known}: it keeps something back, or was \
+         restored from an older backup; tell the registrars"
+    )]
+    Shrunken {
+        /// What it tells.
+        told: DirectoryVersion,
+        /// What is known.
+        known: DirectoryVersion,
+    },
     /// There is no such stream.
     #[error("there is no stream {stream}; there are {}", known.join(", "))]
     StreamUnknown {
@@ -70,55 +93,66 @@ pub enum MembersError {
 }
 
 impl Members {
-    /// Asks the hub, and keeps what it tells in the home.
+    /// Asks the hub for what came since the copy, holds it to what the home trusts, and keeps it.
     ///
     /// # Errors
-    /// [`MembersError::Call`], [`MembersError::Contradiction`], [`MembersError::Store`], [`MembersError::Home`].
+    /// [`MembersError::Call`], [`MembersError::Contradiction`], [`MembersError::Shrunken`], [`MembersError::Trust`],
+    /// [`MembersError::Store`], [`MembersError::Home`].
     pub async fn fetch(channel: Channel, home: &Home, now: UnixMicros) -> Result<Self, MembersError> {
-        let request = proto::DescribeDirectoryRequest {};
-        let answer = DirectoryServiceClient::new(channel).describe_directory(request).await;
-        let told = answer.map_err(CallError::from)?.into_inner();
-        let body = DirectoryBody { told: told.encode_to_vec().into(), told_unix_us: now.0 };
-        let members = Self::of(&told, now)?;
+        let trust = home.trust()?;
+        // The copy is a copy: one that cannot be used is made anew from what the hub tells, which is held to the same trust.
+        let (known, mended) = match Self::copied(home) {
+            Ok(copied) => (copied.map(|copied| copied.policy).unwrap_or_default(), None),
+            Err(
+                error @ (MembersError::Contradiction(_) | MembersError::Store(StoreError::Damaged { .. })),
+            ) => (Policy::default(), Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let mut client = DirectoryServiceClient::new(channel);
+        let mut policy = known;
+        loop {
+            let was = policy.version();
+            let request = proto::DescribeDirectoryRequest { after_version: was.0 };
+            let told = client.describe_directory(request).await.map_err(CallError::from)?.into_inner();
+            if told.version < was.0 {
+                return Err(MembersError::Shrunken { told: DirectoryVersion(told.version), known: was });
+            }
+            if was.0 > 0 && told.digest_after != policy.head().as_slice() {
+                return Err(MembersError::Forked(was));
+            }
+            policy =
+                amendment::follow(trust, policy, &told.amendments).map_err(MembersError::Contradiction)?;
+            if policy.version().0 >= told.version {
+                break;
+            }
+            if policy.version() == was {
+                return Err(MembersError::Shrunken { told: was, known: DirectoryVersion(told.version) });
+            }
+        }
+        let amendments = policy.amendments().iter().map(|signed| amendment::bytes(signed)).collect();
+        let body = DirectoryBody { amendments, told_unix_us: now.0 };
         let _held = home.lock().await?;
         home.root()?.keep(&[(FILE.to_owned(), encode(&body))])?;
-        Ok(members)
+        Ok(Self { told: now, mended, policy })
     }
 
     /// Reads the copy in the home; `None` if the hub was never asked.
     ///
     /// # Errors
-    /// [`MembersError::Store`], [`MembersError::Contradiction`].
+    /// [`MembersError::Store`], [`MembersError::Trust`], [`MembersError::Contradiction`].
     pub fn copied(home: &Home) -> Result<Option<Self>, MembersError> {
-        let folder = home.root()?;
-        let body: DirectoryBody = match folder.read(FILE) {
+        let body: DirectoryBody = match home.root()?.read(FILE) {
             Err(error) if error.is_not_found() => return Ok(None),
             body => body?,
         };
-        let told = proto::DescribeDirectoryResponse::decode(body.told)
-            .map_err(|error| folder.damaged(FILE, error.to_string()))?;
-        Self::of(&told, UnixMicros(body.told_unix_us)).map(Some)
+        let followed = amendment::follow(home.trust()?, Policy::default(), &body.amendments);
+        let policy = followed.map_err(MembersError::Contradiction)?;
+        Ok(Some(Self { told: UnixMicros(body.told_unix_us), mended: None, policy }))
     }
 
-    /// Changes the directory, as an operator; gives its new version.
-    ///
-    /// # Errors
-    /// [`CallError`]; a directory that has changed since it was told is a refusal, and nothing is changed.
-    pub async fn amend(&self, channel: Channel, facts: &[Fact]) -> Result<Index, CallError> {
-        let facts = facts.iter().map(convert::fact_bytes).collect();
-        let request = proto::AmendDirectoryRequest { version: self.version.0, facts };
-        let answer = DirectoryServiceClient::new(channel).amend_directory(request).await?;
-        Ok(Index(answer.into_inner().version))
-    }
-
-    fn of(told: &proto::DescribeDirectoryResponse, now: UnixMicros) -> Result<Self, MembersError> {
-        let mut policy = Policy::default();
-        for (at, fact) in (0..).zip(&told.facts) {
-            let fact = convert::fact(&fact.encode_to_vec().into())
-                .map_err(|refusal| MembersError::Contradiction(refusal.message))?;
-            policy.apply(Index(at), fact).map_err(MembersError::Contradiction)?;
-        }
-        Ok(Self { version: Index(told.version), told: now, policy })
+    /// Its version.
+    pub fn version(&self) -> DirectoryVersion {
+        self.policy.version()
     }
 
     /// Gives the offices that receive a stream, but for the sender's own, ascending.
@@ -156,11 +190,21 @@ impl Members {
     }
 }
 
+/// Hands in an amendment, as an operator or a desk; gives the directory's new version.
+///
+/// # Errors
+/// [`CallError`]; one that does not follow, or is not signed as it must be, is a refusal, and nothing is changed.
+pub async fn amend(channel: Channel, amendment: Bytes) -> Result<DirectoryVersion, CallError> {
+    let request = proto::AmendDirectoryRequest { amendment };
+    let answer = DirectoryServiceClient::new(channel).amend_directory(request).await?;
+    Ok(DirectoryVersion(answer.into_inner().version))
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 struct DirectoryBody {
-    /// A `DescribeDirectoryResponse`, as it came.
-    #[prost(bytes = "bytes", tag = "1")]
-    told: Bytes,
+    /// The amendments, exact bytes.
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    amendments: Vec<Bytes>,
     #[prost(uint64, tag = "2")]
     told_unix_us: u64,
 }
@@ -171,30 +215,45 @@ impl Record for DirectoryBody {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::desk::home::tests::home_on;
-    use crate::host::disk::MemoryDisk;
+    use crate::host::disk::{Disk as _, MemoryDisk};
+    use crate::model::fact::Fact;
+    use crate::model::policy::tests::{registrar_facts, registrars};
+    use crate::model::refusal::Reason;
+    use crate::wire::trust::Trust;
 
-    fn told() -> proto::DescribeDirectoryResponse {
-        let name = |text: &str| text.parse::<Name>().unwrap();
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn founding() -> Vec<Fact> {
         let office = |text| Fact::Office { name: name(text), institution: name("ohchr") };
         let both = || ["ohchr-honduras", "ohchr-mexico"].map(name).into();
         let stream = |text, subscribers| Fact::Stream { name: name(text), publishers: both(), subscribers };
-        let facts = [
-            Fact::Institution(name("ohchr")),
+        let mut facts = vec![Fact::Institution(name("ohchr")), Fact::Institution(name("iachr"))];
+        facts.extend(registrar_facts([name("ohchr"), name("iachr")]));
+        facts.extend([
             office("ohchr-honduras"),
             office("ohchr-mexico"),
             stream("studies", both()),
             stream("advocacy", [name("ohchr-honduras")].into()),
-        ];
-        let facts = facts.map(|fact| proto::DirectoryFact::decode(convert::fact_bytes(&fact)).unwrap());
-        proto::DescribeDirectoryResponse { version: 5, facts: facts.into() }
+        ]);
+        facts
+    }
+
+    fn policy() -> Policy {
+        let mut policy = Policy::default();
+        let signed = amendment::tests::signed(&policy, founding(), &registrars());
+        policy.amend(&Arc::new(signed)).unwrap();
+        policy
     }
 
     #[test]
     fn members_are_a_streams_subscribers_without_the_sender() {
-        let members = Members::of(&told(), UnixMicros(1)).unwrap();
-        let name = |text: &str| text.parse::<Name>().unwrap();
+        let members = Members { told: UnixMicros(1), mended: None, policy: policy() };
         let honduras = name("ohchr-honduras");
         assert_eq!(members.recipients(&name("studies"), &honduras).unwrap(), [name("ohchr-mexico")]);
         let nobody = members.recipients(&name("advocacy"), &honduras);
@@ -206,12 +265,23 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_in_the_home_reads_back() {
-        let home = home_on(&MemoryDisk::new());
+    fn the_copy_in_the_home_reads_back_if_it_follows_from_what_the_home_trusts() {
+        let disk = MemoryDisk::new();
+        let home = home_on(&disk);
         assert!(Members::copied(&home).unwrap().is_none());
-        let body = DirectoryBody { told: told().encode_to_vec().into(), told_unix_us: 77 };
+        let policy = policy();
+        let amendments: Vec<_> = policy.amendments().iter().map(|it| amendment::bytes(it)).collect();
+        let body = DirectoryBody { amendments, told_unix_us: 77 };
         home.root().unwrap().keep(&[(FILE.to_owned(), encode(&body))]).unwrap();
+        assert!(matches!(Members::copied(&home), Err(MembersError::Trust(_))), "it trusts nobody");
+        let trust = |trust: Trust| {
+            disk.write_atomically(&home.dir().join("trust.toml"), trust.to_text().as_bytes()).unwrap();
+        };
+        trust(Trust { founding: [7; 32] });
+        let foreign = Members::copied(&home).unwrap_err();
+        assert!(matches!(&foreign, MembersError::Contradiction(it) if it.reason == Reason::FoundingForeign));
+        trust(Trust::of(&policy.amendments()[0]));
         let copied = Members::copied(&home).unwrap().unwrap();
-        assert_eq!((copied.version, copied.told), (Index(5), UnixMicros(77)));
+        assert_eq!((copied.version(), copied.told), (policy.version(), UnixMicros(77)));
     }
 }

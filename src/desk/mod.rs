@@ -5,6 +5,7 @@
 //! At a crash: what was acknowledged is in the inbox, what was handed in is in the outbox; the rest comes again.
 
 pub mod compose;
+pub mod confirmed;
 #[cfg(test)]
 mod crash;
 pub mod dial;
@@ -16,6 +17,7 @@ pub mod find;
 pub mod hand_in;
 pub mod home;
 pub mod inbox;
+pub mod keys;
 pub mod members;
 pub mod outbox;
 pub mod packet;

@@ -7,6 +7,7 @@ use crate::host::clock::ManualClock;
 use crate::host::random::{SeededRandom, uuid_v7};
 use crate::model::deadline::Deadlines;
 use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
+use crate::model::id::DirectoryVersion;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Desk;
 use crate::model::receipt::{MessageRef, Receipt, Stage};
@@ -32,7 +33,7 @@ pub(super) fn envelope(seed: u64, from: &str, to: &str, payload: &[u8]) -> Envel
         stream: "monitoring-protection".parse().unwrap(),
         sender: desk(from),
         recipients: vec![to.parse().unwrap()],
-        directory_version: Index(9),
+        directory_version: DirectoryVersion(9),
         priority: Priority::Urgent,
         status: CapStatus::Exercise,
         msg_type: CapMsgType::Alert,

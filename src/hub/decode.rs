@@ -2,12 +2,14 @@
 //!
 //! What the door decoded and what a replay decodes is the same, so the same is decided.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::door::sha256;
 use crate::ledger::entry::{Decoded, Statement};
 use crate::model::entry::{Entry, EntryKind};
-use crate::wire::{convert, erasure};
+use crate::wire::{amendment, convert, erasure};
 
 /// Decodes a statement of a kind.
 pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
@@ -15,7 +17,7 @@ pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
         EntryKind::Publish => convert::envelope(bytes)
             .map(|envelope| Statement::Publish { envelope: Box::new(envelope), digest: sha256(bytes) }),
         EntryKind::Receipt => convert::receipt(bytes).map(|receipt| Statement::Receipt(Box::new(receipt))),
-        EntryKind::Directory => convert::fact(bytes).map(Statement::Fact),
+        EntryKind::Directory => amendment::read(bytes).map(|it| Statement::Amendment(Arc::new(it))),
         EntryKind::Renewal => convert::renewal(bytes).map(Statement::Renewal),
         EntryKind::Erasure => erasure::read(bytes).map(Statement::Erasure),
         EntryKind::Epoch => convert::epoch(bytes).map(Statement::Epoch),

@@ -1,29 +1,28 @@
-//! The directory, as gRPC: told to every enrolled identity, changed by operators.
+//! The directory, as gRPC: told to every enrolled identity, amended by what registrars signed.
 //!
-//! Owns that a change is taken whole or not at all: one is checked and waited for at a time, against the version that
-//! its author saw. What a fact means is policy's to say.
+//! Owns that one amendment is checked and waited for at a time. Whether one counts is policy's to say.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
 use super::submit::Submitted;
 use super::{Hub, stopping_status};
 use crate::ledger::entry::{Outcome, Statement};
+use crate::model::amendment::SignedAmendment;
 use crate::model::entry::{EntryKind, Proposal};
 use crate::model::identity::Identity;
 use crate::model::policy::Policy;
-use crate::model::refusal::{Reason, Refusal};
+use crate::model::refusal::Refusal;
 use crate::wire::proto::directory_service_server::DirectoryService;
 use crate::wire::proto::{
     AmendDirectoryRequest, AmendDirectoryResponse, DescribeDirectoryRequest, DescribeDirectoryResponse,
 };
-use crate::wire::{convert, status};
+use crate::wire::{amendment, status};
 
-/// Facts of one change at most: an office and all its streams.
-const FACTS_MAX: usize = 64;
+/// Bytes of amendments in one answer; one amendment always fits.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// The service.
 #[derive(Clone)]
@@ -39,35 +38,27 @@ impl Directory {
 }
 
 impl Directory {
-    /// Checks that the facts follow from the directory as it stands, one after the other.
-    fn check(&self, caller: &Identity, request: AmendDirectoryRequest) -> Result<Vec<Submitted>, Refusal> {
+    /// Checks that the amendment follows from the directory as it stands, and is signed as it must be; `None`: it was taken in
+    /// before.
+    fn check(&self, caller: &Identity, request: AmendDirectoryRequest) -> Result<Option<Submitted>, Refusal> {
         let policy = self.hub.door.view.policy();
         policy.permit_amend(caller)?;
-        let count = request.facts.len();
-        if !(1..=FACTS_MAX).contains(&count) {
-            let message = format!("a change holds 1 to {FACTS_MAX} facts; this holds {count}");
-            return Err(Refusal::field("facts", message));
+        let signed = Arc::new(amendment::read(&request.amendment)?);
+        let known = at(&policy, signed.amendment.version.0);
+        if known.is_some_and(|known| known.digest() == signed.digest()) {
+            return Ok(None);
         }
-        if request.version != policy.version().0 {
-            let message = format!(
-                "the directory is at version {}, not {}: look at it and say again what is to change",
-                policy.version().0,
-                request.version
-            );
-            return Err(Refusal::new(Reason::DirectoryStale, message).of_field("version"));
-        }
-        let mut trial = Policy::clone(&policy);
-        let take = |bytes: Bytes| {
-            let fact = convert::fact(&bytes)?;
-            let at = trial.version();
-            let follows = trial.apply(at, fact.clone());
-            follows.map_err(|found| Refusal::field("facts", format!("a fact does not follow: {found}")))?;
-            let (kind, identity) = (EntryKind::Directory, caller.to_string());
-            let proposal = Proposal { kind, identity, statement: bytes, payload: None };
-            Ok(Submitted { proposal, statement: Statement::Fact(fact), pins: None })
-        };
-        request.facts.into_iter().map(take).collect()
+        Policy::clone(&policy).amend(&signed)?;
+        let (kind, identity) = (EntryKind::Directory, caller.to_string());
+        let proposal = Proposal { kind, identity, statement: request.amendment, payload: None };
+        Ok(Some(Submitted { proposal, statement: Statement::Amendment(signed), pins: None }))
     }
+}
+
+/// The amendment that made a version.
+fn at(policy: &Policy, version: u64) -> Option<&SignedAmendment> {
+    let at = usize::try_from(version).ok()?.checked_sub(1)?;
+    policy.amendments().get(at).map(Arc::as_ref)
 }
 
 #[tonic::async_trait]
@@ -78,8 +69,19 @@ impl DirectoryService for Directory {
     ) -> Result<Response<DescribeDirectoryResponse>, Status> {
         self.hub.door.admit(&request)?;
         let policy = self.hub.door.view.policy();
-        let facts = policy.facts().iter().map(convert::wire_fact).collect();
-        Ok(Response::new(DescribeDirectoryResponse { version: policy.version().0, facts }))
+        let after = request.into_inner().after_version;
+        let known = usize::try_from(after).unwrap_or(usize::MAX);
+        let digest_after = at(&policy, after).map(|it| it.digest().to_vec()).unwrap_or_default().into();
+        let later = policy.amendments().get(known..).unwrap_or_default();
+        let (mut amendments, mut bytes) = (Vec::new(), 0);
+        for exact in later.iter().map(|signed| amendment::bytes(signed)) {
+            bytes += exact.len();
+            if bytes > ANSWER_BYTES_MAX && !amendments.is_empty() {
+                break;
+            }
+            amendments.push(exact);
+        }
+        Ok(Response::new(DescribeDirectoryResponse { version: policy.version().0, amendments, digest_after }))
     }
 
     async fn amend_directory(
@@ -89,8 +91,12 @@ impl DirectoryService for Directory {
         let caller = self.hub.door.admit(&request)?;
         let refuse = |refusal: Refusal| self.hub.door.refuse(&caller, "AmendDirectory", &refusal);
         let one_at_a_time = Arc::clone(&self.hub.amending).lock_owned().await;
-        let items = self.check(&caller, request.into_inner()).map_err(refuse)?;
-        let outcomes = self.hub.submitter.submit(items).await.map_err(|refusal| status::refused(&refusal))?;
+        let Some(item) = self.check(&caller, request.into_inner()).map_err(refuse)? else {
+            let version = self.hub.door.view.policy().version().0;
+            return Ok(Response::new(AmendDirectoryResponse { version }));
+        };
+        let outcomes =
+            self.hub.submitter.submit(vec![item]).await.map_err(|refusal| status::refused(&refusal))?;
         // The next change waits for this one's outcome, also when its author has hung up.
         let (tell, told) = oneshot::channel();
         let decided = async move {

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Config, ConfigError};
 use crate::host::disk::{Disk, Lock};
+use crate::model::amendment::AMENDMENT_BYTES_MAX;
+use crate::wire::trust::TRUST_FILE;
 
-/// Largest configuration or founding file, in bytes.
-const TEXT_BYTES_MAX: u64 = 1024 * 1024;
+/// Largest configuration or founding, in bytes.
+const FILE_BYTES_MAX: u64 = AMENDMENT_BYTES_MAX as u64;
 
 /// Where a hub's files are.
 #[derive(Clone, Debug)]
@@ -72,9 +74,14 @@ impl Home {
         self.dir.join("tls").join(file)
     }
 
-    /// The founding file that is taken when no other is named.
+    /// The founding that is taken when no other is named.
     pub fn founding(&self) -> PathBuf {
-        self.dir.join("founding.toml")
+        self.dir.join("founding")
+    }
+
+    /// The file that says whom it trusts; a hub may have none.
+    pub(super) fn trust(&self) -> PathBuf {
+        self.dir.join(TRUST_FILE)
     }
 
     /// Takes the home for this process, until the lock is dropped.
@@ -112,16 +119,16 @@ impl Home {
     }
 }
 
-/// Reads a text file.
-///
-/// # Errors
-/// [`HomeError::File`], [`HomeError::Text`].
-pub fn text(disk: &dyn Disk, path: &Path) -> Result<String, HomeError> {
+fn text(disk: &dyn Disk, path: &Path) -> Result<String, HomeError> {
     String::from_utf8(bytes(disk, path)?).map_err(|_| HomeError::Text(path.to_owned()))
 }
 
-fn bytes(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, HomeError> {
-    disk.read(path, TEXT_BYTES_MAX).map_err(|error| HomeError::File {
+/// Reads a file.
+///
+/// # Errors
+/// [`HomeError::File`]
+pub(super) fn bytes(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, HomeError> {
+    disk.read(path, FILE_BYTES_MAX).map_err(|error| HomeError::File {
         path: path.to_owned(),
         error,
         hint: "",

@@ -19,7 +19,6 @@ mod eraser;
 mod exchange;
 mod files;
 mod follow;
-pub mod founding;
 pub mod home;
 mod lane;
 mod live;

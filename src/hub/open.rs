@@ -7,9 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::config::Config;
 use super::decode;
-use super::founding::{self, FoundingError};
 use super::home::{self, Home, HomeError};
 use super::run::Host;
 use super::sequence::HUB_NUMBER;
@@ -20,8 +21,10 @@ use crate::ledger::{self, Ledger, LedgerError};
 use crate::model::entry::{Batch, BatchName, EntryKind, Mark, Proposal};
 use crate::model::id::Position;
 use crate::model::identity::Identity;
-use crate::model::policy::Fact;
-use crate::wire::convert;
+use crate::model::policy::Policy;
+use crate::model::refusal::Refusal;
+use crate::wire::amendment;
+use crate::wire::trust::{Trust, TrustError};
 
 /// Progress is told each time that this many more entries are in.
 const PROGRESS_ENTRIES: u64 = 50_000;
@@ -32,9 +35,12 @@ pub enum OpenError {
     /// Its home.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// Its founding file.
+    /// Its trust file is not one.
     #[error(transparent)]
-    Founding(#[from] FoundingError),
+    Trust(TrustError),
+    /// Its founding is not one.
+    #[error(transparent)]
+    Founding(Refusal),
     /// It was founded before.
     #[error("{0} holds a journal already: a hub is founded once; name another home, or run this one")]
     Founded(PathBuf),
@@ -138,7 +144,7 @@ impl Opened {
     }
 }
 
-/// Founds a hub: makes its journal, whose first entries are the facts of the founding file.
+/// Founds a hub: makes its journal, whose first entry is the founding that the registrars signed; gives how many facts it has, and what homes are to trust.
 ///
 /// # Errors
 /// [`OpenError`]; a founding that was cut short can be made again.
@@ -147,11 +153,18 @@ pub fn found(
     home: &Home,
     founding: Option<&Path>,
     news: &mut dyn FnMut(&News),
-) -> Result<usize, OpenError> {
+) -> Result<(usize, Trust), OpenError> {
     let _lock = home.lock(host.disk.as_ref())?;
     let config = home.config(host.disk.as_ref())?;
     let path = founding.map_or_else(|| home.founding(), Path::to_owned);
-    let facts = founding::parse(&home::text(host.disk.as_ref(), &path)?)?;
+    let statement = Bytes::from(home::bytes(host.disk.as_ref(), &path)?);
+    let signed = amendment::read(&statement).map(Arc::new).map_err(OpenError::Founding)?;
+    Policy::default().amend(&signed).map_err(OpenError::Founding)?;
+    // Where the home says whom it trusts, it founds nothing else.
+    if let Ok(text) = home::bytes(host.disk.as_ref(), &home.trust()) {
+        let trust = Trust::parse(&String::from_utf8_lossy(&text)).map_err(OpenError::Trust)?;
+        trust.check(&signed).map_err(OpenError::Founding)?;
+    }
     let (mut journal, _, recovery) = made(host, home, &config, news)?;
     news(&News::Journal(recovery));
     if journal.mark().position != Position(0) {
@@ -159,10 +172,10 @@ pub fn found(
     }
     let name = BatchName { hub: HUB_NUMBER, run: 0, number: 0 };
     let hub = Identity::Hub(config.name).to_string();
-    let proposals = facts.iter().map(|fact| directory_proposal(&hub, fact)).collect();
-    journal.append(&Batch { name, time: host.clock.now(), proposals })?;
+    let proposal = Proposal { kind: EntryKind::Directory, identity: hub, statement, payload: None };
+    journal.append(&Batch { name, time: host.clock.now(), proposals: vec![proposal] })?;
     journal.close()?;
-    Ok(facts.len())
+    Ok((signed.amendment.facts.len(), Trust::of(&signed)))
 }
 
 /// Opens the journal of a home that may be founded, or makes it. A home that has lost its journal is not founded anew:
@@ -369,11 +382,6 @@ impl Shelf {
         drop(store);
         self.store(news)
     }
-}
-
-fn directory_proposal(hub: &str, fact: &Fact) -> Proposal {
-    let statement = convert::fact_bytes(fact);
-    Proposal { kind: EntryKind::Directory, identity: hub.to_owned(), statement, payload: None }
 }
 
 fn options(config: &Config) -> Options {

@@ -27,6 +27,7 @@ use super::files::{self, Files};
 use super::operator::Operator;
 use super::reader::Readers;
 use crate::host::tasks::Task;
+use crate::model::amendment::AMENDMENT_BYTES_MAX;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::connection::Connection;
 use crate::wire::listener::{self, ListenerLimits};
@@ -117,7 +118,7 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
                     admit.clone(),
                 ))
                 .add_service(InterceptedService::new(
-                    directory.max_decoding_message_size(QUESTION_BYTES_MAX),
+                    directory.max_decoding_message_size(AMENDMENT_BYTES_MAX + QUESTION_BYTES_MAX),
                     admit.clone(),
                 ))
                 .add_service(InterceptedService::new(

@@ -24,15 +24,10 @@ use crate::ledger::store::sled::SledStores;
 use crate::ledger::{Ledger, Opened};
 use crate::model::entry::{Batch, BatchName, EntryKind, Proposal};
 use crate::model::id::{Position, UnixMicros};
+use crate::wire::amendment;
 
 const SEGMENT_BYTES: u64 = 1 << 20;
 const CONFIG: &str = "name = 'dev'\nlisten = '127.0.0.1:0'\n[journal]\nsegment_bytes = 1048576\n";
-const FOUNDING: &str = "institutions = ['a']\nheadquarters = 'one'\n\
-    [[office]]\nname = 'one'\ninstitution = 'a'\n\
-    [[stream]]\nname = 's'\npublishers = ['one']\nsubscribers = ['one']\n";
-/// An institution, an office, a stream, headquarters.
-const FACTS: usize = 4;
-
 fn stage() -> (Runtime, Host, TempDir) {
     let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let host = Host {
@@ -46,7 +41,7 @@ fn stage() -> (Runtime, Host, TempDir) {
     };
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("hub.toml"), CONFIG).unwrap();
-    fs::write(dir.path().join("founding.toml"), FOUNDING).unwrap();
+    fs::write(dir.path().join("founding"), amendment::tests::founding_bytes()).unwrap();
     (runtime, host, dir)
 }
 
@@ -64,7 +59,7 @@ fn founding_that_was_cut_short_opens_no_hub_and_can_be_made_again_once() {
     // The journal is there, its first batch is not.
     journal::create(host.disk.as_ref(), &home.journal(), [7; 16], options).unwrap();
     assert!(matches!(try_open(&host, dir.path()), Err(OpenError::NotFounded(_))));
-    assert_eq!(found(&host, &home, None, &mut |_| {}).unwrap(), FACTS);
+    assert_eq!(found(&host, &home, None, &mut |_| {}).unwrap().0, amendment::tests::founding().len());
     try_open(&host, dir.path()).unwrap();
     assert!(matches!(found(&host, &home, None, &mut |_| {}), Err(OpenError::Founded(_))));
 }
@@ -100,7 +95,7 @@ fn verify_tells_a_ledger_that_says_something_else_than_the_journal_until_it_is_r
     found(&host, &home, None, &mut |_| {}).unwrap();
     let check = || verify(&host, dir.path(), &mut |_| {}, &mut |_| {});
     let report = check().unwrap();
-    assert_eq!((report.journal.entries, report.journal.batches), (FACTS as u64, 1));
+    assert_eq!((report.journal.entries, report.journal.batches), (1, 1));
     put_ledger_that_passed_over_an_entry(&host, dir.path());
     // Nothing but the comparison can tell: each row is as it was written.
     try_open(&host, dir.path()).unwrap();
@@ -128,7 +123,7 @@ fn verify_reads_also_what_no_start_and_no_ledger_reads() {
     }
     opened.close().unwrap();
     let check = || verify(&host, dir.path(), &mut |_| {}, &mut |_| {});
-    assert_eq!(check().unwrap().journal.entries, FACTS as u64 + 3);
+    assert_eq!(check().unwrap().journal.entries, 4);
     // Between the last frame of a full segment and its end there are zeros.
     let segment = fs::File::options().write(true).open(home.journal().join("00000000.segment")).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&segment, b"x", 900_000).unwrap();

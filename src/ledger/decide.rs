@@ -9,10 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::LedgerError;
+use super::amendments::AmendmentRow;
 use super::checks::{all_owed, own_references, same_message};
 use super::entry::{Decoded, Outcome, Statement};
 use super::erasures::{self, ErasureRow};
-use super::facts::FactRow;
 use super::keys;
 use super::missed;
 use super::months::Owed;
@@ -20,6 +20,7 @@ use super::overdue::{ClockRow, OverdueRow};
 use super::rows::{MessageRow, ReceiptRow, RenewalRow};
 use super::span::Places;
 use super::state::{Gathered, State, by_span};
+use crate::model::amendment::SignedAmendment;
 use crate::model::envelope::{Envelope, MessageId};
 use crate::model::epoch::Begun;
 use crate::model::erasure::ErasureOrder;
@@ -27,7 +28,7 @@ use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::obligation::ObligationNumber;
 use crate::model::overdue::Overdue;
-use crate::model::policy::{Fact, OfficeNumber, Policy};
+use crate::model::policy::{OfficeNumber, Policy};
 use crate::model::receipt::{Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
 use crate::model::renewal::{Renewal, Renewals};
@@ -47,8 +48,8 @@ pub(super) enum Prepared<'a> {
         /// The monthly obligations that it may count for, with their days of grace.
         monthly: Vec<(ObligationNumber, u32)>,
     },
-    /// A fact that was taken in.
-    Fact {
+    /// An amendment that was taken in.
+    Amendment {
         /// The entry.
         entry: &'a Decoded,
         /// Policy with it.
@@ -109,8 +110,8 @@ pub(super) struct Additions {
     pub(super) messages: Vec<Arc<MessageRow>>,
     /// Recorded receipts.
     pub(super) receipts: Vec<Arc<ReceiptRow>>,
-    /// Facts that were taken in.
-    pub(super) facts: Vec<Arc<FactRow>>,
+    /// Amendments that were taken in.
+    pub(super) amendments: Vec<Arc<AmendmentRow>>,
     /// What was taken in about renewals.
     pub(super) renewals: Vec<Arc<RenewalRow>>,
     /// Epochs that began.
@@ -133,7 +134,7 @@ pub(super) struct Additions {
     pub(super) received_after_us: Vec<u64>,
 }
 
-/// Asks policy, and takes in facts and renewals.
+/// Asks policy, and takes in amendments and renewals.
 pub(super) fn prepare<'a>(
     policy: &mut Arc<Policy>,
     renewals: &mut Arc<Renewals>,
@@ -149,10 +150,11 @@ pub(super) fn prepare<'a>(
                 Err(refusal) => Outcome::Refused(refusal),
             }
         }
-        Statement::Fact(fact) => match take_in(policy, entry, fact) {
+        Statement::Amendment(signed) => match take_in(policy, entry, signed) {
             Ok(()) => {
-                additions.facts.push(Arc::new(FactRow { index: entry.index, fact: fact.clone() }));
-                return Prepared::Fact { entry, policy: Arc::clone(policy) };
+                let signed = Arc::clone(signed);
+                additions.amendments.push(Arc::new(AmendmentRow { index: entry.index, signed }));
+                return Prepared::Amendment { entry, policy: Arc::clone(policy) };
             }
             Err(refusal) => Outcome::Refused(refusal),
         },
@@ -221,15 +223,13 @@ fn prepare_publish<'a>(
     Prepared::Publish { office, envelope, digest, row, monthly }
 }
 
-fn take_in(policy: &mut Arc<Policy>, entry: &Decoded, fact: &Fact) -> Result<(), Refusal> {
+fn take_in(policy: &mut Arc<Policy>, entry: &Decoded, signed: &Arc<SignedAmendment>) -> Result<(), Refusal> {
     match caller(entry)? {
         // At the founding, before anybody is enrolled.
-        Identity::Hub(_) => {}
+        Identity::Hub(_) if policy.amendments().is_empty() => {}
         other => policy.permit_amend(other).map(|_| ())?,
     }
-    Arc::make_mut(policy)
-        .apply(entry.index, fact.clone())
-        .map_err(|found| Refusal::field("fact", format!("the fact does not follow: {found}")))
+    Arc::make_mut(policy).amend(signed)
 }
 
 fn take_renewal(
@@ -271,7 +271,7 @@ impl Deciding<'_> {
             Prepared::Publish { office, envelope, digest, row, monthly } => {
                 self.publish(office, envelope, digest, row, &monthly)
             }
-            Prepared::Fact { entry, policy } => {
+            Prepared::Amendment { entry, policy } => {
                 self.state.months.follow(&policy, entry.time, &mut self.additions.months);
                 Ok(Outcome::Noted)
             }

@@ -2,6 +2,9 @@
 //!
 //! Owns these two shapes. Never decodes: exact bytes are the caller's, so that no format of the wire is known here.
 
+use std::sync::Arc;
+
+use crate::model::amendment::SignedAmendment;
 use crate::model::clock::ClockRecord;
 use crate::model::envelope::Envelope;
 use crate::model::epoch::Epoch;
@@ -9,7 +12,7 @@ use crate::model::erasure::Erasure;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::overdue::Overdue;
-use crate::model::policy::{Fact, OfficeNumber};
+use crate::model::policy::OfficeNumber;
 use crate::model::receipt::Receipt;
 use crate::model::refusal::Refusal;
 use crate::model::renewal::Renewal;
@@ -39,8 +42,8 @@ pub enum Statement {
     },
     /// A receipt of an office, valid in form.
     Receipt(Box<Receipt>),
-    /// A fact of the directory.
-    Fact(Fact),
+    /// An amendment of the directory.
+    Amendment(Arc<SignedAmendment>),
     /// A request for a next certificate, or the answer to one.
     Renewal(Renewal),
     /// That payloads are no longer kept.

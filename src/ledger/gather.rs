@@ -44,7 +44,7 @@ pub(super) fn gather(
             Prepared::Overdue { overdue, office, .. } => gathering.for_overdue(*office, overdue)?,
             Prepared::Erase { order, office, .. } => gathering.for_order(*office, order)?,
             Prepared::RetentionEnd { until, .. } => gathering.message(*until)?,
-            Prepared::Fact { .. } | Prepared::Clock(_) | Prepared::Done(_) => {}
+            Prepared::Amendment { .. } | Prepared::Clock(_) | Prepared::Done(_) => {}
         }
     }
     Ok(gathering.gathered)

@@ -16,8 +16,8 @@ pub(super) const STANDING: &[u8] = b"a";
 pub(super) const MESSAGES: u8 = b'm';
 /// Receipts, in groups, by the index of the first.
 pub(super) const RECEIPTS: u8 = b'r';
-/// Facts of the directory, in groups, by the index of the first.
-pub(super) const FACTS: u8 = b'f';
+/// Amendments of the directory, in groups, by the index of the first.
+pub(super) const AMENDMENTS: u8 = b'f';
 /// What entries said of renewals, in groups, by the index of the first.
 pub(super) const RENEWALS: u8 = b'n';
 /// Epochs, in groups, by the index of the first.

@@ -7,6 +7,7 @@
 //! Deciding and writing are two steps, so that callers are answered before the store is written: [`Ledger::decide`]
 //! changes what readers see, [`Writer::write`] puts the rows and the mark into the store in one stroke.
 
+mod amendments;
 pub mod audit;
 mod changes;
 mod checks;
@@ -14,7 +15,6 @@ mod decide;
 pub mod due;
 pub mod entry;
 pub mod erasures;
-mod facts;
 mod gather;
 mod ids;
 mod keys;
@@ -39,9 +39,9 @@ mod tests;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use self::amendments::AmendmentRow;
 use self::decide::{Additions, Deciding, Prepared};
 use self::entry::{Decoded, Outcome, Statement};
-use self::facts::FactRow;
 pub use self::open::{Opened, stands_at};
 use self::rows::ReceiptRow;
 use self::standing::Standing;
@@ -332,7 +332,7 @@ impl Additions {
         let mut rows = RowBatch::new();
         log::pack(&self.messages, &mut rows);
         log::pack(&self.receipts, &mut rows);
-        log::pack::<FactRow>(&self.facts, &mut rows);
+        log::pack::<AmendmentRow>(&self.amendments, &mut rows);
         log::pack(&self.renewals, &mut rows);
         log::pack::<Begun>(&self.epochs, &mut rows);
         log::pack(&self.overdue, &mut rows);

@@ -6,8 +6,8 @@
 
 use std::sync::{Arc, RwLock};
 
+use super::amendments::AmendmentRow;
 use super::erasures::{Erased, ErasureRow, Erasures};
-use super::facts::FactRow;
 use super::gather::stored_span;
 use super::ids::Ids;
 use super::lanes::Lanes;
@@ -122,9 +122,10 @@ impl Ledger {
 
 fn policy(table: &Table) -> Result<Policy, LedgerError> {
     let mut policy = Policy::default();
-    log::each(table, Index(0), |row: Arc<FactRow>| {
-        let damaged = |found| LedgerError::row(&keys::group(keys::FACTS, row.index), found);
-        policy.apply(row.index, row.fact.clone()).map_err(damaged)?;
+    log::each(table, Index(0), |row: Arc<AmendmentRow>| {
+        let damaged =
+            |refusal: Refusal| LedgerError::row(&keys::group(keys::AMENDMENTS, row.index), refusal.message);
+        policy.amend(&row.signed).map_err(damaged)?;
         Ok(std::ops::ControlFlow::Continue(()))
     })?;
     Ok(policy)

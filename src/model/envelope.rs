@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::deadline::Deadlines;
-use super::id::{Index, UnixMicros};
+use super::id::{DirectoryVersion, Index, UnixMicros};
 use super::identity::{Desk, Name};
 use super::refusal::{Reason, Refusal};
 
@@ -154,7 +154,7 @@ pub struct Envelope {
     /// The offices it is for, ascending, each once, at least one.
     pub recipients: Vec<Name>,
     /// The version of the directory that they were taken from.
-    pub directory_version: Index,
+    pub directory_version: DirectoryVersion,
     /// How soon it must be seen.
     pub priority: Priority,
     /// Whether it is real.
@@ -315,7 +315,7 @@ mod tests {
             stream: "studies".parse().unwrap(),
             sender: Desk { office: "iachr".parse().unwrap(), desk: "desk-1".parse().unwrap() },
             recipients: vec!["ohchr-mexico".parse().unwrap()],
-            directory_version: Index(0),
+            directory_version: DirectoryVersion(0),
             priority: Priority::Normal,
             status: CapStatus::Test,
             msg_type: CapMsgType::Alert,

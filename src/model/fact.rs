@@ -8,9 +8,20 @@ use super::deadline::Deadlines;
 use super::envelope::{MessageClass, Priority};
 use super::identity::{Desk, Name};
 use super::obligation::Obligation;
+use crate::seal::{Recipient, VerifyingKey};
+
+/// The keys of a desk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeskKeys {
+    /// Signs while a person is there: envelopes, what persons state, new keys.
+    pub attended: VerifyingKey,
+    /// Signs what a machine does by itself, and nothing else: `received`, what cannot be read from outside, erasures.
+    pub unattended: VerifyingKey,
+}
 
 /// A fact of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a directory holds some hundred, not millions")]
 pub enum Fact {
     /// An institution.
     Institution(Name),
@@ -45,6 +56,29 @@ pub enum Fact {
         name: Name,
         /// Its institution.
         institution: Name,
+    },
+    /// A registrar of an institution; it replaces the key of one of that name.
+    Registrar {
+        /// Its name.
+        name: Name,
+        /// Its institution.
+        institution: Name,
+        /// Its key.
+        key: VerifyingKey,
+    },
+    /// A desk of an office; it replaces the keys of one of that name.
+    Desk {
+        /// The desk.
+        desk: Desk,
+        /// Its keys.
+        keys: Box<DeskKeys>,
+    },
+    /// What messages for an office are sealed to from now on.
+    OfficeKey {
+        /// The office.
+        office: Name,
+        /// The public half of its key.
+        recipient: Recipient,
     },
     /// An office is no longer a member: its name and its history stay.
     OfficeRemoved {

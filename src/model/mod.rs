@@ -3,6 +3,7 @@
 //! Owns ids, times, entries, envelopes, receipts, epochs, policy and the limits of each.
 //! Never knows protobuf, TLS, disks, tasks or the time of day: time is an argument.
 
+pub mod amendment;
 pub mod clock;
 pub mod deadline;
 pub mod entry;

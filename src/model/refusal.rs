@@ -50,6 +50,14 @@ reasons! {
     AuditNotAllowed = "AUDIT_NOT_ALLOWED",
     /// The directory has changed since the version that was named.
     DirectoryStale = "STALE_DIRECTORY",
+    /// A signature is not of the key that it names, or is no signature.
+    SignatureInvalid = "SIGNATURE_INVALID",
+    /// A signature that is needed is not there.
+    SignatureMissing = "SIGNATURE_MISSING",
+    /// The directory holds no such key, or not any more.
+    KeyUnknown = "KEY_UNKNOWN",
+    /// The directory begins with another founding than is trusted.
+    FoundingForeign = "FOUNDING_FOREIGN",
     /// The desk was revoked, or its office removed.
     Revoked = "REVOKED",
     /// The bytes are not a message of the expected kind.

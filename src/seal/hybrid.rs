@@ -20,7 +20,6 @@ use hpke::{Deserializable as _, Kem, OpModeR, OpModeS, Serializable as _};
 use zeroize::Zeroizing;
 
 use super::bech::{self, KeyTextError};
-use crate::host::random::Random;
 
 /// The prefix of a recipient's text (C2SP `age.md`).
 const RECIPIENT_PREFIX: &str = "age1pq";
@@ -77,10 +76,10 @@ impl Recipient {
 }
 
 impl OpeningKey {
-    /// Makes a new key.
-    pub fn generate(random: &dyn Random) -> Self {
+    /// Makes a new key from what fills bytes at random.
+    pub fn generate(fill: impl FnOnce(&mut [u8])) -> Self {
         let mut seed = Zeroizing::new([0; 32]);
-        random.fill(seed.as_mut());
+        fill(seed.as_mut());
         Self::from_seed(&seed)
     }
 

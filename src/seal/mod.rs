@@ -16,6 +16,8 @@
 //! BIP 173 (Bech32), Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs"
 //! (Padmé).
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 mod bech;
 mod fingerprint;
 mod hybrid;
@@ -37,6 +39,11 @@ pub use opening::{OpenError, Opened, Opening, open_any, open_bytes};
 pub use sealing::{SealError, seal, seal_bytes};
 pub use signing::{Algorithm, KeyId, Signature, SignatureError, SigningKey, VerifyingKey};
 pub use statement::{Kind, pae};
+
+/// Gives the SHA-256 (FIPS 180-4) of bytes.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 gives 32 bytes")
+}
 
 /// Recipients of one sealing at most. An envelope, which lists them all, has room for fewer.
 pub const RECIPIENTS_MAX: usize = 1024;

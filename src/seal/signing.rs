@@ -6,7 +6,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
     ED25519, Ed25519KeyPair, KeyPair as _, ML_DSA_44, ML_DSA_44_SIGNING, ParsedPublicKey, PqdsaKeyPair,
     VerificationAlgorithm,
@@ -14,8 +13,8 @@ use aws_lc_rs::signature::{
 use zeroize::Zeroizing;
 
 use super::bech::{self, KeyTextError};
+use super::sha256;
 use super::statement::{Kind, pae};
-use crate::host::random::Random;
 
 const SEED_BYTES: usize = 32;
 const ED25519_KEY_BYTES: usize = 32;
@@ -86,10 +85,10 @@ pub struct Signature {
 pub struct KeyId(pub [u8; 32]);
 
 impl SigningKey {
-    /// Makes a new key.
-    pub fn generate(random: &dyn Random) -> Self {
+    /// Makes a new key from what fills bytes at random.
+    pub fn generate(fill: impl FnOnce(&mut [u8])) -> Self {
         let mut seeds = Zeroizing::new([0; 2 * SEED_BYTES]);
-        random.fill(seeds.as_mut());
+        fill(seeds.as_mut());
         Self::from_seeds(&seeds)
     }
 
@@ -161,8 +160,7 @@ impl VerifyingKey {
 
     /// Gives its name.
     pub fn id(&self) -> KeyId {
-        let found = digest(&SHA256, &self.to_bytes());
-        KeyId(found.as_ref().try_into().expect("SHA-256 gives 32 bytes"))
+        KeyId(sha256(&self.to_bytes()))
     }
 
     /// Holds both signatures to a statement's exact bytes. Parse a statement after this, never before.

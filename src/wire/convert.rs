@@ -3,7 +3,6 @@
 //! Decoding is a pure function of the bytes: a replay of the journal decodes what the door decoded.
 //! Contains no rules but the form of a field.
 
-use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -18,10 +17,9 @@ use crate::model::envelope::{
     Priority,
 };
 use crate::model::epoch::{Begun, Epoch, EpochId};
-use crate::model::id::{Index, UnixMicros};
+use crate::model::id::{DirectoryVersion, Index, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::overdue::{Missed, Overdue};
-use crate::model::policy::Fact;
 use crate::model::receipt::{Action, MessageRef, REASON_BYTES_MAX, RECEIPT_BYTES_MAX, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
 use crate::model::renewal::Renewal;
@@ -45,7 +43,7 @@ pub fn envelope(bytes: &Bytes) -> Result<Envelope, Refusal> {
             .iter()
             .map(|office| name("recipients", office))
             .collect::<Result<_, _>>()?,
-        directory_version: Index(wire.directory_version),
+        directory_version: DirectoryVersion(wire.directory_version),
         priority: number("priority", wire.priority, Priority::from_number)?,
         status: number("status", wire.status, CapStatus::from_number)?,
         msg_type: number("msg_type", wire.msg_type, CapMsgType::from_number)?,
@@ -230,58 +228,6 @@ pub fn clock_bytes(record: &ClockRecord) -> Bytes {
     proto::ClockRecord { record: Some(record) }.encode_to_vec().into()
 }
 
-/// Decodes a fact of the directory.
-///
-/// # Errors
-/// [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
-pub fn fact(bytes: &Bytes) -> Result<Fact, Refusal> {
-    use proto::directory_fact::Fact as Wire;
-    let wire: proto::DirectoryFact = decode("directory fact", bytes, usize::MAX)?;
-    let names = |field, list: &[String]| {
-        list.iter().map(|text| name(field, text)).collect::<Result<BTreeSet<_>, _>>()
-    };
-    Ok(match wire.fact {
-        Some(Wire::Institution(it)) => Fact::Institution(name("name", &it.name)?),
-        Some(Wire::Office(it)) => {
-            Fact::Office { name: name("name", &it.name)?, institution: name("institution", &it.institution)? }
-        }
-        Some(Wire::Auditor(it)) => Fact::Auditor {
-            name: name("name", &it.name)?,
-            institution: name("institution", &it.institution)?,
-        },
-        Some(Wire::Stream(it)) => Fact::Stream {
-            name: name("name", &it.name)?,
-            publishers: names("publishers", &it.publishers)?,
-            subscribers: names("subscribers", &it.subscribers)?,
-        },
-        Some(Wire::Headquarters(it)) => Fact::Headquarters(name("office", &it.office)?),
-        Some(Wire::Operator(it)) => Fact::Operator {
-            name: name("name", &it.name)?,
-            institution: name("institution", &it.institution)?,
-        },
-        Some(Wire::OfficeRemoved(it)) => {
-            Fact::OfficeRemoved { name: name("office", &it.office)?, reason: reason(it.reason)? }
-        }
-        Some(Wire::DeskRevoked(it)) => {
-            Fact::DeskRevoked { desk: desk("desk", &it.desk)?, reason: reason(it.reason)? }
-        }
-        Some(Wire::Deadlines(it)) => Fact::Deadlines {
-            class: number("message_class", it.message_class, MessageClass::from_number)?,
-            priority: number("priority", it.priority, Priority::from_number)?,
-            deadlines: deadlines(it.receive_by_s, it.read_by_s, it.act_by_s)?,
-        },
-        Some(Wire::Obligation(it)) => Fact::Obligation(obligation::read(&it)?),
-        Some(Wire::ObligationEnded(it)) => Fact::ObligationEnded(name("name", &it.name)?),
-        Some(Wire::Retention(it)) => Fact::Retention { days: it.payload_days },
-        None => {
-            return Err(Refusal::field(
-                "fact",
-                "a directory fact says one thing; this says none that is known",
-            ));
-        }
-    })
-}
-
 /// Decodes what an entry says of a renewal. What a request holds is not looked at: who signs does.
 ///
 /// # Errors
@@ -321,54 +267,6 @@ pub(super) fn reason(text: String) -> Result<String, Refusal> {
         return Err(Refusal::field("reason", message));
     }
     Ok(text)
-}
-
-/// Encodes a fact of the directory.
-pub fn fact_bytes(fact: &Fact) -> Bytes {
-    wire_fact(fact).encode_to_vec().into()
-}
-
-/// Puts a fact of the directory on the wire.
-pub fn wire_fact(fact: &Fact) -> proto::DirectoryFact {
-    use proto::directory_fact::Fact as Wire;
-    let names = |set: &BTreeSet<Name>| set.iter().map(Name::to_string).collect();
-    let fact = match fact {
-        Fact::Institution(name) => Wire::Institution(proto::Institution { name: name.to_string() }),
-        Fact::Office { name, institution } => {
-            Wire::Office(proto::Office { name: name.to_string(), institution: institution.to_string() })
-        }
-        Fact::Auditor { name, institution } => {
-            Wire::Auditor(proto::Auditor { name: name.to_string(), institution: institution.to_string() })
-        }
-        Fact::Stream { name, publishers, subscribers } => Wire::Stream(proto::Stream {
-            name: name.to_string(),
-            publishers: names(publishers),
-            subscribers: names(subscribers),
-        }),
-        Fact::Headquarters(office) => Wire::Headquarters(proto::Headquarters { office: office.to_string() }),
-        Fact::Operator { name, institution } => {
-            Wire::Operator(proto::Operator { name: name.to_string(), institution: institution.to_string() })
-        }
-        Fact::OfficeRemoved { name, reason } => {
-            Wire::OfficeRemoved(proto::OfficeRemoved { office: name.to_string(), reason: reason.clone() })
-        }
-        Fact::DeskRevoked { desk, reason } => {
-            Wire::DeskRevoked(proto::DeskRevoked { desk: desk.to_string(), reason: reason.clone() })
-        }
-        Fact::Deadlines { class, priority, deadlines } => Wire::Deadlines(proto::DefaultDeadlines {
-            message_class: *class as i32,
-            priority: *priority as i32,
-            receive_by_s: deadlines.receive.map(Within::seconds),
-            read_by_s: deadlines.read.map(Within::seconds),
-            act_by_s: deadlines.act.map(Within::seconds),
-        }),
-        Fact::Obligation(it) => Wire::Obligation(obligation::wire(it)),
-        Fact::ObligationEnded(name) => {
-            Wire::ObligationEnded(proto::ObligationEnded { name: name.to_string() })
-        }
-        Fact::Retention { days } => Wire::Retention(proto::Retention { payload_days: *days }),
-    };
-    proto::DirectoryFact { fact: Some(fact) }
 }
 
 /// Decodes what an entry says that begins an epoch.
@@ -432,7 +330,11 @@ pub(super) fn decode<M: prost::Message + Default>(
     })
 }
 
-fn deadlines(receive: Option<u32>, read: Option<u32>, act: Option<u32>) -> Result<Deadlines, Refusal> {
+pub(super) fn deadlines(
+    receive: Option<u32>,
+    read: Option<u32>,
+    act: Option<u32>,
+) -> Result<Deadlines, Refusal> {
     let within = |field: &'static str, seconds: Option<u32>| {
         let within = seconds.map(Within::from_seconds).transpose();
         within.map_err(|found| Refusal::field(field, format!("{field}: {found}")))
@@ -460,7 +362,7 @@ pub(super) fn number<T>(field: &'static str, found: i32, from: fn(i32) -> Option
     })
 }
 
-fn array<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], Refusal> {
+pub(super) fn array<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], Refusal> {
     bytes
         .try_into()
         .map_err(|_| Refusal::field(field, format!("{field} has {N} bytes; {} came", bytes.len())))

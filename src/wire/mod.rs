@@ -2,6 +2,7 @@
 //!
 //! Contains no rules: what may be and what follows is decided elsewhere.
 
+pub mod amendment;
 pub mod certs;
 pub mod chain;
 pub mod client;
@@ -11,6 +12,7 @@ pub mod convert;
 pub mod erasure;
 pub mod fingerprint;
 pub mod identity;
+pub mod key_request;
 pub mod listener;
 mod obligation;
 pub mod pem_file;
@@ -21,3 +23,4 @@ pub mod revocations;
 pub mod status;
 pub mod stranger;
 pub mod tls;
+pub mod trust;

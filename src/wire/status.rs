@@ -92,15 +92,21 @@ fn code(reason: Reason) -> Code {
         | R::ReferenceForeign
         | R::AuditNotAllowed
         | R::RenewalForeign
+        | R::SignatureInvalid
+        | R::SignatureMissing
+        | R::KeyUnknown
         | R::Revoked => Code::PermissionDenied,
         R::StreamUnknown | R::OfficeUnknown | R::MessageUnknown => Code::NotFound,
         R::Malformed | R::FieldInvalid | R::PayloadMismatch | R::FrameUnexpected | R::FileMismatch => {
             Code::InvalidArgument
         }
         R::IdReused => Code::AlreadyExists,
-        R::NotOwed | R::NotErased | R::DirectoryStale | R::RenewalUnknown | R::FileMissing => {
-            Code::FailedPrecondition
-        }
+        R::NotOwed
+        | R::NotErased
+        | R::DirectoryStale
+        | R::RenewalUnknown
+        | R::FileMissing
+        | R::FoundingForeign => Code::FailedPrecondition,
         // Too large comes without a time to come again: the same bytes fit only once an operator has raised the bound.
         R::TooLarge
         | R::RateExceeded

@@ -46,8 +46,9 @@ fn an_alert_goes_from_file_to_audit() {
     assert_eq!(outstanding.len(), 5);
     let receipts = stage.objects("auditor-iachr", &["audit", "receipts", "--office", "iachr"]);
     assert_eq!(receipts.len(), 4);
-    let entries = stage.objects("auditor-iachr", &["audit", "entries", "--limit", "17"]);
-    assert!(entries.len() == 17 && entries.iter().all(|entry| entry["kind"] == "directory"), "{entries:?}");
+    let entries = stage.objects("auditor-iachr", &["audit", "entries", "--limit", "2"]);
+    let kinds: Vec<_> = entries.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["directory", "publish"]);
     let table = stage.well("auditor-iachr", &["audit", "deliveries"]);
     let wide: Vec<_> = table.lines().filter(|line| line.trim_end().chars().count() > 80).collect();
     assert!(table.contains(id) && wide[..] == [table.lines().last().unwrap()], "{table}");

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::stage::{Stage, until};
 
-const OPERATOR: &str = "operator-dev";
 const DAY_US: u64 = 86_400_000_000;
 
 /// Founds the stage's hub anew, as of a day that is so long ago.
@@ -99,7 +98,7 @@ fn months_that_passed_while_the_hub_was_down_are_said_once_each_to_the_office_an
 fn answers_are_owed_by_each_recipient_and_given_on_the_thread_or_by_an_act() {
     let stage = Stage::set();
     let owe = ["policy", "obligation", "answers", "--institution", "ohchr", "--class", "alert"];
-    stage.well(OPERATOR, &[&owe[..], &["--stream", "monitoring-protection", "--follow-up", "20s"]].concat());
+    stage.amend(&[&owe[..], &["--stream", "monitoring-protection", "--follow-up", "20s"]].concat());
     let real = |name: &str| stage.file(name, &super::alerts::alert(name, "").replace("Exercise", "Actual"));
     let to = "ohchr-mexico,ohchr-colombia,ohchr-guatemala";
     stage.well("iachr", &["publish", "alert", &real("one"), "--to", to]);
@@ -118,7 +117,7 @@ fn answers_are_owed_by_each_recipient_and_given_on_the_thread_or_by_an_act() {
     until("the last is missed", || missed().len() == 1);
     assert_eq!((&missed()[0]["office"], &missed()[0]["open"]), (&"ohchr-guatemala".into(), &true.into()));
     assert_eq!(missed()[0]["message_id"], *id);
-    stage.well(OPERATOR, &["policy", "end", "answers"]);
+    stage.amend(&["policy", "end", "answers"]);
     assert_eq!(
         stage.objects("iachr", &["policy", "list"]).iter().filter(|it| it["object"] == "obliged").count(),
         2

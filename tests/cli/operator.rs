@@ -177,3 +177,16 @@ fn service_manager_is_told_when_the_hub_is_ready() {
     let length = socket.recv(&mut told).unwrap();
     assert_eq!(&told[..length], b"READY=1");
 }
+
+#[test]
+fn no_process_leaves_its_memory_behind_when_it_falls() {
+    let stage = Stage::set();
+    let mut watch = stage.start("iachr", &["--json", "subscribe"]);
+    watch.object("started");
+    for process in [stage.hub_id(), watch.id()] {
+        let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        let numbers: Vec<_> = core.split_whitespace().filter(|word| *word == "0").collect();
+        assert_eq!(numbers.len(), 2, "{core}");
+    }
+}

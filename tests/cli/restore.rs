@@ -76,8 +76,8 @@ fn restore_and_backup_refuse_what_they_would_spoil() {
     let refused = restore(&stage, "hub");
     assert_eq!(refused.code, 2, "a home that holds a hub: {refused:?}");
     // Another journal.
-    let founding = stage.path("founding.toml");
-    fs::copy(stage.path("hub/founding.toml"), &founding).unwrap();
+    let founding = stage.path("kept-founding");
+    fs::copy(stage.path("hub/founding"), &founding).unwrap();
     lose_and_restore(&mut stage);
     stage.start_hub();
     publish(&stage, "of the second history");
@@ -266,4 +266,23 @@ fn audited_received(stage: &Stage) -> usize {
     let received =
         |row: &&Value| row["stages"].as_array().unwrap().iter().any(|stage| stage["stage"] == "received");
     rows.iter().filter(received).count()
+}
+
+#[test]
+fn alerts_go_on_when_a_hub_knows_less_of_the_directory_than_a_home_and_it_is_told() {
+    let mut stage = Stage::set();
+    back_up(&stage);
+    stage.amend(&["policy", "retention", "--days", "30"]);
+    let amendment = stage.path("amendment");
+    stage.well("ohchr-honduras", &["policy", "list"]);
+    lose_and_restore(&mut stage);
+    stage.start_hub();
+    let publish = ["publish", "alert", &stage.alert("one"), "--to", "iachr"];
+    let told = stage.run("ohchr-honduras", &publish);
+    assert!(told.code == 0 && told.err.contains("keeps something back"), "{told:?}");
+    let listed = stage.run("ohchr-honduras", &["policy", "list"]);
+    assert!(listed.code == 5 && listed.err.contains("version 1"), "{listed:?}");
+    stage.well("operator-dev", &["hub", "directory", "add", amendment.to_str().unwrap()]);
+    let quiet = stage.run("ohchr-honduras", &["policy", "list"]);
+    assert!(quiet.code == 0 && quiet.err.is_empty(), "{quiet:?}");
 }

@@ -180,6 +180,20 @@ impl Stage {
         Running::of(&mut self.command(home, arguments))
     }
 
+    /// Has one registrar write an amendment, the other sign it, and the operator hand it in.
+    pub(crate) fn amend(&self, arguments: &[&str]) {
+        let path = self.path("amendment");
+        // Nothing is written over: not even what was handed in before.
+        let _ = fs::remove_file(&path);
+        let path = path.to_str().unwrap();
+        self.well("registrar-iachr", &[arguments, &["--to", path]].concat());
+        self.well("registrar-ohchr", &["registrar", "sign", path, "--yes"]);
+        self.well("operator-dev", &["hub", "directory", "add", path]);
+        for registrar in ["registrar-iachr", "registrar-ohchr"] {
+            self.well(registrar, &["registrar", "update", path]);
+        }
+    }
+
     /// Writes an alert with this identifier and gives its path.
     pub(crate) fn alert(&self, identifier: &str) -> String {
         self.file(identifier, &super::alerts::alert(identifier, ""))

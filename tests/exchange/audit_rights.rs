@@ -173,8 +173,8 @@ async fn listings_select_by_index_office_and_number() {
     let every = auditor.entries(all()).await.unwrap();
     assert!(every.iter().zip(0..).all(|(entry, index)| entry.index == index), "without gaps, from 0");
     let mut selection = all();
-    (selection.from_index, selection.limit) = (3, 4);
-    assert_eq!(auditor.entries(selection).await.unwrap(), every[3..7]);
+    (selection.from_index, selection.limit) = (1, 2);
+    assert_eq!(auditor.entries(selection).await.unwrap(), every[1..3]);
     let rows = auditor.deliveries(of(MEXICO)).await.unwrap();
     assert!(rows.len() == 1 && rows[0].office == MEXICO);
     let rows = auditor.receipts(of(GUATEMALA)).await.unwrap();

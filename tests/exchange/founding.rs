@@ -4,7 +4,7 @@ use std::fs;
 
 use prost::Message as _;
 use resguardo::wire::proto::directory_fact::Fact;
-use resguardo::wire::proto::{DescribeDirectoryResponse, DirectoryFact, EntryKind};
+use resguardo::wire::proto::{DescribeDirectoryResponse, DirectoryAmendment, EntryKind, Signed};
 
 use crate::stage::audit::all;
 use crate::stage::founding::{Founding, OFFICES, STREAMS};
@@ -13,9 +13,11 @@ use crate::{HONDURAS, IACHR, MEXICO};
 
 /// Facts in words, in one order.
 fn words(directory: &DescribeDirectoryResponse) -> Vec<String> {
-    let mut words: Vec<_> = directory
-        .facts
+    let amendment = Signed::decode(directory.amendments[0].clone()).expect("it is signed");
+    let facts = DirectoryAmendment::decode(amendment.statement).expect("an amendment").facts;
+    let mut words: Vec<_> = facts
         .iter()
+        .filter(|fact| !matches!(fact.fact, Some(Fact::Registrar(_) | Fact::Desk(_))))
         .map(|fact| match fact.fact.as_ref().expect("a fact says something") {
             Fact::Institution(it) => format!("institution {}", it.name),
             Fact::Office(it) => format!("office {} of {}", it.name, it.institution),
@@ -48,14 +50,13 @@ async fn directory_is_the_founding_file_and_every_enrolled_identity_may_read_it(
 }
 
 #[tokio::test]
-async fn facts_of_the_directory_are_entries_of_the_journal() {
+async fn amendments_of_the_directory_are_entries_of_the_journal_byte_for_byte() {
     let stage = Stage::open().await;
-    let directory = stage.desk(IACHR).await.directory().await.unwrap();
+    let desk = stage.desk(IACHR).await;
+    let directory = desk.directory().await.unwrap();
     let entries = stage.auditor("iachr").await.entries_of(EntryKind::Directory).await;
-    let facts: Vec<_> =
-        entries.iter().map(|entry| DirectoryFact::decode(entry.statement.clone()).unwrap()).collect();
-    assert_eq!(facts, directory.facts);
-    assert_eq!(directory.version, entries.last().unwrap().index + 1);
+    let statements: Vec<_> = entries.iter().map(|entry| entry.statement.clone()).collect();
+    assert_eq!((statements, directory.version), (directory.amendments, 1));
     assert!(entries.iter().all(|entry| entry.recorded_unix_us > 0 && !entry.identity.is_empty()));
 }
 
@@ -66,7 +67,7 @@ async fn files_changed_after_the_founding_change_no_right() {
     assert!(stage.stop().await.success());
     let poorer =
         Founding { streams: Vec::new(), ..Founding::default() }.with_stream(STREAMS[0], &[IACHR], &[IACHR]);
-    fs::write(stage.home().join("founding.toml"), poorer.toml()).unwrap();
+    fs::write(stage.home().join("founding"), poorer.signed()).unwrap();
     stage.start().await;
     let sender = stage.desk(HONDURAS).await;
     assert_eq!(sender.directory().await.unwrap(), before);
@@ -89,7 +90,7 @@ async fn second_founding_changes_nothing() {
 async fn home_that_was_not_founded_does_not_run() {
     let mut stage = Stage::prepare(Setup::default()).await;
     for entry in fs::read_dir(stage.home()).unwrap().map(Result::unwrap) {
-        let kept = ["hub.toml", "founding.toml", "tls"].iter().any(|name| entry.file_name() == *name);
+        let kept = ["hub.toml", "founding", "tls"].iter().any(|name| entry.file_name() == *name);
         match (kept, entry.file_type().unwrap().is_dir()) {
             (true, _) => {}
             (false, true) => fs::remove_dir_all(entry.path()).unwrap(),

@@ -18,7 +18,7 @@ use crate::{HONDURAS, IACHR};
 /// The exit code for damage.
 const INTEGRITY: i32 = 5;
 /// How far before a bad byte the place may lie that is told: the beginning of its batch.
-const TOLD_BEFORE_MAX: usize = 64 * 1_024;
+const TOLD_BEFORE_MAX: usize = 128 * 1_024;
 
 fn journal(stage: &Stage) -> PathBuf {
     stage.home().join("journal")
@@ -295,7 +295,7 @@ async fn damage_in_an_early_segment_is_found_by_verify_and_never_served() {
                     .into_iter()
                     .any(|it| it.envelope_bytes() == came.envelope && it.payload == came.payload);
                 assert!(whole, "{when}: damaged bytes were delivered");
-                if delivery.index >= 40 {
+                if delivery.index >= 20 {
                     break;
                 }
             }

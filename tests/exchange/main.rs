@@ -3,6 +3,7 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod amend;
 mod audit_rights;
 mod audit_watch;
 mod bad_frames;

@@ -11,14 +11,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use resguardo::host::random::SeededRandom;
+use resguardo::host::random::{Random as _, SeededRandom};
 use resguardo::seal::key_file::{SecretKey, WorkFactor, wrapped};
 use resguardo::seal::{OpenError, Opening, OpeningKey, open_any, open_bytes, seal, seal_bytes};
 
 const MANY: u64 = 1 << 30;
 
 fn key(seed: u64) -> OpeningKey {
-    OpeningKey::generate(&SeededRandom::new(seed))
+    OpeningKey::generate(|bytes| SeededRandom::new(seed).fill(bytes))
 }
 
 /// Has the other implementation do something with bytes.

@@ -164,7 +164,7 @@ impl Desk {
     /// Reads the directory.
     pub(crate) async fn directory(&self) -> Result<DescribeDirectoryResponse, Status> {
         let mut client = DirectoryServiceClient::new(self.channel.clone());
-        let call = client.describe_directory(DescribeDirectoryRequest {});
+        let call = client.describe_directory(DescribeDirectoryRequest { after_version: 0 });
         Ok(within("the directory is told", call).await?.into_inner())
     }
 }

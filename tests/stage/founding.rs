@@ -1,6 +1,15 @@
-//! Who is who at the founding of a hub, as its founding file says it.
+//! Who is who at the founding of a hub, as two registrars sign it.
 
 use std::fmt::Write as _;
+
+use bytes::Bytes;
+use resguardo::model::fact::{DeskKeys, Fact};
+use resguardo::model::id::UnixMicros;
+use resguardo::model::identity::{Desk, Name};
+use resguardo::model::policy::Policy;
+use resguardo::registrar::founding;
+use resguardo::seal::SigningKey;
+use resguardo::wire::amendment;
 
 /// The founding offices with their institutions.
 pub(crate) const OFFICES: [(&str, &str); 7] = [
@@ -12,6 +21,15 @@ pub(crate) const OFFICES: [(&str, &str); 7] = [
     ("ohchr-mexico", "ohchr"),
     ("ohchr-south-america", "ohchr"),
 ];
+
+/// The desks of headquarters, of which many tests want more than one, and of each other office.
+const DESKS_OF_HEADQUARTERS: [&str; 7] =
+    ["desk-0", "desk-1", "desk-2", "desk-3", "desk-4", "desk-5", "night"];
+const DESKS: [&str; 3] = ["desk-1", "desk-2", "desk-3"];
+
+fn desks_of(office: &str) -> &'static [&'static str] {
+    if office == OFFICES[0].0 { &DESKS_OF_HEADQUARTERS } else { &DESKS }
+}
 
 /// The five lines of action.
 pub(crate) const STREAMS: [&str; 5] =
@@ -61,8 +79,13 @@ impl Founding {
         self
     }
 
-    /// The file's text.
-    pub(crate) fn toml(&self) -> String {
+    /// What the registrars sign.
+    pub(crate) fn signed(&self) -> Bytes {
+        signed(&self.toml(), &OFFICES.map(|(office, _)| office))
+    }
+
+    /// The list.
+    fn toml(&self) -> String {
         let mut text = "institutions = [\"iachr\", \"ohchr\"]\nheadquarters = \"iachr\"\n".to_owned();
         for (name, institution) in OFFICES {
             let _ = write!(text, "\n[[office]]\nname = {name:?}\ninstitution = {institution:?}\n");
@@ -81,4 +104,43 @@ impl Founding {
         }
         text
     }
+}
+
+/// What the registrars of two institutions sign: a list, their keys, and the desks of each office.
+pub(crate) fn signed(list: &str, offices: &[&str]) -> Bytes {
+    let mut facts = founding::parse(list).expect("the list follows");
+    let registrars = [("iachr", key(1)), ("ohchr", key(2))];
+    for (institution, key) in &registrars {
+        let (name, institution) = (name(institution), name(institution));
+        facts.push(Fact::Registrar { name, institution, key: key.verifying_key() });
+    }
+    for (office, desk) in
+        offices.iter().flat_map(|office| desks_of(office).iter().map(move |desk| (office, desk)))
+    {
+        let number = desk_number(offices, office, desk);
+        let [attended, unattended] = [number, number + 100].map(|number| key(number).verifying_key());
+        let desk = Desk { office: name(office), desk: name(desk) };
+        facts.push(Fact::Desk { desk, keys: Box::new(DeskKeys { attended, unattended }) });
+    }
+    let mut signed = amendment::unsigned(Policy::default().next_amendment(facts, UnixMicros(1)));
+    for (_, key) in &registrars {
+        amendment::sign(&mut signed, key);
+    }
+    amendment::bytes(&signed)
+}
+
+/// From which number the attended key of a desk follows; its unattended one from 100 more.
+pub(crate) fn desk_number(offices: &[&str], office: &str, desk: &str) -> u8 {
+    let mut all = offices.iter().flat_map(|office| desks_of(office).iter().map(move |desk| (*office, *desk)));
+    let at = all.position(|found| found == (office, desk)).expect("a desk of the founding");
+    10 + u8::try_from(at).expect("some desks")
+}
+
+/// A key that follows from a number.
+pub(crate) fn key(number: u8) -> SigningKey {
+    SigningKey::generate(|seeds| seeds.fill(number))
+}
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a name")
 }

@@ -110,7 +110,7 @@ impl Stage {
         let stage = Self { authority: Authority::new("stage"), setup, folder, port: free_port(), hub: None };
         let home = stage.home();
         stage.authority.hub().write(&home.join("tls"));
-        fs::write(home.join("founding.toml"), stage.setup.founding.toml()).expect("founding.toml written");
+        fs::write(home.join("founding"), stage.setup.founding.signed()).expect("the founding is written");
         stage.write_config();
         let founded = stage.program(&["hub", "init"]).await;
         assert!(founded.status.success(), "hub init failed: {founded:?}");

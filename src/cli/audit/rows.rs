@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::owed;
 use crate::cli::context::Context;
+use crate::cli::facts::fact_words;
 use crate::cli::inbox::banner_of;
 use crate::cli::objects::{self, utc_or_null};
 use crate::cli::screen::{Tone, after, cell, harmless, priority_tone, toned, utc};
@@ -19,10 +20,9 @@ use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, MessageId, Pri
 use crate::model::erasure::Erasure;
 use crate::model::id::UnixMicros;
 use crate::model::overdue::Overdue;
-use crate::model::policy::Fact;
 use crate::model::receipt::{Action, Stage};
 use crate::model::renewal::Renewal;
-use crate::wire::{convert, erasure, proto};
+use crate::wire::{amendment, convert, erasure, proto};
 
 pub(super) const DELIVERY_HEADER: &[&str] = &["For", "Received", "Read", "Acted", "Open"];
 pub(super) const RECEIPT_HEADER: &[&str] =
@@ -335,12 +335,24 @@ fn kind(number: i32) -> &'static str {
     }
 }
 
+/// Facts of an amendment that are told in a line.
+const FACTS_SHOWN: usize = 8;
+
 /// Says in a line what an entry records.
 fn what(row: &proto::EntryRow) -> String {
     let unreadable = |error: &dyn std::fmt::Display| format!("cannot be read: {error}");
     match entry_kind(row.kind) {
-        Some(EntryKind::Directory) => convert::fact(&row.statement)
-            .map_or_else(|refusal| unreadable(&refusal.message), |fact| fact_words(&fact)),
+        Some(EntryKind::Directory) => match amendment::read(&row.statement) {
+            Ok(it) => {
+                let facts = &it.amendment.facts;
+                let mut words: Vec<_> = facts.iter().take(FACTS_SHOWN).map(fact_words).collect();
+                if facts.len() > FACTS_SHOWN {
+                    words.push(format!("and {} more", facts.len() - FACTS_SHOWN));
+                }
+                format!("version {} of the directory: {}", it.amendment.version, words.join("; "))
+            }
+            Err(refusal) => unreadable(&refusal.message),
+        },
         Some(EntryKind::Publish) => match convert::envelope(&row.statement) {
             Ok(it) => {
                 let names: Vec<_> = it.recipients.iter().map(ToString::to_string).collect();
@@ -416,31 +428,5 @@ fn what(row: &proto::EntryRow) -> String {
             Err(refusal) => unreadable(&refusal.message),
         },
         None => format!("of a kind that only a newer program knows: {}", row.kind),
-    }
-}
-
-fn fact_words(fact: &Fact) -> String {
-    match fact {
-        Fact::Institution(name) => format!("institution {name}"),
-        Fact::Office { name, institution } => format!("office {name} of {institution}"),
-        Fact::Auditor { name, institution } => format!("auditor {name} of {institution}"),
-        Fact::Stream { name, publishers, subscribers } => {
-            format!("stream {name}: {} may publish, {} receive", publishers.len(), subscribers.len())
-        }
-        Fact::Headquarters(name) => format!("headquarters is {name}"),
-        Fact::Operator { name, institution } => format!("operator {name} of {institution}"),
-        Fact::OfficeRemoved { name, reason } => format!("office {name} removed: {reason}"),
-        Fact::DeskRevoked { desk, reason } => format!("{desk} revoked: {reason}"),
-        Fact::Obligation(it) => format!("obligation {} on {}", it.name, it.stream),
-        Fact::ObligationEnded(name) => format!("obligation {name} ended"),
-        Fact::Retention { days } => format!("payloads are kept for {days} days"),
-        Fact::Deadlines { class, priority, deadlines } => {
-            let each: Vec<_> =
-                deadlines.each().map(|(stage, within)| format!("{stage} in {within}")).collect();
-            format!(
-                "{priority} {class}: {}",
-                if each.is_empty() { "no deadline".into() } else { each.join(", ") }
-            )
-        }
     }
 }

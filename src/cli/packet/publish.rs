@@ -10,6 +10,7 @@ use jiff::civil::Date;
 
 use super::progress::Bar;
 use crate::cli::LEFT_IN_OUTBOX;
+use crate::cli::confirm::Unconfirmed;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::policy::word;
@@ -118,6 +119,9 @@ impl PublishPacket {
         let (recipients, directory_version) =
             recipients(context, &self.to, &self.stream, members.as_ref(), &desk.office)?;
         let class = (MessageClass::Packet, Priority::Normal);
+        Unconfirmed::default()
+            .check(context, &home, members.as_ref(), &recipients, false)
+            .map_err(nothing)?;
         let policy = members.as_ref().and_then(|members| members.policy().deadlines().get(&class));
         let deadlines = self.by.over(policy.copied().unwrap_or_default()).map_err(nothing)?;
         let draft = PacketDraft {

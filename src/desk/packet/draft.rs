@@ -17,7 +17,7 @@ use crate::host::disk::{Disk, OpenMode};
 use crate::host::random::Random;
 use crate::model::deadline::Deadlines;
 use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
-use crate::model::id::Index;
+use crate::model::id::DirectoryVersion;
 use crate::model::identity::{Desk, Name};
 use crate::wire::convert;
 
@@ -51,7 +51,7 @@ pub struct PacketDraft {
     /// The offices that it is for, in any order.
     pub recipients: Vec<Name>,
     /// The version of the directory that they were taken from; 0: from none.
-    pub directory_version: Index,
+    pub directory_version: DirectoryVersion,
 }
 
 /// Reads a file and digests it, piece by piece: another task gets its turn in between.

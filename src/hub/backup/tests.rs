@@ -19,11 +19,9 @@ use crate::hub::run::Host;
 use crate::ledger::store::memory::MemoryStores;
 use crate::model::envelope::FileRef;
 use crate::model::id::UnixMicros;
+use crate::wire::amendment;
 
 const CONFIG: &str = "name = 'dev'\nlisten = '127.0.0.1:0'\n[journal]\nsegment_bytes = 1048576\n";
-const FOUNDING: &str = "institutions = ['a']\nheadquarters = 'one'\n\
-    [[office]]\nname = 'one'\ninstitution = 'a'\n\
-    [[stream]]\nname = 's'\npublishers = ['one']\nsubscribers = ['one']\n";
 
 /// A founded hub and what runs it.
 struct Stage {
@@ -36,9 +34,10 @@ impl Stage {
     fn founded() -> Self {
         let stage = Self::on(MemoryDisk::new());
         stage.disk.record();
-        for (name, text) in [("hub.toml", CONFIG), ("founding.toml", FOUNDING)] {
+        let founding = amendment::tests::founding_bytes();
+        for (name, bytes) in [("hub.toml", CONFIG.as_bytes()), ("founding", &founding)] {
             stage.disk.create_dir_all(Path::new("/hub")).unwrap();
-            stage.disk.write_atomically(&Path::new("/hub").join(name), text.as_bytes()).unwrap();
+            stage.disk.write_atomically(&Path::new("/hub").join(name), bytes).unwrap();
         }
         found(&stage.host, &Home::at(Path::new("/hub")), None, &mut |_| {}).unwrap();
         stage

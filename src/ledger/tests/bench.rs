@@ -1,18 +1,20 @@
 //! A ledger with three offices and two streams, and short ways to say things to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::ledger::store::Store;
 use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::view::{Lane, Owed, View};
 use crate::ledger::{Ledger, Opened, Staged, Writer};
+use crate::model::amendment::SignedAmendment;
 use crate::model::deadline::Deadlines;
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
-use crate::model::id::{Index, Position, UnixMicros};
+use crate::model::id::{DirectoryVersion, Index, Position, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
-use crate::model::policy::{Fact, OfficeNumber};
+use crate::model::policy::tests::{desk_fact, registrar_facts, registrars, signed};
+use crate::model::policy::{Fact, OfficeNumber, Policy};
 use crate::model::receipt::{Action, MessageRef, Receipt, Stage};
 use crate::model::refusal::Reason;
 
@@ -66,7 +68,7 @@ pub(super) fn envelope(number: u64, sender: &str, recipients: &[&str]) -> Envelo
         stream: name("studies"),
         sender: desk(sender),
         recipients,
-        directory_version: Index(0),
+        directory_version: DirectoryVersion(0),
         priority: Priority::Normal,
         status: CapStatus::Exercise,
         msg_type: CapMsgType::Alert,
@@ -111,9 +113,12 @@ pub(super) fn state(receipt: Receipt) -> Statement {
 /// The facts of the directory.
 pub(super) fn directory() -> Vec<Fact> {
     let all = || OFFICES.iter().map(|office| name(office)).collect();
-    let mut facts = vec![Fact::Institution(name("both"))];
-    let offices = OFFICES.iter();
-    facts.extend(offices.map(|office| Fact::Office { name: name(office), institution: name("both") }));
+    let mut facts = vec![Fact::Institution(name("both")), Fact::Institution(name("other"))];
+    facts.extend(registrar_facts([name("both"), name("other")]));
+    for (office, number) in OFFICES.iter().zip(11..) {
+        facts.push(Fact::Office { name: name(office), institution: name("both") });
+        facts.push(desk_fact(desk(office), number));
+    }
     facts.push(Fact::Auditor { name: name("both"), institution: name("both") });
     facts.push(Fact::Stream { name: name("studies"), publishers: all(), subscribers: all() });
     facts.push(Fact::Stream {
@@ -123,6 +128,13 @@ pub(super) fn directory() -> Vec<Fact> {
     });
     facts.push(Fact::Headquarters(name("iachr")));
     facts
+}
+
+/// The directory's founding, the same each time: a signature is another one whenever it is made.
+pub(super) fn founding() -> Statement {
+    static FOUNDING: OnceLock<Arc<SignedAmendment>> = OnceLock::new();
+    let sign = || signed(&Policy::default(), directory(), &registrars());
+    Statement::Amendment(Arc::clone(FOUNDING.get_or_init(sign)))
 }
 
 /// The mark after a batch of so many entries.
@@ -157,10 +169,13 @@ impl Bench {
     /// A ledger over a store, whose directory is there.
     pub(super) fn founded_on(store: &Arc<dyn Store>) -> Self {
         let mut bench = open(store);
-        let facts = directory().into_iter().map(|fact| (hub(), Statement::Fact(fact)));
-        let outcomes = bench.batch(facts.collect());
-        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Noted));
+        assert_eq!(bench.one(hub(), founding()), Outcome::Noted);
         bench
+    }
+
+    /// What both registrars sign of facts as the next amendment.
+    pub(super) fn amendment(&self, facts: Vec<Fact>) -> Statement {
+        Statement::Amendment(signed(&self.view.policy(), facts, &registrars()))
     }
 
     /// Opens the same store again.

@@ -50,8 +50,8 @@ impl Hub {
         };
         let operator = Fact::Operator { name: name("dev"), institution: name("both") };
         let facts = directory().into_iter().chain([urgent, operator]);
-        let facts: Vec<_> = facts.map(|fact| (super::bench::hub(), Statement::Fact(fact))).collect();
-        hub.batch(facts);
+        let founding = hub.bench.amendment(facts.collect());
+        hub.batch(vec![(super::bench::hub(), founding)]);
         hub
     }
 
@@ -379,7 +379,8 @@ fn years_of_hub_time_give_each_missed_deadline_once_with_its_time_and_a_replay_g
                     message.recipients.retain(|office| *office != HONDURAS);
                 }
                 let fact = Fact::OfficeRemoved { name: name("ohchr-honduras"), reason: "closed".into() };
-                hub.batch(vec![(operator(), Statement::Fact(fact))]);
+                let removed = hub.bench.amendment(vec![fact]);
+                hub.batch(vec![(operator(), removed)]);
             }
         }
         hub.batch(vec![(Some(Identity::Operator(name("dev"))), Statement::Clock(ClockRecord::Confirmed))]);

@@ -102,15 +102,19 @@ fn shorter_retention_counts_for_what_is_kept_and_a_longer_one_brings_nothing_bac
     hub.pass(3 * DAY);
     let new = send(&mut hub, 2);
     let operator = Some(Identity::Operator(name("dev")));
-    let said = hub.batch(vec![(operator.clone(), Statement::Fact(Fact::Retention { days: 3 }))]);
+    let kept_for = |hub: &Hub, days| hub.bench.amendment(vec![Fact::Retention { days }]);
+    let shorter = kept_for(&hub, 3);
+    let said = hub.batch(vec![(operator.clone(), shorter)]);
     assert_eq!(said, [Outcome::Noted]);
     assert_eq!(end_retention(&mut hub), [old]);
-    hub.batch(vec![(operator.clone(), Statement::Fact(Fact::Retention { days: 400 }))]);
+    let longer = kept_for(&hub, 400);
+    hub.batch(vec![(operator.clone(), longer)]);
     hub.pass(3 * DAY);
     assert_eq!(end_retention(&mut hub), []);
     assert!(hub.bench.view.is_erased(old) && !hub.bench.view.is_erased(new));
     for days in [0, 36_501] {
-        let said = hub.batch(vec![(operator.clone(), Statement::Fact(Fact::Retention { days }))]);
+        let wrong = kept_for(&hub, days);
+        let said = hub.batch(vec![(operator.clone(), wrong)]);
         assert!(matches!(&said[0], Outcome::Refused(refusal) if refusal.reason == Reason::FieldInvalid));
     }
 }

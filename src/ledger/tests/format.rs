@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::bench::*;
-use crate::ledger::facts::FactRow;
+use crate::ledger::amendments::AmendmentRow;
 use crate::ledger::ids::Ids;
-use crate::ledger::log::pack;
+use crate::ledger::log::{Record as _, pack};
 use crate::ledger::outstanding::Outstanding;
 use crate::ledger::rows::{MessageRow, ReceiptRow, RenewalRow};
 use crate::ledger::span::{Places, Span, Statement};
@@ -15,14 +17,18 @@ use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::sum::RowSum;
 use crate::ledger::table::{Table, hex};
 use crate::ledger::{Tally, keys};
+use crate::model::amendment::{Amendment, SignedAmendment};
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapMsgType, CapStatus, FileDigest, MessageClass, Priority};
-use crate::model::id::{Index, Position, UnixMicros};
+use crate::model::id::{DirectoryVersion, Index, Position, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
-use crate::model::policy::Fact;
+use crate::model::obligation::{Duty, Obligation, Who};
+use crate::model::policy::tests::{registrars, signed};
+use crate::model::policy::{Fact, Policy};
 use crate::model::receipt::{Action, Stage};
 use crate::model::renewal::Renewal;
+use crate::seal::{KeyId, OpeningKey, Signature};
 
 fn shown(rows: &RowBatch) -> Vec<(String, String)> {
     rows.iter().map(|(key, value)| (hex(key), hex(value.as_deref().unwrap_or_default()))).collect()
@@ -77,7 +83,7 @@ fn standing_row() {
     assert_eq!(keys::STANDING, b"a");
     assert_eq!(
         hex(&standing.encode()),
-        "0808121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
+        "0809121007070707070707070707070707070707180320ac0228dd99efd50a30053880024001480250035804\
          60056a105e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
     );
 }
@@ -140,37 +146,69 @@ fn file_rows() {
 }
 
 #[test]
-fn fact_rows() {
-    let mut rows = RowBatch::new();
+fn amendment_rows() {
     let name = |text: &str| text.parse::<Name>().unwrap();
-    let later = [
+    let office = name("iachr");
+    let later = vec![
         Fact::Operator { name: name("dev"), institution: name("both") },
-        Fact::OfficeRemoved { name: name("ohchr-mexico"), reason: "closed".into() },
-        Fact::DeskRevoked {
-            desk: Desk { office: name("iachr"), desk: name("desk-2") },
-            reason: "stolen".into(),
+        Fact::OfficeKey {
+            office: office.clone(),
+            recipient: OpeningKey::generate(|seed| seed.fill(7)).recipient(),
         },
+        Fact::Deadlines {
+            class: MessageClass::Alert,
+            priority: Priority::Urgent,
+            deadlines: Deadlines { receive: Within::from_seconds(300).ok(), read: None, act: None },
+        },
+        Fact::Obligation(Obligation {
+            name: name("analyses"),
+            who: Who::Institution(name("both")),
+            class: MessageClass::Packet,
+            stream: name("studies"),
+            duty: Duty::Monthly { grace_days: 5 },
+        }),
+        Fact::ObligationEnded(name("analyses")),
+        Fact::Retention { days: 30 },
+        Fact::DeskRevoked { desk: Desk { office, desk: name("desk-1") }, reason: "stolen".into() },
+        Fact::OfficeRemoved { name: name("ohchr-mexico"), reason: "closed".into() },
     ];
-    let facts = directory()
-        .into_iter()
-        .chain(later)
-        .zip(0..)
-        .map(|(fact, index)| FactRow { index: Index(index), fact });
-    let of_each_kind =
-        facts.filter(|it| !matches!(&it.fact, Fact::Office { name, .. } if name.as_str() != "iachr"));
-    pack(&of_each_kind.map(Arc::new).collect::<Vec<_>>(), &mut rows);
-    assert_rows(
-        &rows,
-        &[(
-            "660000000000000000",
-            "00000808011204626f7468010f0802120569616368721a04626f7468030e08031204626f74681a04626f7468\
-                0155080412077374756469657322056961636872220e6f686368722d686f6e6475726173220c6f686368722d\
-                6d657869636f2a0569616368722a0e6f686368722d686f6e64757261732a0c6f686368722d6d657869636f01\
-                28080412086164766f63616379220569616368722a0569616368722a0c6f686368722d6d657869636f010908\
-                0512056961636872010d080612036465761a04626f746801180807120c6f686368722d6d657869636f320663\
-                6c6f7365640119080812056961636872320673746f6c656e3a066465736b2d32",
-        )],
-    );
+    let mut policy = Policy::default();
+    let mut rows = Vec::new();
+    for (facts, index) in [(directory(), 0), (later, 9)] {
+        let signed = signed(&policy, facts, &registrars());
+        policy.amend(&signed).unwrap();
+        rows.push(Arc::new(AmendmentRow { index: Index(index), signed }));
+    }
+    for row in &rows {
+        let mut bytes = Vec::new();
+        row.encode(&mut bytes);
+        assert_eq!(AmendmentRow::decode(row.index, &bytes).unwrap(), **row);
+    }
+    // A small one whose signatures are always the same, byte for byte.
+    let signature = Signature::from_parts(&[1; 64], &[2; 2420]).unwrap();
+    let signed = SignedAmendment {
+        amendment: Amendment {
+            version: DirectoryVersion(2),
+            previous: [9; 32],
+            made: UnixMicros(5),
+            facts: vec![Fact::Retention { days: 30 }],
+        },
+        statement: Bytes::from_static(b"what is signed"),
+        signatures: vec![(KeyId([3; 32]), signature)],
+    };
+    let mut bytes = Vec::new();
+    AmendmentRow { index: Index(9), signed: Arc::new(signed) }.encode(&mut bytes);
+    let (head, signature) = bytes.split_at(bytes.len() - 2420);
+    assert!(signature.iter().all(|byte| *byte == 2));
+    let expected = [
+        "0802122009090909090909090909090909090909090909090909090909090909090909091805",
+        "2204080b781e2a0e77686174206973207369676e656432db130a20",
+        &"03".repeat(32),
+        "1240",
+        &"01".repeat(64),
+        "1af412",
+    ];
+    assert_eq!(hex(head), expected.concat());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::ledger::store::sled::{SledOptions, SledStore};
 use crate::ledger::view::Lane;
 use crate::model::id::Index;
 use crate::model::identity::{Identity, Name};
+use crate::model::policy::tests::{desk_fact, registrar_facts};
 use crate::model::policy::{Fact, OfficeNumber};
 use crate::model::receipt::Stage;
 
@@ -45,9 +46,11 @@ impl Load {
             all().into_iter().map(|name| Fact::Office { name, institution: "ohchr".parse().unwrap() }),
         );
         facts.push(Fact::Stream { name: name("studies"), publishers: all(), subscribers: all() });
-        bench.batch(
-            facts.into_iter().map(|fact| (hub(), crate::ledger::entry::Statement::Fact(fact))).collect(),
-        );
+        facts.push(Fact::Institution(name("other")));
+        facts.extend(registrar_facts([name("ohchr"), name("other")]));
+        facts.extend((0..OFFICES).zip(11..).map(|(number, keys)| desk_fact(desk(&office(number)), keys)));
+        let founding = bench.amendment(facts);
+        bench.one(hub(), founding);
         Self {
             bench,
             clock: SystemClock::new(),

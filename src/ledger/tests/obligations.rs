@@ -34,7 +34,8 @@ fn operator() -> Option<Identity> {
 
 impl Hub {
     fn amend(&mut self, fact: Fact) {
-        let outcome = self.batch(vec![(operator(), Statement::Fact(fact))]).remove(0);
+        let amendment = self.bench.amendment(vec![fact]);
+        let outcome = self.batch(vec![(operator(), amendment)]).remove(0);
         assert_eq!(outcome, Outcome::Noted);
     }
 

@@ -12,7 +12,7 @@ use super::agree::{Dump, Journal, drawn_and_agreed, dump};
 use super::bench::*;
 use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::store::sled::{OpenedSled, SledOptions, SledStore};
-use crate::ledger::store::{Store, StoreError};
+use crate::ledger::store::{Store, StoreError, VALUE_BYTES_MAX};
 use crate::ledger::{Ledger, LedgerError, Opened};
 
 /// Opens a ledger as a hub does at its start, feeds it what it has not, reads all of it; as often as it must be started.
@@ -138,9 +138,13 @@ fn any_row_that_is_not_as_it_was_written_is_found_at_a_start() {
         put(key, None);
         refused("missing", key);
         let mut changed = value.clone();
-        changed.push(0);
+        if changed.len() < VALUE_BYTES_MAX {
+            changed.push(0);
+        } else {
+            changed[0] ^= 1;
+        }
         put(key, Some(&changed));
-        refused("longer", key);
+        refused("changed", key);
         if let Some(before) = older.get(key).filter(|before| *before != value) {
             put(key, Some(before));
             refused("of before", key);

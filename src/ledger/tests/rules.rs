@@ -78,7 +78,8 @@ fn duplicate_is_answered_also_when_policy_has_changed() {
     let index = bench.send(1, "ohchr-mexico", &["iachr"]);
     let closed =
         Fact::Stream { name: name("studies"), publishers: [name("iachr")].into(), subscribers: [].into() };
-    bench.one(hub(), Statement::Fact(closed));
+    let closed = bench.amendment(vec![closed]);
+    bench.one(by("iachr"), closed);
     let again = bench.one(by("ohchr-mexico"), publish(envelope(1, "ohchr-mexico", &["iachr"])));
     assert!(matches!(again, Outcome::Accepted { index: first, duplicate: true, .. } if first == index));
     let new = publish(envelope(2, "ohchr-mexico", &["iachr"]));
@@ -90,7 +91,8 @@ fn policy_decides_as_of_the_entry() {
     let mut bench = Bench::founded();
     let to_all = || publish(envelope(1, "ohchr-honduras", &["iachr"]));
     let close = Fact::Stream { name: name("studies"), publishers: [].into(), subscribers: [].into() };
-    let outcomes = bench.batch(vec![(by("ohchr-honduras"), to_all()), (hub(), Statement::Fact(close)), {
+    let close = bench.amendment(vec![close]);
+    let outcomes = bench.batch(vec![(by("ohchr-honduras"), to_all()), (by("iachr"), close), {
         (by("ohchr-honduras"), publish(envelope(2, "ohchr-honduras", &["iachr"])))
     }]);
     assert!(matches!(outcomes[0], Outcome::Accepted { .. }));
@@ -109,6 +111,9 @@ fn what_policy_does_not_give_is_refused() {
     let to = |sender, recipient| publish(envelope(1, sender, &[recipient]));
     let auditor = Some(Identity::Auditor(name("both")));
     let unknown = crate::model::envelope::Envelope { stream: name("x"), ..envelope(1, "iachr", &["iachr"]) };
+    let own = bench.amendment(vec![Fact::Institution(name("own"))]);
+    let again = bench.amendment(vec![Fact::Institution(name("both"))]);
+    let own_again = own.clone();
     for (caller, statement, reason) in [
         (by("iachr"), to("ohchr-mexico", "iachr"), Reason::SenderForeign),
         (by("nobody"), to("nobody", "iachr"), Reason::NotEnrolled),
@@ -122,9 +127,10 @@ fn what_policy_does_not_give_is_refused() {
         (by("iachr"), state(receipt("ohchr-mexico", Stage::Received, &[])), Reason::DeskForeign),
         (auditor.clone(), state(receipt("iachr", Stage::Received, &[])), Reason::RoleNotAllowed),
         (by("nobody"), state(receipt("nobody", Stage::Received, &[])), Reason::NotEnrolled),
-        (by("iachr"), Statement::Fact(Fact::Institution(name("own"))), Reason::RoleNotAllowed),
-        (auditor, Statement::Fact(Fact::Institution(name("own"))), Reason::RoleNotAllowed),
-        (hub(), Statement::Fact(Fact::Institution(name("both"))), Reason::FieldInvalid),
+        (by("nobody"), own.clone(), Reason::NotEnrolled),
+        (auditor, own, Reason::RoleNotAllowed),
+        (by("iachr"), again, Reason::FieldInvalid),
+        (hub(), own_again, Reason::RoleNotAllowed),
         (by("iachr"), Statement::Undecodable(Refusal::new(Reason::Malformed, "x")), Reason::Malformed),
     ] {
         assert_eq!(bench.refused(caller.clone(), statement.clone()), reason, "{caller:?} {statement:?}");
@@ -133,7 +139,7 @@ fn what_policy_does_not_give_is_refused() {
         assert_eq!(bench.view.owed_count(office), OwedCount::default());
     }
     assert_eq!(bench.view.known(IACHR, id(1)).unwrap(), None);
-    assert_eq!((bench.ledger.tally().refused, bench.ledger.tally().messages), (16, 0));
+    assert_eq!((bench.ledger.tally().refused, bench.ledger.tally().messages), (17, 0));
 }
 
 #[test]

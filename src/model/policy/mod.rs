@@ -1,18 +1,26 @@
-//! Policy: who is who and who may do what, as the facts in the journal say.
+//! Policy: who is who and who may do what, as the amendments of the directory say.
 //!
-//! The only maker of permits: code that needs a right takes a permit, not a `bool`.
-//! Never reads configuration: the same facts in the same order give the same policy.
+//! The only maker of permits: code that needs a right takes a permit, not a `bool`. The only judge of amendments: hub and
+//! desks come to the same directory by the same rules, and take in nothing that was not signed as it must be.
+//! Never reads configuration: the same amendments give the same policy.
+
+mod amend;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::amendment::SignedAmendment;
 use super::deadline::Deadlines;
 use super::envelope::{Envelope, MessageClass, Priority};
-use super::erasure::{ErasureOrder, RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX};
-pub use super::fact::Fact;
-use super::id::Index;
+use super::erasure::{ErasureOrder, RETENTION_DAYS_DEFAULT};
+pub use super::fact::{DeskKeys, Fact};
+use super::id::DirectoryVersion;
 use super::identity::{Desk, Identity, Name};
 use super::obligation::Obligations;
 use super::refusal::{Reason, Refusal};
+use crate::seal::{Recipient, VerifyingKey};
 
 /// Offices that a directory holds at most: an office's number takes two bytes.
 pub const OFFICES_MAX: usize = 4096;
@@ -55,7 +63,7 @@ pub struct UploadPermit {
     pub office: Name,
 }
 
-/// The right to change the directory. Made by [`Policy::permit_amend`] alone.
+/// The right to hand in an amendment of the directory. Made by [`Policy::permit_amend`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AmendPermit(());
 
@@ -63,11 +71,24 @@ pub struct AmendPermit(());
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OperatePermit(());
 
-/// Who is who and who may do what, as of an index.
+/// A registrar: its institution and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registrar {
+    /// Its institution.
+    pub institution: Name,
+    /// Its key.
+    pub key: VerifyingKey,
+}
+
+/// Who is who and who may do what, at one version of the directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    version: Index,
-    facts: Vec<Fact>,
+    amendments: Vec<Arc<SignedAmendment>>,
+    head: [u8; 32],
+    registrars: BTreeMap<Name, Registrar>,
+    desks: BTreeMap<Desk, DeskKeys>,
+    office_keys: BTreeMap<Name, Recipient>,
+    used: BTreeSet<[u8; 32]>,
     institutions: BTreeSet<Name>,
     offices: Vec<(Name, Name)>,
     numbers: BTreeMap<Name, OfficeNumber>,
@@ -83,106 +104,6 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Takes in a fact that stands at an index.
-    ///
-    /// # Errors
-    /// A sentence that says what does not follow: an unknown institution or office, a second of the same name.
-    pub fn apply(&mut self, index: Index, fact: Fact) -> Result<(), String> {
-        match fact.clone() {
-            Fact::Institution(name) => {
-                if !self.institutions.insert(name.clone()) {
-                    return Err(format!("institution {name} is there already"));
-                }
-            }
-            Fact::Office { name, institution } => self.add_office(name, institution)?,
-            Fact::Auditor { name, institution } => {
-                self.known_institution(&institution)?;
-                if self.auditors.contains_key(&name) {
-                    return Err(format!("auditor {name} is there already"));
-                }
-                self.auditors.insert(name, institution);
-            }
-            Fact::Stream { name, publishers, subscribers } => {
-                if let Some(office) = publishers.union(&subscribers).find(|office| !self.is_member(office)) {
-                    return Err(format!(
-                        "stream {name} names office {office}, which the directory does not hold"
-                    ));
-                }
-                self.streams.insert(name, StreamRights { publishers, subscribers });
-            }
-            Fact::Headquarters(name) => {
-                if !self.is_member(&name) {
-                    return Err(format!("headquarters {name} is not an office of the directory"));
-                }
-                self.headquarters = Some(name);
-            }
-            Fact::Operator { name, institution } => {
-                self.known_institution(&institution)?;
-                if self.operators.contains_key(&name) {
-                    return Err(format!("operator {name} is there already"));
-                }
-                self.operators.insert(name, institution);
-            }
-            Fact::OfficeRemoved { name, reason } => self.remove_office(name, reason)?,
-            Fact::DeskRevoked { desk, reason } => {
-                if self.number(&desk.office).is_none() {
-                    return Err(format!("there is no office {}", desk.office));
-                }
-                if self.revoked.contains_key(&desk) {
-                    return Err(format!("{desk} is revoked already"));
-                }
-                self.revoked.insert(desk, reason);
-            }
-            Fact::Deadlines { class, priority, deadlines } => {
-                deadlines.check().map_err(|refusal| refusal.message)?;
-                self.deadlines.insert((class, priority), deadlines);
-            }
-            Fact::Obligation(obligation) => {
-                obligation.follows(self)?;
-                self.obligations.set(obligation)?;
-            }
-            Fact::ObligationEnded(name) => self.obligations.end(&name)?,
-            Fact::Retention { days } => {
-                if !(1..=RETENTION_DAYS_MAX).contains(&days) {
-                    return Err(format!("payloads are kept for 1 to {RETENTION_DAYS_MAX} days, not {days}"));
-                }
-                self.retention_days = Some(days);
-            }
-        }
-        self.facts.push(fact);
-        self.version = index.next();
-        Ok(())
-    }
-
-    fn add_office(&mut self, name: Name, institution: Name) -> Result<(), String> {
-        self.known_institution(&institution)?;
-        if self.numbers.contains_key(&name) {
-            return Err(format!("office {name} is there already"));
-        }
-        let number = u16::try_from(self.offices.len())
-            .ok()
-            .filter(|number| usize::from(*number) < OFFICES_MAX)
-            .ok_or_else(|| format!("a directory holds at most {OFFICES_MAX} offices; {name} is one more"))?;
-        self.numbers.insert(name.clone(), OfficeNumber(number));
-        self.offices.push((name, institution));
-        Ok(())
-    }
-
-    fn remove_office(&mut self, name: Name, reason: String) -> Result<(), String> {
-        if !self.is_member(&name) {
-            return Err(format!("{name} is not an office of the directory"));
-        }
-        if self.headquarters.as_ref() == Some(&name) {
-            return Err(format!("{name} is headquarters: name another office headquarters first"));
-        }
-        for rights in self.streams.values_mut() {
-            rights.publishers.remove(&name);
-            rights.subscribers.remove(&name);
-        }
-        self.removed.insert(name, reason);
-        Ok(())
-    }
-
     /// Tells whether an office is in the directory and was not removed.
     pub fn is_member(&self, office: &Name) -> bool {
         self.numbers.contains_key(office) && !self.removed.contains_key(office)
@@ -225,14 +146,39 @@ impl Policy {
         Err(format!("institution {institution} is not in the directory"))
     }
 
-    /// The index after the newest fact.
-    pub fn version(&self) -> Index {
-        self.version
+    /// How many amendments were taken in.
+    pub fn version(&self) -> DirectoryVersion {
+        DirectoryVersion(self.amendments.len() as u64)
+    }
+
+    /// The digest of the newest amendment, which the next one names; zeros before the founding.
+    pub fn head(&self) -> [u8; 32] {
+        self.head
+    }
+
+    /// The amendments, in order; the first is the founding.
+    pub fn amendments(&self) -> &[Arc<SignedAmendment>] {
+        &self.amendments
     }
 
     /// The facts, in the order in which they were taken in.
-    pub fn facts(&self) -> &[Fact] {
-        &self.facts
+    pub fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.amendments.iter().flat_map(|signed| &signed.amendment.facts)
+    }
+
+    /// The registrars, by name.
+    pub fn registrars(&self) -> &BTreeMap<Name, Registrar> {
+        &self.registrars
+    }
+
+    /// The desks that were ever enrolled, with their keys.
+    pub fn desks(&self) -> &BTreeMap<Desk, DeskKeys> {
+        &self.desks
+    }
+
+    /// What messages for an office are sealed to.
+    pub fn office_key(&self, office: &Name) -> Option<&Recipient> {
+        self.office_keys.get(office)
     }
 
     /// Offices with their institutions, by number.
@@ -396,13 +342,13 @@ impl Policy {
         }
     }
 
-    /// Lets an operator change the directory.
+    /// Lets somebody hand in an amendment: an operator, or a desk. Whether it counts is a matter of its signatures.
     ///
     /// # Errors
     /// [`Reason::RoleNotAllowed`], [`Reason::NotEnrolled`].
     pub fn permit_amend(&self, caller: &Identity) -> Result<AmendPermit, Refusal> {
-        if !matches!(caller, Identity::Operator(_)) {
-            let message = format!("only an operator changes the directory; the caller is {caller}");
+        if !matches!(caller, Identity::Operator(_) | Identity::Desk(_)) {
+            let message = format!("only operators and desks hand in amendments; the caller is {caller}");
             return Err(Refusal::new(Reason::RoleNotAllowed, message));
         }
         self.admit(caller).map(|()| AmendPermit(()))
@@ -441,11 +387,13 @@ impl Policy {
         if let Some(reason) = self.revoked.get(desk) {
             return Err(revoked(&format_args!("{desk} was revoked"), reason));
         }
-        self.number(&desk.office).ok_or_else(|| {
-            let message =
-                format!("office {} is not in this hub's directory: ask a registrar to enrol it", desk.office);
+        let not_enrolled = |what: &dyn std::fmt::Display| {
+            let message = format!("{what} is not in this hub's directory: ask the registrars to enrol it");
             Refusal::new(Reason::NotEnrolled, message)
-        })
+        };
+        let number = self.number(&desk.office);
+        let number = number.ok_or_else(|| not_enrolled(&format_args!("office {}", desk.office)))?;
+        if self.desks.contains_key(desk) { Ok(number) } else { Err(not_enrolled(desk)) }
     }
 
     fn stream(&self, name: &Name) -> Result<&StreamRights, Refusal> {

@@ -1,6 +1,6 @@
-//! The founding file: institutions, offices, auditors, streams and rights, as a hub begins with them.
+//! The founding list: institutions, offices, auditors, streams and rights, as people write them.
 //!
-//! Read once, at `hub init`; from then on the journal's facts alone count.
+//! Owns its form. Keys stand in requests and not here; what counts is the amendment that registrars sign.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -9,19 +9,18 @@ use serde::Deserialize;
 
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{MessageClass, Priority};
-use crate::model::id::Index;
 use crate::model::identity::Name;
 use crate::model::obligation::{Duty, Obligation, Who};
 use crate::model::policy::{Fact, Policy};
 
-/// Why a founding file is refused.
+/// Why a founding list is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum FoundingError {
     /// Not TOML, an unknown key, a wrong type; with line and column.
-    #[error("founding file: {0}")]
+    #[error("founding list: {0}")]
     Form(#[from] toml::de::Error),
     /// A fact that does not follow from those before it.
-    #[error("founding file: {0}")]
+    #[error("founding list: {0}")]
     Sense(String),
 }
 
@@ -100,7 +99,7 @@ impl Owed {
     }
 }
 
-/// Reads a founding file into facts, in the order in which they are journaled.
+/// Reads a founding list into facts, each following from those before.
 ///
 /// # Errors
 /// [`FoundingError::Form`] with line and column; [`FoundingError::Sense`] for a bad name, an unknown institution or
@@ -143,10 +142,7 @@ pub fn parse(text: &str) -> Result<Vec<Fact>, FoundingError> {
         facts.push(owed.fact()?);
     }
     facts.push(Fact::Headquarters(name(&file.headquarters)?));
-    let mut policy = Policy::default();
-    for (fact, index) in facts.iter().cloned().zip(0..) {
-        policy.apply(Index(index), fact).map_err(FoundingError::Sense)?;
-    }
+    Policy::default().check(&facts).map_err(FoundingError::Sense)?;
     Ok(facts)
 }
 

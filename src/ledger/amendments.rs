@@ -1,39 +1,81 @@
-//! What the ledger keeps of a fact of the directory, and its bytes.
+//! What the ledger keeps of an amendment of the directory, and its bytes.
 //!
 //! Owns this shape; the tags of its fields are part of the format. Never knows where a row is kept.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use prost::Message;
 
 use super::keys;
 use super::log::Record;
 use super::rows::{deadlines, name};
+use crate::model::amendment::{Amendment, SignedAmendment};
 use crate::model::deadline::Within;
 use crate::model::envelope::{MessageClass, Priority};
-use crate::model::id::Index;
+use crate::model::fact::{DeskKeys, Fact};
+use crate::model::id::{DirectoryVersion, Index, UnixMicros};
 use crate::model::identity::{Desk, Name};
 use crate::model::obligation::{Duty, Obligation, Who};
-use crate::model::policy::Fact;
+use crate::seal::{KeyId, Recipient, Signature, VerifyingKey};
 
-/// A fact of the directory that was taken in.
+/// An amendment that was taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FactRow {
+pub(super) struct AmendmentRow {
     pub(super) index: Index,
-    pub(super) fact: Fact,
+    pub(super) signed: Arc<SignedAmendment>,
 }
 
-impl Record for FactRow {
-    const LETTER: u8 = keys::FACTS;
+impl Record for AmendmentRow {
+    const LETTER: u8 = keys::AMENDMENTS;
 
     fn index(&self) -> Index {
         self.index
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let mut it = FactBytes::default();
+        let SignedAmendment { amendment, statement, signatures } = self.signed.as_ref();
+        let signatures = signatures.iter().map(|(id, signature)| SignatureBytes {
+            key_id: id.0.to_vec(),
+            ed25519: signature.ed25519().to_vec(),
+            ml_dsa_44: signature.ml_dsa_44().to_vec(),
+        });
+        let bytes = AmendmentBytes {
+            version: amendment.version.0,
+            previous: amendment.previous.to_vec(),
+            made_us: amendment.made.0,
+            facts: amendment.facts.iter().map(FactBytes::of).collect(),
+            statement: statement.clone(),
+            signatures: signatures.collect(),
+        };
+        bytes.encode_raw(out);
+    }
+
+    fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
+        let it = AmendmentBytes::decode(bytes).map_err(|error| error.to_string())?;
+        let amendment = Amendment {
+            version: DirectoryVersion(it.version),
+            previous: it.previous.try_into().map_err(|_| "no digest")?,
+            made: UnixMicros(it.made_us),
+            facts: it.facts.into_iter().map(FactBytes::fact).collect::<Result<_, _>>()?,
+        };
+        let signature = |it: SignatureBytes| {
+            let id = it.key_id.try_into().map_err(|_| "no key's id")?;
+            let signature = Signature::from_parts(&it.ed25519, &it.ml_dsa_44);
+            Ok::<_, String>((KeyId(id), signature.map_err(|error| error.to_string())?))
+        };
+        let signatures = it.signatures.into_iter().map(signature).collect::<Result<_, _>>()?;
+        let signed = SignedAmendment { amendment, statement: it.statement, signatures };
+        Ok(Self { index, signed: Arc::new(signed) })
+    }
+}
+
+impl FactBytes {
+    fn of(fact: &Fact) -> Self {
+        let mut it = Self::default();
         let names = |set: &BTreeSet<Name>| set.iter().map(Name::to_string).collect();
-        match &self.fact {
+        match fact {
             Fact::Institution(name) => (it.kind, it.name) = (1, name.to_string()),
             Fact::Office { name, institution } => {
                 (it.kind, it.name, it.institution) = (2, name.to_string(), institution.to_string());
@@ -76,12 +118,23 @@ impl Record for FactRow {
             }
             Fact::ObligationEnded(name) => (it.kind, it.name) = (12, name.to_string()),
             Fact::Retention { days } => (it.kind, it.days) = (11, Some(*days)),
+            Fact::Registrar { name, institution, key } => {
+                (it.kind, it.name, it.institution) = (13, name.to_string(), institution.to_string());
+                it.keys = vec![key.to_bytes()];
+            }
+            Fact::Desk { desk, keys } => {
+                (it.kind, it.name, it.desk) = (14, desk.office.to_string(), desk.desk.to_string());
+                it.keys = vec![keys.attended.to_bytes(), keys.unattended.to_bytes()];
+            }
+            Fact::OfficeKey { office, recipient } => {
+                (it.kind, it.name, it.keys) = (15, office.to_string(), vec![recipient.to_bytes()]);
+            }
         }
-        it.encode_raw(out);
+        it
     }
 
-    fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
-        let it = FactBytes::decode(bytes).map_err(|error| error.to_string())?;
+    fn fact(self) -> Result<Fact, String> {
+        let it = self;
         let names = |list: &[String]| list.iter().map(|text| name(text)).collect::<Result<_, _>>();
         if it.kind == 9 {
             let fact = Fact::Deadlines {
@@ -89,13 +142,17 @@ impl Record for FactRow {
                 priority: Priority::from_number(it.priority).ok_or("no priority")?,
                 deadlines: deadlines(it.receive_s, it.read_s, it.act_s)?,
             };
-            return Ok(Self { index, fact });
+            return Ok(fact);
         }
         if it.kind == 11 {
-            return Ok(Self { index, fact: Fact::Retention { days: it.days.ok_or("no days")? } });
+            return Ok(Fact::Retention { days: it.days.ok_or("no days")? });
         }
         let its_name = name(&it.name)?;
-        let fact = match it.kind {
+        let key = |at: usize| {
+            let bytes = it.keys.get(at).ok_or("no key")?;
+            VerifyingKey::from_bytes(bytes).map_err(|error| error.to_string())
+        };
+        Ok(match it.kind {
             1 => Fact::Institution(its_name),
             2 => Fact::Office { name: its_name, institution: name(&it.institution)? },
             3 => Fact::Auditor { name: its_name, institution: name(&it.institution)? },
@@ -126,10 +183,46 @@ impl Record for FactRow {
                 },
             }),
             12 => Fact::ObligationEnded(its_name),
+            13 => Fact::Registrar { name: its_name, institution: name(&it.institution)?, key: key(0)? },
+            14 => Fact::Desk {
+                desk: Desk { office: its_name, desk: name(&it.desk)? },
+                keys: Box::new(DeskKeys { attended: key(0)?, unattended: key(1)? }),
+            },
+            15 => Fact::OfficeKey {
+                office: its_name,
+                recipient: Recipient::from_bytes(it.keys.first().ok_or("no key")?)
+                    .map_err(|error| error.to_string())?,
+            },
             kind => return Err(format!("{kind} is no kind of fact")),
-        };
-        Ok(Self { index, fact })
+        })
     }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AmendmentBytes {
+    #[prost(uint64, tag = "1")]
+    version: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    previous: Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    made_us: u64,
+    #[prost(message, repeated, tag = "4")]
+    facts: Vec<FactBytes>,
+    /// What is signed, as it came.
+    #[prost(bytes = "bytes", tag = "5")]
+    statement: Bytes,
+    #[prost(message, repeated, tag = "6")]
+    signatures: Vec<SignatureBytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SignatureBytes {
+    #[prost(bytes = "vec", tag = "1")]
+    key_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    ed25519: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    ml_dsa_44: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -164,4 +257,6 @@ struct FactBytes {
     grace_days: Option<u32>,
     #[prost(uint32, optional, tag = "15")]
     days: Option<u32>,
+    #[prost(bytes = "vec", repeated, tag = "16")]
+    keys: Vec<Vec<u8>>,
 }

@@ -1,0 +1,280 @@
+//! The registrar: writes and signs amendments of the directory, away from the hub.
+//!
+//! Owns its home. Never goes online, signs nothing that does not follow from the directory that it knows, and believes
+//! of that directory only what follows from its founding.
+//!
+//! ```text
+//! public.toml    name, institution and public key: goes into the founding
+//! key            the key, wrapped by a passphrase
+//! trust.toml     the founding that it trusts; there once it has taken it in
+//! directory      the amendments that it knows
+//! signed         what it has signed, a line each: a version and the digest of its amendment
+//! ```
+
+pub mod founding;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::host::disk::Disk;
+use crate::model::amendment::{AMENDMENT_BYTES_MAX, SignedAmendment};
+use crate::model::fact::Fact;
+use crate::model::id::UnixMicros;
+use crate::model::identity::Name;
+use crate::model::policy::Policy;
+use crate::model::refusal::Refusal;
+use crate::seal::key_file::{KeyFile, KeyFileError, SecretKey};
+use crate::seal::{SigningKey, VerifyingKey, key_file};
+use crate::wire::amendment;
+use crate::wire::key_request::{self, KEY_REQUEST_BYTES_MAX, KeyRequestError};
+use crate::wire::trust::{TRUST_BYTES_MAX, TRUST_FILE, Trust, TrustError};
+
+const PUBLIC: &str = "public.toml";
+const KEY: &str = "key";
+const DIRECTORY: &str = "directory";
+const SIGNED: &str = "signed";
+/// Bytes of what it has signed at most: some hundred thousand lines.
+const SIGNED_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of the directory at most: some hundred amendments of the largest.
+const DIRECTORY_BYTES_MAX: u64 = 256 * AMENDMENT_BYTES_MAX as u64;
+
+/// A registrar's home.
+pub struct Registrar {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    name: Name,
+    institution: Name,
+    policy: Policy,
+}
+
+/// Why a registrar cannot do something.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrarError {
+    /// The home is none.
+    #[error("{} is not a registrar's home: it holds no {PUBLIC}. `resguardo registrar init` makes one", .0.display())]
+    Missing(PathBuf),
+    /// The home is one already.
+    #[error("{} is a registrar's home already: use it, or name another folder", .0.display())]
+    There(PathBuf),
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+    /// Its own public file is not right.
+    #[error(transparent)]
+    Public(#[from] KeyRequestError),
+    /// Its own trust file is not right.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// Its key cannot be used.
+    #[error("the key: {0}")]
+    Key(#[from] KeyFileError),
+    /// It cannot tell any more what it trusts.
+    #[error("{} is gone: put it back from a copy, for without it this home would begin another directory", .0.display())]
+    Untrusted(PathBuf),
+    /// Somebody signs who is no registrar of this directory.
+    #[error("{0} is no registrar of this directory, or not with this key: nothing was signed")]
+    Stranger(Name),
+    /// What was written cannot be read.
+    #[error("what was asked for cannot stand in an amendment: {0}")]
+    Form(Refusal),
+    /// An amendment does not follow from what it knows.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// Facts do not follow from the directory that it knows.
+    #[error(
+        "{0}; this home knows version {1} of the directory: `resguardo registrar update` takes in what came later"
+    )]
+    Facts(String, u64),
+}
+
+impl Registrar {
+    /// Makes a registrar's home around a new key; `file` is the text of its key file.
+    ///
+    /// # Errors
+    /// [`RegistrarError::There`], [`RegistrarError::Disk`].
+    pub fn found(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        (name, institution): (&Name, &Name),
+        (key, file): (&VerifyingKey, &str),
+    ) -> Result<Self, RegistrarError> {
+        disk.create_dir_all(dir).map_err(at(dir))?;
+        let path = dir.join(PUBLIC);
+        if read(disk.as_ref(), &path, KEY_REQUEST_BYTES_MAX)?.is_some() {
+            return Err(RegistrarError::There(dir.into()));
+        }
+        let public = key_request::registrar_text(name, institution, key);
+        // The public file comes last: a home that has it is whole.
+        for (path, text) in [(dir.join(KEY), file), (path, &public)] {
+            disk.write_atomically(&path, text.as_bytes()).map_err(at(&path))?;
+        }
+        Self::open(disk, dir)
+    }
+
+    /// Opens a home.
+    ///
+    /// # Errors
+    /// [`RegistrarError`], but for a key, which is not touched.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, RegistrarError> {
+        let public = read(disk.as_ref(), &dir.join(PUBLIC), KEY_REQUEST_BYTES_MAX)?;
+        let public = public.ok_or_else(|| RegistrarError::Missing(dir.into()))?;
+        let fact = key_request::read_registrar(&String::from_utf8_lossy(&public))?;
+        let Fact::Registrar { name, institution, .. } = fact else {
+            unreachable!("a registrar's public file says nothing else")
+        };
+        let trust = read(disk.as_ref(), &dir.join(TRUST_FILE), TRUST_BYTES_MAX)?;
+        let policy = match (trust, read(disk.as_ref(), &dir.join(DIRECTORY), DIRECTORY_BYTES_MAX)?) {
+            (Some(trust), Some(directory)) => {
+                let trust = Trust::parse(&String::from_utf8_lossy(&trust))?;
+                amendment::read_directory(trust, &directory.into()).map_err(RegistrarError::Refused)?
+            }
+            (None, None) => Policy::default(),
+            (None, Some(_)) => return Err(RegistrarError::Untrusted(dir.join(TRUST_FILE))),
+            (Some(_), None) => return Err(RegistrarError::Untrusted(dir.join(DIRECTORY))),
+        };
+        Ok(Self { disk, dir: dir.into(), name, institution, policy })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Its institution.
+    pub fn institution(&self) -> &Name {
+        &self.institution
+    }
+
+    /// The directory, as far as it knows it.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Where its public file is.
+    pub fn public_path(&self) -> PathBuf {
+        self.dir.join(PUBLIC)
+    }
+
+    /// Reads its key file.
+    ///
+    /// # Errors
+    /// [`RegistrarError::Key`], [`RegistrarError::Disk`].
+    pub fn key_file(&self) -> Result<KeyFile, RegistrarError> {
+        let path = self.dir.join(KEY);
+        let bytes = self.disk.read(&path, key_file::FILE_BYTES_MAX as u64).map_err(at(&path))?;
+        Ok(KeyFile::parse(&bytes)?)
+    }
+
+    /// Writes what facts amend, signed with its key.
+    ///
+    /// # Errors
+    /// [`RegistrarError::Facts`], [`RegistrarError::Stranger`], [`RegistrarError::Form`].
+    pub fn draft(
+        &self,
+        facts: Vec<Fact>,
+        made: UnixMicros,
+        key: &SigningKey,
+    ) -> Result<SignedAmendment, RegistrarError> {
+        let mut signed = amendment::unsigned(self.policy.next_amendment(facts, made));
+        self.sign(&mut signed, key)?;
+        // Whoever gets it reads it by these rules.
+        amendment::read(&amendment::bytes(&signed)).map_err(RegistrarError::Form)
+    }
+
+    /// Tells whether another's amendment follows from the directory that it knows.
+    ///
+    /// # Errors
+    /// [`RegistrarError::Facts`], [`RegistrarError::Refused`] for a signature that does not hold.
+    pub fn follows(&self, signed: &SignedAmendment) -> Result<(), RegistrarError> {
+        let facts = |found| RegistrarError::Facts(found, self.policy.version().0);
+        let next = self.policy.next_amendment(Vec::new(), UnixMicros(0));
+        if (signed.amendment.version, signed.amendment.previous) != (next.version, next.previous) {
+            return Err(facts(format!("the amendment is for version {}", signed.amendment.version)));
+        }
+        self.policy.check(&signed.amendment.facts).map_err(facts)?;
+        self.policy.check_signatures(signed).map_err(RegistrarError::Refused)
+    }
+
+    /// Signs an amendment, if it follows and this is one of its registrars.
+    ///
+    /// # Errors
+    /// As [`Registrar::follows`]; [`RegistrarError::Stranger`].
+    pub fn sign(&self, signed: &mut SignedAmendment, key: &SigningKey) -> Result<(), RegistrarError> {
+        self.follows(signed)?;
+        let own = key.verifying_key();
+        let named = |fact: &Fact| matches!(fact, Fact::Registrar { name, key, .. } if *name == self.name && *key == own);
+        let known = self.policy.registrars().get(&self.name).is_some_and(|it| it.key == own);
+        let founds = self.policy.amendments().is_empty() && signed.amendment.facts.iter().any(named);
+        if !known && !founds {
+            return Err(RegistrarError::Stranger(self.name.clone()));
+        }
+        amendment::sign(signed, key);
+        Ok(())
+    }
+
+    /// Keeps which amendment was signed for a version; tells whether another was before.
+    ///
+    /// # Errors
+    /// [`RegistrarError::Disk`]
+    pub fn remember(&self, signed: &SignedAmendment) -> Result<bool, RegistrarError> {
+        let path = self.dir.join(SIGNED);
+        let kept = read(self.disk.as_ref(), &path, SIGNED_BYTES_MAX)?.unwrap_or_default();
+        let mut kept = String::from_utf8_lossy(&kept).into_owned();
+        let version = format!("{} ", signed.amendment.version);
+        let line = format!("{version}{}", Trust::of(signed).to_string().replace(' ', ""));
+        let another = kept.lines().any(|it| it.starts_with(&version) && it != line);
+        if !kept.lines().any(|it| it == line) {
+            kept.push_str(&line);
+            kept.push('\n');
+            self.disk.write_atomically(&path, kept.as_bytes()).map_err(at(&path))?;
+        }
+        Ok(another)
+    }
+
+    /// Tells whether it has taken in this amendment already.
+    pub fn knows(&self, signed: &SignedAmendment) -> bool {
+        self.policy.amendments().iter().any(|known| known.digest() == signed.digest())
+    }
+
+    /// Takes in an amendment that has all its signatures. The first is the founding, which the home trusts from then on: the
+    /// caller has asked.
+    ///
+    /// # Errors
+    /// [`RegistrarError::Refused`], [`RegistrarError::Disk`].
+    pub fn take_in(&mut self, signed: SignedAmendment) -> Result<(), RegistrarError> {
+        let trust = self.policy.amendments().is_empty().then(|| Trust::of(&signed));
+        self.policy.amend(&Arc::new(signed)).map_err(RegistrarError::Refused)?;
+        let path = self.dir.join(DIRECTORY);
+        let directory = amendment::directory_bytes(&self.policy);
+        self.disk.write_atomically(&path, &directory).map_err(at(&path))?;
+        let Some(trust) = trust else { return Ok(()) };
+        let path = self.dir.join(TRUST_FILE);
+        self.disk.write_atomically(&path, trust.to_text().as_bytes()).map_err(at(&path))
+    }
+}
+
+/// The signing key of a key file that nothing wraps; `None` for one that a passphrase wraps.
+pub fn plain_key(file: KeyFile) -> Option<SigningKey> {
+    match file {
+        KeyFile::Plain(_, SecretKey::Signing(key)) => Some(key),
+        _ => None,
+    }
+}
+
+fn read(disk: &dyn Disk, path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, RegistrarError> {
+    match disk.read(path, bytes_max) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(at(path)),
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> RegistrarError {
+    let path = path.to_owned();
+    move |source| RegistrarError::Disk { path, source }
+}
