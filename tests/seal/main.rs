@@ -26,7 +26,7 @@ fn other(arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/node");
     let there = folder.join("node_modules/.installed").exists();
     assert!(there, "run tests/seal/setup first: {} has nothing installed", folder.display());
-    let mut command = Command::new("node");
+    let mut command = Command::new(folder.join("node"));
     command.current_dir(folder).args(["--input-type=module", "--eval", include_str!("age.mjs"), "--"]);
     let mut child =
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node starts");
