@@ -321,7 +321,8 @@ impl Accept {
         let trust = self.trust(context, home, &identity);
         self.compare(context, &offer)?;
         let trust = trust?;
-        offer.install(self.hub.as_deref(), self.server_name.as_deref())?;
+        offer.check(self.hub.as_deref(), self.server_name.as_deref())?;
+        // Before the certificate: a home that was cut off between the two is accepted again.
         if let Some(trust) = trust {
             let path = home.join(TRUST_FILE);
             let written = context.disk.write_atomically(&path, trust.to_text().as_bytes());
@@ -329,6 +330,7 @@ impl Accept {
                 Failure::new(Exit::Fault, format!("cannot write {}: {error}", path.display()))
             })?;
         }
+        offer.install(self.hub.as_deref(), self.server_name.as_deref())?;
         screen.line(&format!("{} is the home of {identity} now.", home.display()))?;
         screen.object(&serde_json::json!({
             "object": "home",

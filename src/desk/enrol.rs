@@ -251,6 +251,18 @@ impl Offer {
         self.trusted
     }
 
+    /// Tells whether it can be installed: whether it is known where the hub is.
+    ///
+    /// # Errors
+    /// [`EnrolError::NoHub`], [`EnrolError::HubAddress`].
+    pub fn check(&self, hub: Option<&str>, server_name: Option<&str>) -> Result<(), EnrolError> {
+        if matches!(self.identity, Identity::Hub(_)) {
+            Ok(())
+        } else {
+            self.settings(hub, server_name).map(|_| ())
+        }
+    }
+
     /// Puts key, certificate and authority in their places. Only after a person has compared the authority.
     ///
     /// # Errors

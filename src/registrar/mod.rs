@@ -45,6 +45,8 @@ pub struct Registrar {
     dir: PathBuf,
     name: Name,
     institution: Name,
+    /// The founding that it trusts, once there is one.
+    trust: Option<Trust>,
     policy: Policy,
 }
 
@@ -129,16 +131,16 @@ impl Registrar {
             unreachable!("a registrar's public file says nothing else")
         };
         let trust = read(disk.as_ref(), &dir.join(TRUST_FILE), TRUST_BYTES_MAX)?;
+        let trust = trust.map(|text| Trust::parse(&String::from_utf8_lossy(&text))).transpose()?;
         let policy = match (trust, read(disk.as_ref(), &dir.join(DIRECTORY), DIRECTORY_BYTES_MAX)?) {
             (Some(trust), Some(directory)) => {
-                let trust = Trust::parse(&String::from_utf8_lossy(&trust))?;
                 amendment::read_directory(trust, &directory.into()).map_err(RegistrarError::Refused)?
             }
-            (None, None) => Policy::default(),
+            // Before its founding; or after a crash while that was taken in: then it is held to that trust.
+            (_, None) => Policy::default(),
             (None, Some(_)) => return Err(RegistrarError::Untrusted(dir.join(TRUST_FILE))),
-            (Some(_), None) => return Err(RegistrarError::Untrusted(dir.join(DIRECTORY))),
         };
-        Ok(Self { disk, dir: dir.into(), name, institution, policy })
+        Ok(Self { disk, dir: dir.into(), name, institution, trust, policy })
     }
 
     /// Its name.
@@ -192,6 +194,9 @@ impl Registrar {
     /// # Errors
     /// [`RegistrarError::Facts`], [`RegistrarError::Refused`] for a signature that does not hold.
     pub fn follows(&self, signed: &SignedAmendment) -> Result<(), RegistrarError> {
+        if let Some(trust) = self.trust.filter(|_| self.policy.amendments().is_empty()) {
+            trust.check(signed).map_err(RegistrarError::Refused)?;
+        }
         let facts = |found| RegistrarError::Facts(found, self.policy.version().0);
         let next = self.policy.next_amendment(Vec::new(), UnixMicros(0));
         if (signed.amendment.version, signed.amendment.previous) != (next.version, next.previous) {
@@ -248,14 +253,20 @@ impl Registrar {
     /// # Errors
     /// [`RegistrarError::Refused`], [`RegistrarError::Disk`].
     pub fn take_in(&mut self, signed: SignedAmendment) -> Result<(), RegistrarError> {
-        let trust = self.policy.amendments().is_empty().then(|| Trust::of(&signed));
+        let trust = self.trust.unwrap_or_else(|| Trust::of(&signed));
+        if self.policy.amendments().is_empty() {
+            trust.check(&signed).map_err(RegistrarError::Refused)?;
+        }
         self.policy.amend(&Arc::new(signed)).map_err(RegistrarError::Refused)?;
+        // The trust first: a crash between the two leaves a home that takes in this founding again, and no other.
+        if self.trust.is_none() {
+            let path = self.dir.join(TRUST_FILE);
+            self.disk.write_atomically(&path, trust.to_text().as_bytes()).map_err(at(&path))?;
+            self.trust = Some(trust);
+        }
         let path = self.dir.join(DIRECTORY);
         let directory = amendment::directory_bytes(&self.policy);
-        self.disk.write_atomically(&path, &directory).map_err(at(&path))?;
-        let Some(trust) = trust else { return Ok(()) };
-        let path = self.dir.join(TRUST_FILE);
-        self.disk.write_atomically(&path, trust.to_text().as_bytes()).map_err(at(&path))
+        self.disk.write_atomically(&path, &directory).map_err(at(&path))
     }
 }
 
@@ -277,4 +288,48 @@ fn read(disk: &dyn Disk, path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>,
 fn at(path: &Path) -> impl FnOnce(io::Error) -> RegistrarError {
     let path = path.to_owned();
     move |source| RegistrarError::Disk { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::disk::MemoryDisk;
+    use crate::model::policy::tests::registrars;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    /// The home of registrar `a`, whose key is the first of the tests' registrars.
+    fn home(disk: &MemoryDisk) -> Result<Registrar, RegistrarError> {
+        Registrar::open(Arc::new(disk.clone()), Path::new("/a"))
+    }
+
+    fn signed(facts: Vec<Fact>) -> SignedAmendment {
+        amendment::tests::signed(&Policy::default(), facts, &registrars())
+    }
+
+    #[test]
+    fn home_that_was_cut_off_while_it_took_in_its_founding_takes_in_that_one_and_no_other() {
+        let disk = MemoryDisk::new();
+        let [own, _] = registrars();
+        let (disk_here, own) = (Arc::new(disk.clone()), own.verifying_key());
+        let file = "the key is not looked at";
+        let made = Registrar::found(disk_here, Path::new("/a"), (&name("a"), &name("a")), (&own, file));
+        let founding = signed(amendment::tests::founding());
+        made.unwrap().take_in(founding.clone()).unwrap();
+        assert_eq!(home(&disk).unwrap().policy().version().0, 1);
+        // As a crash between its two files leaves it.
+        disk.remove(Path::new("/a/directory")).unwrap();
+        let mut cut = home(&disk).unwrap();
+        let mut other = amendment::tests::founding();
+        other.push(Fact::Retention { days: 7 });
+        let other = signed(other);
+        assert!(matches!(cut.follows(&other), Err(RegistrarError::Refused(_))));
+        assert!(matches!(cut.take_in(other), Err(RegistrarError::Refused(_))));
+        cut.take_in(founding).unwrap();
+        assert_eq!(home(&disk).unwrap().policy().version().0, 1);
+        disk.remove(Path::new("/a/trust.toml")).unwrap();
+        assert!(matches!(home(&disk), Err(RegistrarError::Untrusted(_))), "it begins no other directory");
+    }
 }

@@ -10,7 +10,7 @@ use crate::seal::key_file::{
 
 const PASSPHRASE: &str = "correcto caballo batería grapa";
 /// `signing(7)`, wrapped by [`PASSPHRASE`] with [`WorkFactor::TEST`].
-const KEPT: &[u8] = include_bytes!("wrapped.key");
+const KEPT: &[u8] = include_bytes!("wrapped-vector.age");
 
 fn of_signing(number: u8) -> SecretKey {
     SecretKey::Signing(signing(number))
