@@ -236,3 +236,28 @@ fn facts_that_do_not_follow_take_the_whole_amendment_with_them() {
     let empty = signed(&policy, Vec::new(), &registrars());
     assert_eq!(refused(&mut policy, &empty), Reason::FieldInvalid);
 }
+
+#[test]
+fn founding_lacks_the_word_of_a_third_registrar_that_it_names() {
+    let mut policy = Policy::default();
+    let third = Fact::Registrar { name: name("c"), institution: name("a"), key: key(3).verifying_key() };
+    let facts = [founding(), vec![third]].concat();
+    let by_two = signed(&policy, facts.clone(), &registrars());
+    assert_eq!(refused(&mut policy, &by_two), Reason::SignatureMissing);
+    let by_all = signed(&policy, facts, &[key(1), key(2), key(3)]);
+    policy.amend(&by_all).unwrap();
+}
+
+#[test]
+fn key_that_was_replaced_never_comes_back() {
+    let mut policy = founded();
+    policy.amend(&signed(&policy, vec![desk_fact(desk("one"), 21)], &registrars())).unwrap();
+    for of in ["one", "two"] {
+        let back = signed(&policy, vec![desk_fact(desk(of), 11)], &registrars());
+        assert_eq!(refused(&mut policy, &back), Reason::FieldInvalid, "{of}");
+    }
+    let next = |number| vec![Fact::OfficeKey { office: name("one"), recipient: recipient(number) }];
+    policy.amend(&signed(&policy, next(31), &[key(21)])).unwrap();
+    let back = signed(&policy, next(11), &[key(21)]);
+    assert_eq!(refused(&mut policy, &back), Reason::FieldInvalid);
+}
