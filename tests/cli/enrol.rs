@@ -485,3 +485,31 @@ fn registrars_found_a_directory_with_keys_that_a_passphrase_wraps() {
         assert!(text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"), "{file}");
     }
 }
+
+#[test]
+fn a_hub_that_shows_another_directory_of_the_same_version_is_found_out_and_alerts_go_on() {
+    let mut stage = Stage::set();
+    stage.kill_hub();
+    let copy = |from: &str, to: &str| {
+        let [from, to] = [from, to].map(|name| stage.path(name));
+        let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+        assert!(copied.success());
+    };
+    for home in ["hub", "registrar-iachr", "registrar-ohchr"] {
+        copy(home, &format!("before-{home}"));
+    }
+    stage.start_hub();
+    stage.amend(&["policy", "retention", "--days", "30"]);
+    stage.well("ohchr-honduras", &["policy", "list"]);
+    stage.kill_hub();
+    for home in ["hub/journal", "hub/ledger", "registrar-iachr", "registrar-ohchr"] {
+        fs::remove_dir_all(stage.path(home)).unwrap();
+        fs::rename(stage.path(&format!("before-{home}")), stage.path(home)).unwrap();
+    }
+    stage.start_hub();
+    stage.amend(&["policy", "retention", "--days", "40"]);
+    let listed = stage.run("ohchr-honduras", &["policy", "list"]);
+    assert!(listed.code == 5 && listed.err.contains("two directories are about"), "{listed:?}");
+    let sent = stage.run("ohchr-honduras", &["publish", "alert", &stage.alert("one"), "--to", "iachr"]);
+    assert!(sent.code == 0 && sent.err.contains("two directories are about"), "{sent:?}");
+}
