@@ -7,6 +7,7 @@ mod audit_watch;
 mod clock;
 mod deadlines;
 mod demo;
+mod directory;
 mod enrol;
 mod erase;
 mod examples;
