@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 11] = [
     "resguardo/v1/message.proto",
     "resguardo/v1/exchange.proto",
     "resguardo/v1/audit.proto",
@@ -13,6 +13,9 @@ const FILES: [&str; 8] = [
     "resguardo/v1/operator.proto",
     "resguardo/v1/files.proto",
     "resguardo/v1/packet.proto",
+    "resguardo/v1/content.proto",
+    "resguardo/v1/evidence.proto",
+    "resguardo/v1/log.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -13,10 +13,12 @@ use anyhow::{Context as _, bail};
 use resguardo::cap;
 use resguardo::desk::compose::{Draft, compose};
 use resguardo::desk::dial::{Dial as _, HomeDial};
-use resguardo::desk::hand_in;
+use resguardo::desk::hand_in::{self, Sealing};
 use resguardo::desk::home::Home;
+use resguardo::desk::keys;
 use resguardo::desk::members::Members;
 use resguardo::desk::outbox::{Outbox, Outcome};
+use resguardo::desk::sealer::Unlocked;
 use resguardo::host::clock::{Clock, SystemClock};
 use resguardo::host::disk::OsDisk;
 use resguardo::host::random::OsRandom;
@@ -47,17 +49,32 @@ async fn main() -> anyhow::Result<()> {
     let outbox = Outbox::open(&home)?;
     // None: by when it is to be received, read and acted on is policy's to say.
     let deadlines = Deadlines::default();
-    let directory_version = members.version();
     let thread_id = None;
-    let draft = Draft { alert: &imported.alert, stream, recipients, thread_id, deadlines, directory_version };
+    // A name stands in a person block, never in the alert's text: see `examples/alerts/persons.toml`.
+    let persons = &[];
+    let draft = Draft {
+        alert: &imported.alert,
+        persons,
+        stream,
+        recipients,
+        thread_id,
+        deadlines,
+        // Its members may be others by the time it can be handed in.
+        to_members: true,
+        // While it waits, nobody but this office can read it.
+        own: members.policy().office_key(&desk.office).context("the office has a key")?,
+    };
     let outgoing = compose(desk, draft, &outbox, &*clock, &OsRandom)?.outgoing;
     let id = outgoing.envelope.message_id;
     let held = home.lock().await?;
     outbox.add_message(&held, &outgoing, clock.now())?;
     drop(held);
 
+    // It is sealed for its recipients and signed when it is first handed in. Keys of a development set need no passphrase.
+    let keyring = keys::unlock(&OsDisk, home.dir(), None)?;
+    let sealing = Sealing { unlocked: Some(Unlocked::of(desk.clone(), keyring)), clock };
     // Whatever fails here, the message stays in the outbox: hand in the same bytes again, as often as it takes.
-    let outcome = hand_in::message(channel, &home, &outbox, id).await;
+    let outcome = hand_in::message(channel, &home, &outbox, id, &sealing).await;
     match outcome.with_context(|| format!("message {id} is kept, and waits in the outbox"))? {
         Outcome::Accepted { index, .. } => println!("published {id} at index {}", index.0),
         Outcome::Refused { reason, message } => bail!("the hub refused message {id}: {message} [{reason}]"),

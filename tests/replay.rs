@@ -19,11 +19,14 @@ use resguardo::ledger::store::memory::MemoryStores;
 use resguardo::ledger::store::sled::SledStores;
 use resguardo::model::deadline::Deadlines;
 use resguardo::model::entry::{Batch, BatchName, EntryKind, Proposal};
-use resguardo::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
+use resguardo::model::envelope::{
+    CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority, Recipient,
+};
 use resguardo::model::id::{DirectoryVersion, Index, UnixMicros};
 use resguardo::model::identity::{Desk, Name};
-use resguardo::model::receipt::{Action, MessageRef, Receipt, Stage};
-use resguardo::wire::convert;
+use resguardo::model::receipt::{Action, Covered, Receipt, Stage};
+use resguardo::seal::SigningKey;
+use resguardo::wire::signed::{SignedEnvelope, SignedReceipt};
 use tokio_util::sync::CancellationToken;
 
 #[path = "stage/founding.rs"]
@@ -93,12 +96,13 @@ impl Offices<'_> {
             OFFICES.iter().map(|office| office.parse().expect("a step of the test")).collect();
         recipients.remove(usize::try_from(self.random.below(3)).expect("a step of the test"));
         recipients.sort();
+        let recipient = |office| Recipient { office, key: [1; 32], number: 1 };
         let envelope = Envelope {
             message_id: MessageId::from_slice(&id).expect("a step of the test"),
             class: MessageClass::Alert,
             stream: "s".parse().expect("a step of the test"),
             sender: desk.clone(),
-            recipients,
+            recipients: recipients.into_iter().map(recipient).collect(),
             directory_version: DirectoryVersion(0),
             priority: if self.random.below(2) == 0 { Priority::Urgent } else { Priority::Normal },
             status: CapStatus::Test,
@@ -111,28 +115,40 @@ impl Offices<'_> {
             payload_digest: [7; 32],
             deadlines: Deadlines::default(),
             files: Vec::new(),
+            voided: Vec::new(),
+            about: None,
         };
-        let bytes = convert::envelope_bytes(&envelope);
+        // Deciding never looks at a signature: that was the door's.
+        let SignedEnvelope { envelope, signed } = SignedEnvelope::by(&key(), envelope);
+        let bytes = signed.to_bytes();
         self.published.push((index, envelope.message_id, bytes.clone(), desk.clone()));
         proposal(EntryKind::Publish, desk, bytes)
     }
 
     fn acknowledge(&self, desk: &Desk, known: u64) -> Proposal {
-        let (index, message_id, ..) =
-            self.published[usize::try_from(self.random.below(known)).expect("a step of the test")];
+        let (index, message_id, bytes, _) =
+            &self.published[usize::try_from(self.random.below(known)).expect("a step of the test")];
+        let (index, message_id) = (*index, *message_id);
+        let digest = SignedEnvelope::read(bytes).expect("a step of the test").digest();
         let stage = [Stage::Received, Stage::Read, Stage::Acted, Stage::Declined]
             [usize::try_from(self.random.below(4)).expect("a step of the test")];
         let receipt = Receipt {
             desk: desk.clone(),
             stage,
-            messages: vec![MessageRef { index, message_id }],
+            messages: vec![Covered { index, message_id, digest }],
             notices: Vec::new(),
             at: UnixMicros(2),
             action: (stage == Stage::Acted).then_some(Action::AskedState),
-            reason: if stage == Stage::Declined { "not ours".into() } else { String::new() },
+            reason: String::new(),
+            note_digest: stage.is_persons().then_some([6; 32]),
+            opened: false,
         };
-        proposal(EntryKind::Receipt, desk, convert::receipt_bytes(&receipt))
+        proposal(EntryKind::Receipt, desk, SignedReceipt::by(&key(), receipt, [9; 32]).to_bytes())
     }
+}
+
+fn key() -> SigningKey {
+    SigningKey::generate(|seeds| seeds.fill(10))
 }
 
 fn proposal(kind: EntryKind, desk: &Desk, statement: Bytes) -> Proposal {
@@ -174,7 +190,7 @@ fn fill(host: &Host, dir: &Path, random: &SeededRandom) {
         let proposals = (0..count).map(|at| offices.proposal(Index(first + at))).collect();
         let name = BatchName { hub: 1, run: opened.run, number };
         let time = UnixMicros(opened.journal.mark().time.0 + random.below(5_000_000));
-        opened.journal.append(&Batch { name, time, proposals }).expect("a step of the test");
+        opened.journal.append(&Batch { name, time, seed: [0; 32], proposals }).expect("a step of the test");
     }
     opened.close().expect("a step of the test");
 }

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use crate::common::latency::Latency;
-use crate::common::messages::{Audience, Author, Flights};
+use crate::common::messages::Flights;
+use crate::common::source::{Source, Writer};
 
 /// How messages are handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +32,14 @@ pub(crate) enum Mode {
 pub(crate) struct Callers {
     channels: Vec<Channel>,
     flights: Arc<Flights>,
-    audience: Audience,
+    source: Source,
     seed: u64,
 }
 
 impl Callers {
-    /// Makes callers; their messages' ids are drawn from the seeds after this one.
-    pub(crate) fn new(channels: Vec<Channel>, flights: Arc<Flights>, audience: Audience, seed: u64) -> Self {
-        Self { channels, flights, audience, seed }
+    /// Makes callers; the ids of messages that they write are drawn from the seeds after this one.
+    pub(crate) fn new(channels: Vec<Channel>, flights: Arc<Flights>, source: Source, seed: u64) -> Self {
+        Self { channels, flights, source, seed }
     }
 
     /// Runs the load of so many callers until it is enough; gives the times from handing in to being confirmed.
@@ -55,7 +56,7 @@ impl Callers {
                 for number in 0..usize::try_from(callers)? {
                     let client =
                         ExchangeServiceClient::new(self.channels[number % self.channels.len()].clone());
-                    tasks.spawn(call(client, self.author(), Arc::clone(&self.flights), stop.clone()));
+                    tasks.spawn(call(client, self.writer(), Arc::clone(&self.flights), stop.clone()));
                 }
             }
             Mode::Stream => {
@@ -63,8 +64,8 @@ impl Callers {
                 for number in 0..streams {
                     let callers = (usize::try_from(callers)? + streams - 1 - number) / streams;
                     let client = ExchangeServiceClient::new(self.channels[number].clone());
-                    let author = self.author();
-                    tasks.spawn(stream(client, author, callers, Arc::clone(&self.flights), stop.clone()));
+                    let writer = self.writer();
+                    tasks.spawn(stream(client, writer, callers, Arc::clone(&self.flights), stop.clone()));
                 }
             }
         }
@@ -83,21 +84,24 @@ impl Callers {
         Ok(all)
     }
 
-    fn author(&mut self) -> Author {
+    fn writer(&mut self) -> Writer {
         self.seed += 1;
-        Author::new(&self.flights, &self.audience, self.seed)
+        self.source.writer(&self.flights, self.seed)
     }
 }
 
 async fn call(
     mut client: ExchangeServiceClient<Channel>,
-    mut author: Author,
+    mut writer: Writer,
     flights: Arc<Flights>,
     stop: CancellationToken,
 ) -> Result<Latency> {
     let mut latency = Latency::new();
     while !stop.is_cancelled() {
-        let (number, request) = author.write();
+        let Some((number, request)) = writer.next() else {
+            stop.cancelled().await;
+            break;
+        };
         let begun_ns = flights.begin(number)?;
         let response = client.publish(request).await?.into_inner();
         latency.record_ns(flights.now_ns() - begun_ns);
@@ -108,7 +112,7 @@ async fn call(
 
 async fn stream(
     mut client: ExchangeServiceClient<Channel>,
-    mut author: Author,
+    mut writer: Writer,
     callers: usize,
     flights: Arc<Flights>,
     stop: CancellationToken,
@@ -120,13 +124,16 @@ async fn stream(
     let mut free = callers;
     loop {
         if !stop.is_cancelled() {
-            let (numbers, messages): (Vec<_>, Vec<_>) = (0..free).map(|_| author.write()).unzip();
+            let (numbers, messages): (Vec<_>, Vec<_>) = (0..free).map_while(|_| writer.next()).unzip();
             for number in numbers {
                 handed_in.push_back(flights.begin(number)?);
             }
-            up.try_send(PublishStreamRequest { messages }).context("more frames than callers")?;
+            if !messages.is_empty() {
+                up.try_send(PublishStreamRequest { messages }).context("more frames than callers")?;
+            }
         }
         if handed_in.is_empty() {
+            stop.cancelled().await;
             return Ok(latency);
         }
         let results = down.message().await?.context("the hub ended a publishing stream")?.results;

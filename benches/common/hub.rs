@@ -6,7 +6,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use resguardo::desk::keys;
+use resguardo::desk::opener::Opener;
 use resguardo::host::clock::SystemClock;
+use resguardo::host::disk::OsDisk;
+use resguardo::seal::SigningKey;
 use resguardo::wire::client::{self, ConnectLimits};
 use resguardo::wire::pem_file::PemFile;
 use resguardo::wire::proto::ListOutstandingRequest;
@@ -25,7 +29,8 @@ pub(crate) const SENDER: &str = "ohchr-honduras";
 const AUDITOR_HOME: &str = "auditor-ohchr";
 /// The hub's configuration: bounds on one office that this load would meet are out of its way, all others stand.
 const CONFIG: &str = "name = \"dev\"\nlisten = \"127.0.0.1:0\"\n[limits]\nstreams_per_connection_max = 10000\n\
-    deliveries_in_flight_max = 65536\npublishes_per_s = 10000000\npublishes_burst = 10000000\n";
+    deliveries_in_flight_max = 65536\npublishes_per_s = 10000000\npublishes_burst = 10000000\n\
+    [files]\ndisk_reserve_bytes = 67108864\n";
 /// Ticks a second in which Linux counts a process's time for other programs: the same on every architecture.
 const TICKS_PER_S: f64 = 100.0;
 
@@ -50,16 +55,31 @@ impl DevSet {
         self.dir.join(office)
     }
 
+    /// What an office's desk signs messages with.
+    pub(crate) fn attended(&self, office: &str) -> Result<Arc<SigningKey>> {
+        Ok(Arc::new(keys::unlock(&OsDisk, &self.office_home(office), None)?.attended))
+    }
+
+    /// What an office's desk signs with what a machine states.
+    pub(crate) fn unattended(&self, office: &str) -> Result<Arc<SigningKey>> {
+        Ok(Arc::new(keys::unattended(&OsDisk, &self.office_home(office))?))
+    }
+
     /// Founds a new hub, in place of any before, and starts it.
     pub(crate) fn start_hub(&self) -> Result<Hub> {
         self.found_hub()?;
         self.run_hub()
     }
 
+    /// What opens what is sealed to an office.
+    pub(crate) fn opener(&self, office: &str) -> Result<Opener> {
+        Ok(Opener::new(keys::unlock(&OsDisk, &self.office_home(office), None)?.opening))
+    }
+
     /// Founds a new hub, in place of any before.
     pub(crate) fn found_hub(&self) -> Result<()> {
         let home = self.hub_home();
-        for stored in ["journal", "ledger", "files"] {
+        for stored in ["journal", "ledger", "files", "logs"] {
             let stored = home.join(stored);
             if stored.exists() {
                 fs::remove_dir_all(&stored)?;

@@ -1,27 +1,42 @@
-//! Messages of the load: 1 KiB each, every one another, and when each was handed in.
+//! Messages of the load: every one another, and when each was handed in. Its number stands in its id.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use bytes::Bytes;
 use prost::Message as _;
+use resguardo::desk::home::Home;
 use resguardo::host::clock::{Clock as _, SystemClock};
+use resguardo::host::disk::OsDisk;
 use resguardo::host::random::{Random as _, SeededRandom, uuid_v7};
+use resguardo::model::envelope::MessageId;
+use resguardo::model::id::Index;
+use resguardo::model::policy::Policy;
+use resguardo::model::receipt::Covered;
+use resguardo::seal::{Kind, SigningKey, sha256};
+use resguardo::wire::amendment;
 use resguardo::wire::proto::{
-    CapMsgType, CapStatus, DescribeDirectoryResponse, DirectoryAmendment, Envelope, FileRef, MessageClass,
-    Priority, PublishRequest, Signed, directory_fact::Fact,
+    CapMsgType, CapStatus, DescribeDirectoryResponse, Envelope, FileRef, MessageClass, Priority,
+    PublishRequest, Recipient, Signed,
 };
+use resguardo::wire::signed;
 use tokio::time::sleep;
 
-use crate::common::hub::SENDER;
+use crate::common::hub::{DevSet, SENDER};
 use crate::common::stopwatch::Stopwatch;
 
-/// Bytes of a payload; its first eight are the message's number.
+/// Bytes of a payload that nobody sealed.
 pub(crate) const PAYLOAD_BYTES: usize = 1024;
+/// The stream that they belong to: the one of urgent alerts.
+const STREAM: &str = "monitoring-protection";
 /// The tag and length that stand before the id at the start of every envelope (field 1, 16 bytes).
 const ID_HEAD: [u8; 2] = [0x0a, 16];
+/// Where in an id the message's number stands: RFC 9562 has random bits there.
+const NUMBER_AT: usize = 8;
+/// The bits of it that are the number: before them stands the variant.
+const NUMBER_BITS: u64 = (1 << 62) - 1;
 /// By when a message asks to be received, read and acted on, in seconds: a day, so that nothing of it is late in any run.
 const DEADLINE_S: u32 = 86_400;
 /// How often it is looked whether a count is reached.
@@ -51,6 +66,17 @@ impl Flights {
     /// How many messages there are so far.
     pub(crate) fn count(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
+    }
+
+    /// Gives the next message's number, as long as it is below a bound.
+    pub(crate) fn take_below(&self, bound: u64) -> Option<u64> {
+        let next = |number: u64| (number < bound).then_some(number + 1);
+        self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()
+    }
+
+    /// Gives the next message's number.
+    pub(crate) fn take(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Waits until there are so many messages.
@@ -92,60 +118,71 @@ impl Flights {
 
 /// Writes one caller's messages.
 pub(crate) struct Author {
-    flights: Arc<Flights>,
     envelope: Envelope,
+    key: Option<Arc<SigningKey>>,
     payload: [u8; PAYLOAD_BYTES],
     clock: SystemClock,
     random: SeededRandom,
 }
 
 impl Author {
-    /// Makes an author for each of some seeds: messages of the directory's first stream to all its members but the sender.
-    pub(crate) fn new(flights: &Arc<Flights>, audience: &Audience, seed: u64) -> Self {
+    /// Makes an author for each of some seeds: messages of the stream to all its members but the sender.
+    pub(crate) fn new(audience: &Audience, seed: u64) -> Self {
         let (clock, random) = (SystemClock::new(), SeededRandom::new(seed));
         let mut payload = [0; PAYLOAD_BYTES];
         random.fill(&mut payload);
         let envelope = Envelope {
             message_class: MessageClass::Alert.into(),
-            stream: audience.stream.clone(),
+            stream: STREAM.to_owned(),
             sender: desk(SENDER),
-            recipients: audience.offices.clone(),
-            directory_version: audience.directory_version,
+            recipients: audience.recipients.clone(),
+            directory_version: audience.policy.version().0,
             priority: Priority::Urgent.into(),
             status: CapStatus::Test.into(),
             msg_type: CapMsgType::Alert.into(),
             payload_bytes: PAYLOAD_BYTES as u64,
+            payload_digest: Bytes::from_static(&[0; 32]),
             receive_by_s: Some(DEADLINE_S),
             read_by_s: Some(DEADLINE_S),
             act_by_s: Some(DEADLINE_S),
             ..Envelope::default()
         };
-        Self { flights: Arc::clone(flights), envelope, payload, clock, random }
+        Self { envelope, key: audience.key.clone(), payload, clock, random }
     }
 
-    /// Writes a message; gives it with its number.
-    pub(crate) fn write(&mut self) -> (u64, PublishRequest) {
-        let number = self.flights.next.fetch_add(1, Ordering::Relaxed);
+    /// Writes the message of a number.
+    pub(crate) fn write(&mut self, number: u64) -> PublishRequest {
         self.payload[..8].copy_from_slice(&number.to_be_bytes());
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.payload);
-        let id = uuid_v7(&self.clock, &self.random).into_bytes();
+        self.envelope.payload_digest = Bytes::copy_from_slice(&sha256(&self.payload));
+        let statement = self.address(number);
+        let envelope = match &self.key {
+            Some(key) => signed::Signed::by(key, Kind::Envelope, statement).to_bytes(),
+            None => signed::Signed { statement, signatures: Vec::new() }.to_bytes(),
+        };
+        PublishRequest { envelope, payload: Bytes::copy_from_slice(&self.payload) }
+    }
+
+    /// Gives the envelope of a number, which nobody has signed.
+    pub(crate) fn address(&mut self, number: u64) -> Bytes {
+        let mut id = uuid_v7(&self.clock, &self.random).into_bytes();
+        let tail = u64::from_be_bytes(id[NUMBER_AT..].try_into().expect("an id ends with 8 bytes"));
+        id[NUMBER_AT..].copy_from_slice(&(tail & !NUMBER_BITS | number).to_be_bytes());
         self.envelope.message_id = Bytes::copy_from_slice(&id);
         self.envelope.thread_id = Bytes::copy_from_slice(&id);
         self.envelope.sent_unix_us = self.clock.now().0;
-        self.envelope.payload_digest = Bytes::copy_from_slice(digest.as_ref());
-        let envelope = self.envelope.encode_to_vec().into();
-        (number, PublishRequest { envelope, payload: Bytes::copy_from_slice(&self.payload) })
+        for recipient in &mut self.envelope.recipients {
+            recipient.number = number + 1;
+        }
+        self.envelope.encode_to_vec().into()
     }
-}
 
-impl Author {
-    /// Writes a packet with files, which need not be in order; gives it with its number.
-    pub(crate) fn write_packet(&mut self, files: &[FileRef]) -> (u64, PublishRequest) {
+    /// Writes a packet with files, which need not be in order.
+    pub(crate) fn write_packet(&mut self, number: u64, files: &[FileRef]) -> PublishRequest {
         let mut files = files.to_vec();
         files.sort_by(|one, other| one.sha256.cmp(&other.sha256));
         let alert = self.envelope.clone();
         (self.envelope.message_class, self.envelope.files) = (MessageClass::Packet.into(), files);
-        let written = self.write();
+        let written = self.write(number);
         self.envelope = alert;
         written
     }
@@ -154,26 +191,36 @@ impl Author {
 /// Whom the messages are for.
 #[derive(Clone)]
 pub(crate) struct Audience {
-    stream: String,
     /// The offices that receive them.
     pub(crate) offices: Vec<String>,
-    directory_version: u64,
+    /// The directory that says so.
+    pub(crate) policy: Arc<Policy>,
+    recipients: Vec<Recipient>,
+    /// What they are signed with; none for a hub that takes what nobody signed.
+    key: Option<Arc<SigningKey>>,
 }
 
 impl Audience {
-    /// Takes the first stream's members from the directory, without the sender.
-    pub(crate) fn of(directory: &DescribeDirectoryResponse) -> Result<Self> {
-        let founding = directory.amendments.first().context("the directory was not founded")?;
-        let founding = DirectoryAmendment::decode(Signed::decode(founding.clone())?.statement)?;
-        let facts = founding.facts.into_iter().filter_map(|fact| fact.fact);
-        let mut streams =
-            facts.filter_map(|fact| if let Fact::Stream(stream) = fact { Some(stream) } else { None });
-        let stream = streams.next().context("the directory has no stream")?;
-        let mut offices = stream.subscribers;
-        offices.retain(|office| office != SENDER);
-        offices.sort();
-        ensure!(offices.len() == 6, "{} offices receive the stream; six expected", offices.len());
-        Ok(Self { stream: stream.name, offices, directory_version: directory.version })
+    /// Takes the stream's members from the directory, without the sender.
+    pub(crate) fn of(told: &DescribeDirectoryResponse, dev: &DevSet) -> Result<Self> {
+        let trust = Home::open(Arc::new(OsDisk), &dev.office_home(SENDER))?.trust()?;
+        let policy = amendment::follow(trust, Policy::default(), &told.entries)
+            .map_err(|refusal| anyhow!("the directory: {}", refusal.message))?;
+        let rights = policy.streams().get(STREAM).context("the directory lacks the stream")?;
+        let mut recipients = Vec::new();
+        for office in rights.subscribers.iter().filter(|office| office.as_str() != SENDER) {
+            let key = policy.office_key_id(office).context("an office without a key")?;
+            let key_id = Bytes::copy_from_slice(&key);
+            recipients.push(Recipient { office: office.to_string(), key_id, number: 1 });
+        }
+        ensure!(recipients.len() == 6, "{} offices receive the stream; six expected", recipients.len());
+        let offices = recipients.iter().map(|it| it.office.clone()).collect();
+        Ok(Self { offices, policy: Arc::new(policy), recipients, key: Some(dev.attended(SENDER)?) })
+    }
+
+    /// The same, for messages that nobody signs.
+    pub(crate) fn unsigned(&self) -> Self {
+        Self { key: None, ..self.clone() }
     }
 }
 
@@ -183,14 +230,20 @@ pub(crate) fn desk(office: &str) -> String {
 }
 
 /// Reads a message's number back.
-pub(crate) fn number(payload: &[u8]) -> Result<u64> {
-    let head = payload.first_chunk().context("a payload of less than 8 bytes")?;
-    Ok(u64::from_be_bytes(*head))
+pub(crate) fn number(id: MessageId) -> u64 {
+    let tail = id.as_bytes()[NUMBER_AT..].try_into().expect("an id ends with 8 bytes");
+    u64::from_be_bytes(tail) & NUMBER_BITS
 }
 
-/// Reads the id from an envelope's bytes. Every author here puts it first, so decoding the rest, at six subscribers'
+/// Names a message as a receipt covers it. Every author here puts the id first, so decoding the rest, at six subscribers'
 /// cost a message, would measure this program instead of the hub.
-pub(crate) fn id(envelope: &Bytes) -> Result<Bytes> {
-    ensure!(envelope.len() >= 18 && envelope[..2] == ID_HEAD, "an envelope that does not begin with its id");
-    Ok(envelope.slice(2..18))
+pub(crate) fn covered(index: u64, envelope: &Bytes) -> Result<Covered> {
+    let signed = Signed::decode(envelope.clone())?;
+    let statement = signed.statement;
+    ensure!(
+        statement.len() >= 18 && statement[..2] == ID_HEAD,
+        "an envelope that does not begin with its id"
+    );
+    let message_id = MessageId::from_slice(&statement[2..18]).context("no message id")?;
+    Ok(Covered { index: Index(index), message_id, digest: sha256(&statement) })
 }

@@ -9,6 +9,7 @@ pub(crate) mod hub;
 pub(crate) mod latency;
 pub(crate) mod machine;
 pub(crate) mod messages;
+pub(crate) mod source;
 pub(crate) mod stopwatch;
 pub(crate) mod subscriber;
 pub(crate) mod subscribers;

@@ -1,20 +1,23 @@
 //! A subscriber: one office, one connection, every message acknowledged.
 //!
-//! Keeps nothing on disk, checks no digests: what an office does with a message is not the hub's cost. Receipts are
-//! gathered for up to a millisecond (the timer's grain makes it up to two), then go up in one frame.
+//! Keeps nothing on disk, checks no digests or signatures: what an office does with a message is not the hub's cost. Receipts
+//! are gathered for a while (the timer's grain adds up to a millisecond), then go up in one frame.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use prost::Message as _;
+use bytes::Bytes;
 use resguardo::host::clock::{Clock as _, SystemClock};
-use resguardo::model::receipt::RECEIPT_MESSAGES_MAX;
+use resguardo::model::identity::Desk;
+use resguardo::model::receipt::{Covered, RECEIPT_MESSAGES_MAX, Receipt, Stage};
+use resguardo::seal::SigningKey;
 use resguardo::wire::proto::exchange_service_client::ExchangeServiceClient;
 use resguardo::wire::proto::{
-    Credit, Deliveries, MessageRef, Receipt, ReceiptResults, Receipts, Stage, Start, SubscribeRequest,
+    Credit, Deliveries, HandedReceipt, ReceiptResults, Receipts as Frame, Start, SubscribeRequest,
     SubscribeResponse, delivery, receipt_result, subscribe_request, subscribe_response,
 };
+use resguardo::wire::signed::SignedReceipt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
@@ -25,8 +28,10 @@ use tonic::transport::Channel;
 use crate::common::latency::Latency;
 use crate::common::messages::{self, Flights};
 
-/// How long receipts are gathered.
+/// How long receipts are gathered that nobody signs.
 const GATHER: Duration = Duration::from_millis(1);
+/// How long receipts are gathered for one signature.
+const GATHER_SIGNED: Duration = Duration::from_millis(50);
 /// Deliveries that may be on the way: never what this load waits for.
 const CREDIT: u32 = 65_536;
 /// Deliveries after which their credit is given back.
@@ -34,15 +39,33 @@ const CREDIT_STEP: u32 = CREDIT / 16;
 /// Frames that may wait to go up.
 const FRAMES_UP_MAX: usize = 16;
 
+/// How a subscriber acknowledges.
+pub(crate) enum Receipts {
+    /// Nobody signs.
+    Unsigned,
+    /// By a key.
+    Signed(Arc<SigningKey>),
+}
+
+impl Receipts {
+    fn gather(&self) -> Duration {
+        match self {
+            Self::Unsigned => GATHER,
+            Self::Signed(_) => GATHER_SIGNED,
+        }
+    }
+}
+
 /// One subscriber.
 pub(crate) struct Subscriber {
-    desk: String,
+    desk: Desk,
     flights: Arc<Flights>,
     clock: SystemClock,
     up: mpsc::Sender<SubscribeRequest>,
     down: Streaming<SubscribeResponse>,
     /// Received and not acknowledged yet, ascending, as a receipt names them.
-    gathered: Vec<MessageRef>,
+    gathered: Vec<Covered>,
+    receipts: Receipts,
     last_index: Option<u64>,
     spent: u32,
     /// Messages whose receipts the hub has recorded.
@@ -52,7 +75,12 @@ pub(crate) struct Subscriber {
 
 impl Subscriber {
     /// Subscribes, and waits until the subscription has begun.
-    pub(crate) async fn open(channel: Channel, office: &str, flights: Arc<Flights>) -> Result<Self> {
+    pub(crate) async fn open(
+        channel: Channel,
+        office: &str,
+        flights: Arc<Flights>,
+        receipts: Receipts,
+    ) -> Result<Self> {
         let (up, frames) = mpsc::channel(FRAMES_UP_MAX);
         let start = Start { credit: CREDIT, ..Start::default() };
         up.try_send(SubscribeRequest { frame: Some(subscribe_request::Frame::Start(start)) })?;
@@ -64,7 +92,8 @@ impl Subscriber {
         };
         ensure!(started.credit == CREDIT, "a credit of {} is granted; {CREDIT} expected", started.credit);
         Ok(Self {
-            desk: messages::desk(office),
+            desk: Desk { office: office.parse()?, desk: "desk-1".parse()? },
+            receipts,
             flights,
             clock: SystemClock::new(),
             up,
@@ -84,7 +113,8 @@ impl Subscriber {
 
     /// Receives and acknowledges until it is stopped; gives the times from handing in to having.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<Latency> {
-        let timer = sleep(GATHER);
+        let gather = self.receipts.gather();
+        let timer = sleep(gather);
         tokio::pin!(timer);
         let (up, mut due) = (self.up.clone(), false);
         loop {
@@ -94,7 +124,7 @@ impl Subscriber {
                     let frame = frame?.context("the hub ended a subscription")?.frame;
                     self.take(frame)?;
                     if waiting && !self.gathered.is_empty() {
-                        timer.set(sleep(GATHER));
+                        timer.set(sleep(gather));
                     }
                     due |= self.gathered.len() >= RECEIPT_MESSAGES_MAX;
                 }
@@ -124,15 +154,15 @@ impl Subscriber {
             let Some(delivery::Content::Message(message)) = delivery.content else {
                 bail!("a message expected, not {:?}", delivery.content)
             };
-            if let Some(ns) = self.flights.elapsed_ns(messages::number(&message.payload)?, now_ns)? {
+            let covered = messages::covered(delivery.index, &message.envelope)?;
+            if let Some(ns) = self.flights.elapsed_ns(messages::number(covered.message_id), now_ns)? {
                 self.latency.record_ns(ns);
             }
             let in_order = self.last_index < Some(delivery.index);
             ensure!(in_order, "{} delivered after {:?}", delivery.index, self.last_index);
             self.last_index = Some(delivery.index);
             self.spent += 1;
-            let message_id = messages::id(&message.envelope)?;
-            self.gathered.push(MessageRef { index: delivery.index, message_id });
+            self.gathered.push(covered);
         }
         Ok(())
     }
@@ -164,13 +194,23 @@ impl Subscriber {
             let messages: Vec<_> = rest.drain(..rest.len().min(RECEIPT_MESSAGES_MAX)).collect();
             let receipt = Receipt {
                 desk: self.desk.clone(),
-                stage: Stage::Received.into(),
+                stage: Stage::Received,
                 messages,
-                at_unix_us: self.clock.now().0,
-                ..Receipt::default()
+                notices: Vec::new(),
+                at: self.clock.now(),
+                action: None,
+                reason: String::new(),
+                note_digest: None,
+                opened: false,
             };
-            receipts.push(receipt.encode_to_vec().into());
+            // From the seed follows what hides one message from who sees another: nobody does here.
+            let seed = [7; 32];
+            let signed = match &self.receipts {
+                Receipts::Signed(key) => SignedReceipt::by(key, receipt, seed),
+                Receipts::Unsigned => SignedReceipt::unsigned(receipt, seed),
+            };
+            receipts.push(HandedReceipt { receipt: signed.to_bytes(), note: Bytes::new() });
         }
-        SubscribeRequest { frame: Some(subscribe_request::Frame::Receipts(Receipts { receipts })) }
+        SubscribeRequest { frame: Some(subscribe_request::Frame::Receipts(Frame { receipts })) }
     }
 }

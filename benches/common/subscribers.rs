@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::common::hub::{DevSet, Hub};
 use crate::common::latency::Latency;
 use crate::common::messages::Flights;
-use crate::common::subscriber::Subscriber;
+use crate::common::subscriber::{Receipts, Subscriber};
 
 /// Some subscribers.
 pub(crate) struct Subscribers {
@@ -20,18 +20,40 @@ pub(crate) struct Subscribers {
 }
 
 impl Subscribers {
-    /// Begins a subscription of each office.
+    /// Begins a subscription of each office, which signs its receipts.
     pub(crate) async fn open(
         dev: &DevSet,
         hub: &Hub,
         offices: &[String],
         flights: &Arc<Flights>,
     ) -> Result<Self> {
+        Self::open_with(dev, hub, offices, flights, |office| Ok(Receipts::Signed(dev.unattended(office)?)))
+            .await
+    }
+
+    /// Begins a subscription of each office, which signs nothing.
+    pub(crate) async fn open_unsigned(
+        dev: &DevSet,
+        hub: &Hub,
+        offices: &[String],
+        flights: &Arc<Flights>,
+    ) -> Result<Self> {
+        Self::open_with(dev, hub, offices, flights, |_| Ok(Receipts::Unsigned)).await
+    }
+
+    async fn open_with(
+        dev: &DevSet,
+        hub: &Hub,
+        offices: &[String],
+        flights: &Arc<Flights>,
+        receipts: impl Fn(&str) -> Result<Receipts>,
+    ) -> Result<Self> {
         let stop = CancellationToken::new();
         let (mut tasks, mut recorded) = (JoinSet::new(), Vec::new());
         for office in offices {
             let channel = hub.connect(&dev.office_home(office)).await?;
-            let subscriber = Subscriber::open(channel, office, Arc::clone(flights)).await?;
+            let subscriber =
+                Subscriber::open(channel, office, Arc::clone(flights), receipts(office)?).await?;
             recorded.push(subscriber.recorded());
             tasks.spawn(subscriber.run(stop.clone()));
         }

@@ -14,8 +14,8 @@ use prost::Message as _;
 use resguardo::wire::proto::exchange_service_server::ExchangeService;
 use resguardo::wire::proto::{
     Accepted, Deliveries, Delivery, EraseRequest, EraseResponse, Message, PublishRequest, PublishResponse,
-    PublishResult, PublishStreamRequest, PublishStreamResponse, Receipt, ReceiptResult, ReceiptResults,
-    Recorded, Started, SubscribeRequest, SubscribeResponse, delivery, publish_result, receipt_result,
+    PublishResult, PublishStreamRequest, PublishStreamResponse, ReceiptResult, ReceiptResults, Recorded,
+    SignedReceipt, Started, SubscribeRequest, SubscribeResponse, delivery, publish_result, receipt_result,
     subscribe_request, subscribe_response,
 };
 use tokio::sync::mpsc;
@@ -117,7 +117,8 @@ impl ExchangeService for Bare {
             while let Ok(Some(frame)) = up.message().await {
                 let Some(subscribe_request::Frame::Receipts(receipts)) = frame.frame else { continue };
                 let results = receipts.receipts.iter().map(|receipt| {
-                    let named = Receipt::decode(receipt.clone()).map_or(0, |it| it.messages.len());
+                    let named =
+                        SignedReceipt::decode(receipt.receipt.clone()).map_or(0, |it| it.messages.len());
                     let news = u32::try_from(named).unwrap_or(u32::MAX);
                     ReceiptResult {
                         outcome: Some(receipt_result::Outcome::Recorded(Recorded {

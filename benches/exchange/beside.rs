@@ -108,8 +108,8 @@ pub(crate) async fn measure(alerts: u32, dev: &DevSet, watch: Stopwatch) -> Resu
     let directory = DirectoryServiceClient::new(channel.clone())
         .describe_directory(DescribeDirectoryRequest::default())
         .await?;
-    let audience = Audience::of(&directory.into_inner())?;
-    let author = Author::new(&flights, &audience, 1);
+    let audience = Audience::of(&directory.into_inner(), dev)?;
+    let author = Author::new(&audience, 1);
     let client = ExchangeServiceClient::new(channel);
     let offices = audience.offices;
     let mut exchange =
@@ -179,7 +179,8 @@ impl Exchange<'_> {
                 (moved_before, began_s) = (moving.bytes.load(Ordering::Relaxed), self.watch.seconds());
             }
             let due = self.watch.seconds() + 1.0 / ALERTS_PER_S;
-            let (flight, request) = self.author.write();
+            let flight = self.flights.take();
+            let request = self.author.write(flight);
             let begun_ns = self.flights.begin(flight)?;
             self.client.publish(request).await?;
             if number >= WARM_UP {
@@ -204,9 +205,11 @@ impl Exchange<'_> {
 
     /// Publishes the packet that files belong to.
     async fn publish(&mut self, files: &[FileRef]) -> Result<MessageRef> {
-        let (flight, request) = self.author.write_packet(files);
+        let flight = self.flights.take();
+        let request = self.author.write_packet(flight, files);
         self.flights.begin(flight)?;
-        let message_id = messages::id(&request.envelope)?;
+        let message_id =
+            Bytes::copy_from_slice(messages::covered(0, &request.envelope)?.message_id.as_bytes());
         let accepted = self.client.publish(request).await?.into_inner().accepted;
         Ok(MessageRef { index: accepted.context("a packet that is accepted")?.index, message_id })
     }

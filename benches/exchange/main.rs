@@ -2,7 +2,8 @@
 //!
 //! In one run and in turns: the limits of the machine (a synced append, a bare echo over mutual TLS), a bare exchange that
 //! keeps nothing, and the hub in its own process, with its journal on disk, six subscribers that acknowledge each message,
-//! and callers that wait for each confirmation. Prints numbers, never judges by them: it fails only when a message is lost or left unacknowledged.
+//! and callers that wait for each confirmation; and what sealing and signing take. Prints numbers, never judges by them: it
+//! fails only when a message is lost or left unacknowledged.
 
 mod bare;
 mod beside;
@@ -10,9 +11,13 @@ mod beside;
 mod common;
 mod echo;
 mod limits;
+mod operations;
 mod options;
 mod point;
+mod primitives;
 mod report;
+mod supply;
+mod unchecked;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -27,8 +32,10 @@ use crate::common::messages::Audience;
 use crate::common::stopwatch::Stopwatch;
 use crate::common::{document, machine};
 use crate::limits::{Limit, Limits};
+use crate::operations::Operation;
 use crate::options::Options;
 use crate::point::{Measured, Point};
+use crate::supply::Supply;
 
 /// Its name in the marks of a document.
 const NAME: &str = "the benchmark";
@@ -40,9 +47,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
-    match &options.bare_server {
-        Some(home) => runtime.block_on(echo::serve(home)),
-        None => runtime.block_on(run(&options)),
+    match (&options.bare_server, &options.unchecked_hub) {
+        (Some(home), _) => runtime.block_on(echo::serve(home)),
+        (None, Some(home)) => runtime.block_on(unchecked::serve(home)),
+        (None, None) => runtime.block_on(run(&options)),
     }
 }
 
@@ -69,6 +77,10 @@ async fn run(options: &Options) -> Result<()> {
 /// Every measurement, in the order in which it was made.
 #[derive(Default)]
 struct Rounds {
+    /// What was made beforehand, in sentences.
+    made: Vec<String>,
+    /// Of each round all of them.
+    operations: Vec<Vec<Operation>>,
     limits: Vec<Limit>,
     points: Vec<(Point, Limit, Measured)>,
     /// Of each round its phases.
@@ -80,8 +92,19 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
     let limits = Limits::start(&dev, folder, watch, options.quick).await?;
     let mut rounds = Rounds::default();
     say(&options.summary())?;
-    let audience = audience(&dev).await?;
+    let supply = Supply::make(&dev, audience(&dev).await?, options.made(), watch)?;
+    rounds.made = supply.told();
+    for line in &rounds.made {
+        say(line)?;
+    }
     for round in 1..=options.rounds() {
+        if let Some(seconds) = options.operations_s() {
+            let operations = operations::measure(&dev, &supply.audience, seconds, watch)?;
+            for operation in &operations {
+                say(&format!("round {round}  {operation}"))?;
+            }
+            rounds.operations.push(operations);
+        }
         if options.points().is_empty() {
             let limit = limits.probe().await?;
             say(&format!("round {round}  {limit}"))?;
@@ -89,7 +112,7 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
         }
         for point in options.points() {
             let limit = limits.probe().await?;
-            let measured = point::measure(point, (&dev, &audience), options.load(), watch).await?;
+            let measured = point::measure(point, (&dev, &supply), options.load(), watch).await?;
             say(&format!("round {round}  {limit}  {point}  {measured}"))?;
             rounds.limits.push(limit);
             rounds.points.push((point, limit, measured));
@@ -111,7 +134,7 @@ async fn audience(dev: &DevSet) -> Result<Audience> {
     let channel = hub.connect(&dev.office_home(SENDER)).await?;
     let directory =
         DirectoryServiceClient::new(channel).describe_directory(DescribeDirectoryRequest::default()).await?;
-    Audience::of(&directory.into_inner())
+    Audience::of(&directory.into_inner(), dev)
 }
 
 fn say(text: &str) -> Result<()> {

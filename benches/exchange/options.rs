@@ -5,7 +5,16 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 
 use crate::common::callers::Mode;
-use crate::point::{Exchange, Load, Point};
+use crate::point::{Content, Exchange, Load, Point};
+
+/// Signed messages that are made for each second of load: more than the hub takes; the bare exchange may run out of them.
+const SIGNED_PER_S: f64 = 20_000.0;
+/// Sealed alerts that are made for each second of load.
+const SEALED_PER_S: f64 = 6_000.0;
+/// Signed messages where only that everything runs is to be seen.
+const QUICK_SIGNED: u64 = 400;
+/// Sealed alerts there.
+const QUICK_SEALED: u64 = 200;
 
 /// Measures the hub beside the limits of the machine that it runs on.
 #[derive(Debug, Parser)]
@@ -29,6 +38,9 @@ pub(crate) struct Options {
     /// Measure only this
     #[arg(long)]
     only: Option<Only>,
+    /// What the messages are, where they are handed in
+    #[arg(long, value_delimiter = ',', value_name = "KIND", default_value = "opaque,signed,sealed")]
+    messages: Vec<Content>,
     /// See in a few seconds that everything runs; the numbers say little
     #[arg(long)]
     pub(crate) quick: bool,
@@ -41,6 +53,9 @@ pub(crate) struct Options {
     /// Be the server of echo and bare exchange, with the TLS files of this home.
     #[arg(long, hide = true)]
     pub(crate) bare_server: Option<PathBuf>,
+    /// Be a hub that looks at no signature, with this home.
+    #[arg(long, hide = true)]
+    pub(crate) unchecked_hub: Option<PathBuf>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -53,15 +68,24 @@ enum Only {
     Calls,
     /// Publishing streams
     Stream,
+    /// Seal, open, sign, verify
+    Operations,
     /// Alerts beside files
     Files,
     /// The machine's limits, without the hub
     Limits,
 }
 
+/// How many messages are made beforehand; none of those that are not measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    pub(crate) signed: Option<u64>,
+    pub(crate) sealed: Option<u64>,
+}
+
 impl Options {
     pub(crate) fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 1 } else { 5 })
+        self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -75,20 +99,49 @@ impl Options {
         matches!(self.only, None | Some(Only::Files)).then_some(alerts)
     }
 
+    /// Seconds for which each of seal, open, sign and verify is measured, where that is.
+    pub(crate) fn operations_s(&self) -> Option<f64> {
+        let seconds = if self.quick { 0.01 } else { 0.5 };
+        matches!(self.only, None | Some(Only::Operations)).then_some(seconds)
+    }
+
+    /// How many messages are made before the clock starts.
+    pub(crate) fn made(&self) -> Made {
+        let Load { warm_up_s, seconds, .. } = self.load();
+        let of = |content, per_s: f64, quick| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "some seconds of messages"
+            )]
+            let count = if self.quick { quick } else { ((warm_up_s + seconds) * per_s) as u64 };
+            self.points().iter().any(|point| point.content == content).then_some(count)
+        };
+        Made {
+            signed: of(Content::Signed, SIGNED_PER_S, QUICK_SIGNED),
+            sealed: of(Content::Sealed, SEALED_PER_S, QUICK_SEALED),
+        }
+    }
+
     /// What is measured in each round, in order.
     pub(crate) fn points(&self) -> Vec<Point> {
         let modes: &[Mode] = match self.only {
             None => &[Mode::Calls, Mode::Stream],
             Some(Only::Calls) => &[Mode::Calls],
             Some(Only::Stream) => &[Mode::Stream],
-            Some(Only::Files | Only::Limits) => &[],
+            Some(Only::Operations | Only::Files | Only::Limits) => &[],
         };
-        let default: &[u32] = if self.quick { &[1, 64] } else { &[1, 16, 64] };
-        let callers = self.callers.as_deref().unwrap_or(default);
-        let both = [Exchange::Bare, Exchange::Hub];
-        let point = |mode| callers.iter().map(move |&callers| (mode, callers));
-        let points = modes.iter().copied().flat_map(point);
-        points.flat_map(|(mode, callers)| both.map(|exchange| Point { exchange, mode, callers })).collect()
+        let callers = self.callers.as_deref().unwrap_or(&[1, 64]);
+        let mut points = Vec::new();
+        for &content in &self.messages {
+            for &mode in modes {
+                for &callers in callers {
+                    let both = [Exchange::Bare, Exchange::Hub];
+                    points.extend(both.map(|exchange| Point { exchange, content, mode, callers }));
+                }
+            }
+        }
+        points
     }
 
     /// What is done, in a line.
@@ -97,8 +150,8 @@ impl Options {
         let rounds = self.rounds();
         let build = if cfg!(debug_assertions) { "; NOT OPTIMISED: the numbers say nothing" } else { "" };
         format!(
-            "{rounds} rounds, each measurement {seconds} s after {warm_up_s} s of warm-up, callers on at most \
-             {connections} connections{build}"
+            "{rounds} rounds, each measurement {seconds} s after {warm_up_s} s of warm-up or as long as there are messages, \
+             callers on at most {connections} connections{build}"
         )
     }
 }

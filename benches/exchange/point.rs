@@ -6,22 +6,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use clap::ValueEnum;
 use tokio::time::sleep;
 
 use crate::common::callers::{Callers, Mode};
 use crate::common::hub::{DevSet, Hub, SENDER, Usage};
 use crate::common::latency::Quantiles;
-use crate::common::messages::{Audience, Flights};
+use crate::common::messages::Flights;
 use crate::common::stopwatch::Stopwatch;
 use crate::common::subscribers::Subscribers;
+use crate::supply::Supply;
+use crate::unchecked;
 
 /// Messages a second for which there is room: several times what any machine is expected to do.
 const ROOM_PER_S: f64 = 300_000.0;
+/// Of messages that were made beforehand, this part at most is for the warm-up: one in so many.
+const WARM_UP_SHARE: u64 = 5;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
     pub(crate) exchange: Exchange,
+    pub(crate) content: Content,
     pub(crate) mode: Mode,
     pub(crate) callers: u32,
 }
@@ -35,6 +41,27 @@ pub(crate) enum Exchange {
     Hub,
 }
 
+/// What the messages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Content {
+    /// 1 KiB that nobody signed, for a hub that looks at no signature
+    Opaque,
+    /// 1 KiB, signed beforehand
+    Signed,
+    /// Alerts, sealed and signed beforehand
+    Sealed,
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Opaque => "opaque",
+            Self::Signed => "signed",
+            Self::Sealed => "sealed",
+        })
+    }
+}
+
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mode = match self.mode {
@@ -45,7 +72,7 @@ impl fmt::Display for Point {
             Exchange::Bare => "bare",
             Exchange::Hub => "hub",
         };
-        write!(f, "{exchange:<4} {mode:<6} {:>3}", self.callers)
+        write!(f, "{exchange:<4} {} {mode:<6} {:>3}", self.content, self.callers)
     }
 }
 
@@ -102,17 +129,11 @@ impl fmt::Display for Measured {
 /// Measures a point. Fails when a message was lost, came twice or out of order, or stayed unacknowledged.
 pub(crate) async fn measure(
     point: Point,
-    (dev, audience): (&DevSet, &Audience),
+    (dev, supply): (&DevSet, &Supply),
     load: Load,
     watch: Stopwatch,
 ) -> Result<Measured> {
-    let hub = match point.exchange {
-        Exchange::Hub => dev.start_hub()?,
-        Exchange::Bare => {
-            let mut command = Command::new(std::env::current_exe()?);
-            dev.stand_in(command.arg("--bare-server").arg(dev.hub_home()))?
-        }
-    };
+    let hub = start(point, dev)?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some seconds of messages")]
     let room = ((load.warm_up_s + load.seconds) * ROOM_PER_S) as usize;
     let flights = Arc::new(Flights::new(watch, room));
@@ -121,18 +142,22 @@ pub(crate) async fn measure(
     for _ in 0..load.connections.min(point.callers) {
         channels.push(hub.connect(&sender).await?);
     }
-    let mut subscribers = Subscribers::open(dev, &hub, &audience.offices, &flights).await?;
-    let mut callers = Callers::new(channels, Arc::clone(&flights), audience.clone(), 0);
-    let lasting = |seconds| async move {
-        sleep(Duration::from_secs_f64(seconds)).await;
-        Ok(())
+    let offices = &supply.audience.offices;
+    let mut subscribers = match point.content {
+        Content::Opaque => Subscribers::open_unsigned(dev, &hub, offices, &flights).await?,
+        Content::Signed | Content::Sealed => Subscribers::open(dev, &hub, offices, &flights).await?,
     };
-    callers.run(point.mode, point.callers, lasting(load.warm_up_s)).await?;
+    let source = supply.source(point.content)?;
+    let most = source.count();
+    let mut callers = Callers::new(channels, Arc::clone(&flights), source, 0);
+    let warm = lasting(&flights, load.warm_up_s, most.map(|most| most / WARM_UP_SHARE));
+    callers.run(point.mode, point.callers, warm).await?;
     subscribers.drain(flights.count()).await?;
 
     flights.count_times();
     let (before, counted) = (Moment::now(&hub, watch)?, flights.count());
-    let confirm = callers.run(point.mode, point.callers, lasting(load.seconds)).await?;
+    let all = lasting(&flights, load.seconds, most);
+    let confirm = callers.run(point.mode, point.callers, all).await?;
     subscribers.drain(flights.count()).await?;
     let (after, count) = (Moment::now(&hub, watch)?, flights.count() - counted);
     ensure!(confirm.count() == count, "{} of {count} messages are confirmed", confirm.count());
@@ -142,17 +167,53 @@ pub(crate) async fn measure(
     }
     let end_to_end = subscribers.end().await?;
     ensure!(end_to_end.count() == 6 * count, "{} deliveries of {count} messages to six", end_to_end.count());
-    #[expect(clippy::cast_precision_loss, reason = "counts of some seconds are exact in an f64")]
-    let count = count as f64;
-    Ok(Measured {
-        per_s: count / (after.s - before.s),
-        confirm: confirm.quantiles(),
-        end_to_end: end_to_end.quantiles(),
-        cpu_s_per_1000: (after.hub.cpu_s - before.hub.cpu_s) * 1000.0 / count,
-        clients_cpu_s_per_1000: (after.clients.cpu_s - before.clients.cpu_s) * 1000.0 / count,
-        resident_mib: after.hub.resident_mib,
-        peak_mib: after.hub.peak_mib,
-    })
+    Ok(Measured::of(&before, &after, count, (confirm.quantiles(), end_to_end.quantiles())))
+}
+
+/// Starts what is measured.
+fn start(point: Point, dev: &DevSet) -> Result<Hub> {
+    let mut command = Command::new(std::env::current_exe()?);
+    match (point.exchange, point.content) {
+        (Exchange::Bare, _) => dev.stand_in(command.arg("--bare-server").arg(dev.hub_home())),
+        (Exchange::Hub, Content::Opaque) => {
+            dev.found_hub()?;
+            let hub = dev.stand_in(command.arg("--unchecked-hub").arg(dev.hub_home()))?;
+            let line = hub.logged(unchecked::SAID)?;
+            ensure!(line["level"] == "ERROR", "a hub that looks at no signature says so as an error: {line}");
+            Ok(hub)
+        }
+        (Exchange::Hub, Content::Signed | Content::Sealed) => dev.start_hub(),
+    }
+}
+
+/// Waits for some seconds, or until as many messages are handed in as there are.
+async fn lasting(flights: &Flights, seconds: f64, most: Option<u64>) -> Result<()> {
+    let time = sleep(Duration::from_secs_f64(seconds));
+    tokio::select! {
+        () = time => Ok(()),
+        reached = flights.reach(most.unwrap_or(u64::MAX)), if most.is_some() => reached,
+    }
+}
+
+impl Measured {
+    fn of(
+        before: &Moment,
+        after: &Moment,
+        count: u64,
+        (confirm, end_to_end): (Quantiles, Quantiles),
+    ) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "counts of some seconds are exact in an f64")]
+        let count = count as f64;
+        Self {
+            per_s: count / (after.s - before.s),
+            confirm,
+            end_to_end,
+            cpu_s_per_1000: (after.hub.cpu_s - before.hub.cpu_s) * 1000.0 / count,
+            clients_cpu_s_per_1000: (after.clients.cpu_s - before.clients.cpu_s) * 1000.0 / count,
+            resident_mib: after.hub.resident_mib,
+            peak_mib: after.hub.peak_mib,
+        }
+    }
 }
 
 /// When, and what had been used until then.

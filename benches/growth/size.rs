@@ -15,6 +15,7 @@ use crate::common::callers::{Callers, Mode};
 use crate::common::hub::{DevSet, Hub, SENDER, Usage};
 use crate::common::latency::{Latency, Quantiles};
 use crate::common::messages::{Audience, Flights, PAYLOAD_BYTES};
+use crate::common::source::Source;
 use crate::common::stopwatch::Stopwatch;
 use crate::common::subscribers::Subscribers;
 use crate::common::sync;
@@ -228,9 +229,10 @@ impl<'a> Exchange<'a> {
         let directory = DirectoryServiceClient::new(channels[0].clone())
             .describe_directory(DescribeDirectoryRequest::default())
             .await?;
-        let audience = Audience::of(&directory.into_inner())?;
+        let audience = Audience::of(&directory.into_inner(), dev)?;
         // Ids are drawn from a seed: another one for each set of callers.
-        let callers = Callers::new(channels, Arc::clone(flights), audience.clone(), flights.count());
+        let callers =
+            Callers::new(channels, Arc::clone(flights), Source::Written(audience.clone()), flights.count());
         Ok(Self { dev, hub, flights: Arc::clone(flights), audience, callers, watch })
     }
 

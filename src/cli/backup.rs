@@ -17,6 +17,7 @@ use crate::hub::backup::{self, BackedUp, BackupError, Looked};
 use crate::hub::manifest::{Manifest, ManifestError};
 use crate::hub::restore::{self, RestoreError, Restored};
 use crate::hub::run::Host;
+use crate::wire::restored::RESTORED_FILE;
 
 /// After how many bytes more the progress of a copying is told.
 const PROGRESS_BYTES: u64 = 256 * 1024 * 1024;
@@ -115,7 +116,7 @@ impl Restore {
             }
             restored => restored?,
         };
-        let Restored { manifest, begun, flawed } = &restored;
+        let Restored { manifest, begun, root, flawed } = &restored;
         let made = context.screen.time(manifest.made);
         context.screen.line(&format!(
             "restored: {} entries, the last one kept is {}, and {} files of packets; epoch {} of the log begins",
@@ -129,11 +130,18 @@ impl Restore {
              changes of the directory made since then must be made again first"
         ))?;
         context.screen.line(&format!(
-            "before it runs: the hub's certificate, key and authority belong into {}",
-            home.join("tls").display()
+            "for the registrars: {}, root {root}. Until both have signed it (resguardo policy restored), offices say that the hub \
+             went back, and bear no witness; alerts go on",
+            home.join(RESTORED_FILE).display()
+        ))?;
+        context.screen.line(&format!(
+            "before it runs: the hub's certificate, key and authority belong into {}, and its key for the logs into {}",
+            home.join("tls").display(),
+            home.join("keys").display()
         ))?;
         let exit = tell_flawed(context, flawed, |_| "in the backup")?;
         let mut object = described("restored", &self.dir, manifest, flawed);
+        object["root"] = root.to_string().into();
         object["home"] = home.display().to_string().into();
         object["epoch"] = begun.epoch.number.into();
         object["last_kept_index"] = begun.first.0.saturating_sub(1).into();

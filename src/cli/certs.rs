@@ -15,6 +15,7 @@ use crate::ca::{Authority, days_us};
 use crate::desk::confirmed::confirm_all;
 use crate::desk::home::{Home, Settings, TlsFiles};
 use crate::desk::keys::{self, Wrap};
+use crate::desk::officers;
 use crate::host::disk::{Disk, OpenMode};
 use crate::model::id::UnixMicros;
 use crate::model::identity::{Desk, Identity, Name};
@@ -24,6 +25,7 @@ use crate::seal::SigningKey;
 use crate::seal::key_file::{self, Plain, SecretKey};
 use crate::wire::amendment;
 use crate::wire::certs::{CertsError, HubAddress, Subject, Validity};
+use crate::wire::open_key::OpenKey;
 use crate::wire::pem_file::PemFile;
 use crate::wire::request::{self, Request};
 use crate::wire::trust::{TRUST_FILE, Trust};
@@ -34,8 +36,12 @@ const LIST: &str = include_str!("../../certs-dev/offices.toml");
 const HUB: &str = "dev";
 /// The desk of each office in the set.
 const DESK: &str = "desk-1";
+/// The one officer of each desk.
+const OFFICER: &str = "duty-officer";
 /// The institutions that have a registrar in the set, of the same name.
 const REGISTRARS: [&str; 2] = ["iachr", "ohchr"];
+/// Free bytes of disk below which a hub for trying takes no file.
+const FILES_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// Where the hub of the set listens.
 const ADDRESS: &str = "127.0.0.1:7443";
 /// How long the set is valid where nothing else is said, in days; its authority at least a year, and a day more.
@@ -133,6 +139,7 @@ impl<'a> Set<'a> {
         context.screen.line(&format!("{}  the hub, listening on {}", hub.display(), self.dev.listen))?;
         let mut facts =
             founding::parse(LIST).expect("the list in this program is one that a hub can be founded with");
+        facts.push(self.hub_key()?);
         let mut homes = vec![hub.clone()];
         for fact in facts.clone() {
             let (home, identity) = match fact {
@@ -147,6 +154,9 @@ impl<'a> Set<'a> {
             self.client_home(&home, &identity)?;
             if let Identity::Desk(desk) = &identity {
                 facts.extend(self.desk_keys(&home, desk)?);
+                let officer = (&name(OFFICER), "Duty officer");
+                let (disk, random) = (self.disk.as_ref(), context.random.as_ref());
+                officers::add(disk, &home, officer, officers::Wrap::Insecure, random, context.clock.now())?;
             }
             context.screen.line(&format!("{}  {identity}", home.display()))?;
             let object = serde_json::json!({
@@ -169,11 +179,21 @@ impl<'a> Set<'a> {
         let pair = self.pair(&Subject::Hub { name: hub, addresses })?;
         let dir = self.dev.dir.join("hub");
         Home::write_tls(self.disk.as_ref(), &dir, self.files(&pair))?;
+        // A hub in use keeps more of its disk free than a machine on which somebody tries it may have.
         let config = format!(
-            "# A hub for trying. Every key that may stand here has a default.\nname = \"{HUB}\"\nlisten = \"{}\"\n",
+            "# A hub for trying. Every key that may stand here has a default.\nname = \"{HUB}\"\nlisten = \"{}\"\n\
+            files.disk_reserve_bytes = {FILES_RESERVE_BYTES}\n",
             self.dev.listen
         );
         self.put(&dir.join("hub.toml"), &config)
+    }
+
+    /// Makes the key by which the hub signs its logs; gives what the directory says of it.
+    fn hub_key(&self) -> Result<Fact, Failure> {
+        let dir = self.dev.dir.join("hub");
+        self.remove(&dir.join("keys"), &["hub", "hub.public"])?;
+        let key = OpenKey::Hub.make(self.disk.as_ref(), &dir, self.context.random.as_ref());
+        Ok(Fact::HubKey { key: key.map_err(|error| Failure::new(Exit::Fault, error.to_string()))? })
     }
 
     fn client_home(&mut self, dir: &Path, identity: &Identity) -> Result<(), Failure> {
@@ -202,7 +222,7 @@ impl<'a> Set<'a> {
 
     /// Makes a desk's keys, as an office makes them, but that nothing wraps them; gives what the directory says of them.
     fn desk_keys(&self, home: &Path, desk: &Desk) -> Result<Vec<Fact>, Failure> {
-        for file in ["request", "attended", "unattended", "office"] {
+        for file in ["request", "attended", "unattended", "office", "transfer"] {
             let path = home.join("keys").join(file);
             match self.disk.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

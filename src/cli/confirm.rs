@@ -1,6 +1,6 @@
 //! `office fingerprint|confirm`: whose keys somebody here has compared, and what is said where nobody has.
 //!
-//! Owns the question before an urgent alert. Never confirms without a person's word.
+//! Owns the question before an urgent alert, or what opens a message, goes to such an office. Never confirms without a person's word.
 
 use clap::Args;
 use serde_json::json;
@@ -36,7 +36,7 @@ pub struct Confirm {
 /// What is done about recipients whose keys nobody here has compared.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Unconfirmed {
-    /// Send an urgent alert also to offices whose fingerprint nobody here has confirmed, without the question.
+    /// Go on without the question where nobody here has confirmed an office's fingerprint.
     #[arg(long)]
     unconfirmed_ok: bool,
 }
@@ -117,7 +117,8 @@ fn tell(
 }
 
 impl Unconfirmed {
-    /// Says which recipients nobody here has confirmed; before an urgent alert asks. Without a directory nobody is confirmed.
+    /// Says which recipients nobody here has confirmed, and asks, where there is a question. Without a directory nobody is
+    /// confirmed.
     ///
     /// # Errors
     /// Usage: nobody is here to answer, or the answer is no.
@@ -127,7 +128,7 @@ impl Unconfirmed {
         home: &Home,
         members: Option<&Members>,
         recipients: &[Name],
-        urgent: bool,
+        question: Option<&str>,
     ) -> Result<(), Failure> {
         let confirmed = read(context, home);
         let lacking = match members {
@@ -142,13 +143,12 @@ impl Unconfirmed {
         let said =
             format!("nobody here has confirmed the keys of {names} (`resguardo office confirm OFFICE`)");
         context.screen.aside(Tone::Warning, &said);
-        if !urgent || self.unconfirmed_ok {
-            return Ok(());
+        match question.filter(|_| !self.unconfirmed_ok) {
+            Some(question) if !asked(context, question, "say --unconfirmed-ok")? => {
+                Err(Failure::usage("it was not sent"))
+            }
+            _ => Ok(()),
         }
-        if asked(context, "Send the urgent alert to them all the same? Type yes:", "say --unconfirmed-ok")? {
-            return Ok(());
-        }
-        Err(Failure::usage("it was not sent"))
     }
 }
 
@@ -163,9 +163,8 @@ fn read(context: &Context, home: &Home) -> Confirmed {
 /// Says loudly that the keys of one's own office are not those that somebody here knows of. It stops nothing.
 pub(super) fn alarm(context: &Context, home: &Home, members: &Members) {
     let Ok(desk) = home.desk() else { return };
-    if let Some(mended) = &members.mended {
-        let said = format!("the copy of the directory in this home was made anew: {mended}");
-        context.screen.aside(Tone::Warning, &said);
+    for remark in &members.remarks {
+        context.screen.aside(Tone::Warning, remark);
     }
     let found = match read(context, home).own(home, members.policy()) {
         Ok(Own::Known) => return,

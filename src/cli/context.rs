@@ -12,10 +12,13 @@ use tonic::transport::Channel;
 
 use super::exit::{Exit, Failure};
 use super::screen::{Screen, Tone};
+use super::witness;
 use crate::desk::dial::{Dial, HomeDial};
+use crate::desk::hand_in::Sealing;
 use crate::desk::home::Home;
 use crate::desk::inbox::Inbox;
 use crate::desk::outbox::Outbox;
+use crate::desk::sealer::Unlocked;
 use crate::host::clock::Clock;
 use crate::host::disk::Disk;
 use crate::host::random::Random;
@@ -77,7 +80,9 @@ impl Context {
         let Some(dir) = &self.home else {
             return Err(Failure::usage("whose home? Name it with --home DIR or RESGUARDO_HOME"));
         };
-        Ok(Home::open(self.disk.clone(), dir)?)
+        let home = Home::open(self.disk.clone(), dir)?;
+        witness::alarm(self, &home);
+        Ok(home)
     }
 
     /// Opens a home's two boxes, for reading.
@@ -86,6 +91,11 @@ impl Context {
     /// A fault of the disk.
     pub fn boxes(&self, home: &Home) -> Result<(Inbox, Outbox), Failure> {
         Ok((Inbox::open(home)?, Outbox::open(home)?))
+    }
+
+    /// What it takes to seal and sign, with the keys that a person has unlocked.
+    pub(super) fn sealing(&self, unlocked: Option<Unlocked>) -> Sealing {
+        Sealing { unlocked, clock: self.clock.clone() }
     }
 
     /// The way to the hub that a home names.

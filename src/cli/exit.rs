@@ -11,6 +11,7 @@ use crate::desk::home::HomeError;
 use crate::desk::members::MembersError;
 use crate::desk::packet::transfer::TransferError;
 use crate::desk::packet::unpack::UnpackError;
+use crate::desk::sealer::SealerError;
 use crate::desk::session::SessionError;
 use crate::desk::store::StoreError;
 use crate::wire::connect_error::{ConnectError, Outcome};
@@ -34,6 +35,8 @@ pub enum Exit {
     Integrity = 5,
     /// What was waited for did not come in time.
     InVain = 6,
+    /// Evidence holds, and too few witnesses bear witness to it.
+    Unwitnessed = 7,
     /// Ended by Ctrl-C.
     Interrupted = 130,
     /// Ended by SIGTERM.
@@ -50,6 +53,7 @@ Exit codes:
   4    the hub is not there, or cannot take it now; what was written waits in the outbox
   5    integrity: a damaged file, a digest that does not fit, a hub that is not trusted
   6    --wait: the time was over first
+  7    `verify`: the file holds, and not enough witnesses bear witness to it yet
   130  ended by Ctrl-C; 143 ended by SIGTERM (`subscribe` without --count ends with 0 then)";
 
 /// Why a command ended early.
@@ -168,6 +172,21 @@ impl From<HandInError> for Failure {
             HandInError::Home(error) => error.into(),
             HandInError::MessageLost(_) => Self::of(Exit::Unreachable, &error),
             HandInError::Files(error) => error.into(),
+            HandInError::Sealer(error) => error.into(),
+        }
+    }
+}
+
+impl From<SealerError> for Failure {
+    fn from(error: SealerError) -> Self {
+        match error {
+            SealerError::Store(error) => error.into(),
+            SealerError::Draft(_) | SealerError::Manifest(_) | SealerError::NotStale(_) => {
+                Self::of(Exit::Integrity, &error)
+            }
+            SealerError::Seal(_) | SealerError::Disk(_) => Self::of(Exit::Fault, &error),
+            SealerError::NoDirectory => Self::of(Exit::Unreachable, &error),
+            _ => Self::of(Exit::Usage, &error),
         }
     }
 }
@@ -187,7 +206,7 @@ impl From<UnpackError> for Failure {
     fn from(error: UnpackError) -> Self {
         let exit = match &error {
             UnpackError::Taken(_) => Exit::Usage,
-            UnpackError::Damaged(_) => Exit::Integrity,
+            UnpackError::Unreadable { .. } => Exit::Integrity,
             UnpackError::Disk { .. } => Exit::Fault,
         };
         Self::of(exit, &error)

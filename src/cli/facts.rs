@@ -8,6 +8,7 @@ use crate::model::fact::Fact;
 use crate::model::identity::Name;
 use crate::model::obligation::{Duty, Who};
 use crate::model::policy::Policy;
+use crate::proof::TreeHash;
 use crate::wire::key_request;
 
 /// Says in a line what a fact says.
@@ -32,6 +33,13 @@ pub(super) fn fact_words(fact: &Fact) -> String {
             format!("{desk}, keys {} and {}", keys.attended.id(), keys.unattended.id())
         }
         Fact::OfficeKey { office, .. } => format!("a key for what is sealed to {office}"),
+        Fact::TransferKey { desk, .. } => format!("a key by which {desk} gets its office's keys"),
+        Fact::Witness { name, institution, key } => {
+            format!("witness {name} of {institution}, key {}", key.id())
+        }
+        Fact::Restored { kept, .. } => format!("the hub was restored, with {kept} entries kept"),
+        Fact::HubKey { key } => format!("the hub signs with key {}", key.id()),
+        Fact::Quorum { witnesses } => format!("{witnesses} witnesses sign, of both institutions"),
         Fact::Retention { days } => format!("payloads are kept for {days} days"),
         Fact::Deadlines { class, priority, deadlines } => {
             let each: Vec<_> =
@@ -73,6 +81,23 @@ pub(super) fn in_full(known: &Policy, fact: &Fact) -> String {
                 "what is for {office} is sealed to key {fingerprint}{}",
                 instead(known.office_key(office).is_some())
             )
+        }
+        Fact::TransferKey { desk, recipient } => {
+            let fingerprint = key_request::fingerprint_of_recipient(recipient);
+            format!("{desk} gets its office's keys by key {fingerprint}{}", instead(true))
+        }
+        Fact::Witness { name, institution, key } => {
+            let there = known.witnesses().contains_key(name);
+            format!("witness {name} of {institution}, key {}{}", key.id(), instead(there))
+        }
+        Fact::Restored { id, kept, root } => format!(
+            "the hub was restored: its first {kept} entries were kept (root {}), epoch {:016x} begins after them; what it had \
+             signed beyond them does not stand any more",
+            TreeHash(*root),
+            id.0
+        ),
+        Fact::HubKey { key } => {
+            format!("the hub signs with key {}{}", key.id(), instead(known.hub_key().is_some()))
         }
         Fact::Registrar { name, institution, key } => {
             let there = known.registrars().contains_key(name);

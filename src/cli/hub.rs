@@ -14,11 +14,13 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::hub_config::HubConfig;
 use super::log::{self, LogForm};
+use super::office::told;
 use super::registrar::read_amendment;
 use super::screen::Tone;
 use super::status;
 use crate::desk::members;
 use crate::hub::home::{Home, HomeError};
+use crate::hub::logs::keeper::LogError;
 use crate::hub::open::{self, News, OpenError, Progress};
 use crate::hub::run::{self, Host, RunError};
 use crate::hub::verify::{self, VerifyError};
@@ -52,7 +54,7 @@ pub enum HubCommand {
     /// Says that you have looked at the hub's clock after it jumped: it calls things overdue and expired again.
     #[command(after_help = "Example:\n  resguardo hub clock-ok --home certs-dev/operator-dev")]
     ClockOk,
-    /// Hands in an amendment of the directory that the registrars signed. For operators.
+    /// Hands in what the registrars signed for the directory. For operators and desks.
     #[command(subcommand)]
     Directory(DirectoryCommand),
     /// Checks a hub that is not running: every frame of the journal, and that the ledger agrees with it.
@@ -70,10 +72,10 @@ pub enum HubCommand {
 /// `hub directory`
 #[derive(Debug, Subcommand)]
 pub enum DirectoryCommand {
-    /// Hands in an amendment. For operators.
+    /// Hands in an amendment, or new keys of a desk that one registrar has signed. For operators and desks.
     #[command(after_help = "Example:\n  resguardo hub directory add peru --home certs-dev/operator-dev")]
     Add {
-        /// The amendment, with the signatures of registrars of both institutions.
+        /// The file: an amendment has the signatures of registrars of both institutions.
         amendment: PathBuf,
     },
 }
@@ -144,8 +146,13 @@ impl HubCommand {
                     opened => opened?,
                 };
                 let entries = opened.reader.mark().next_index;
+                let logs = open::rebuild_logs(&host, &place, &opened);
                 opened.close()?;
                 context.screen.line(&format!("rebuilt: the ledger stands at entry {entries}"))?;
+                let [journal, directory] = logs?;
+                context.screen.line(&format!(
+                    "rebuilt: the logs' tiles, for {journal} entries of the journal and {directory} of the directory"
+                ))?;
             }
         }
         Ok(Exit::Done)
@@ -161,8 +168,13 @@ pub(super) fn stopped(context: &Context, error: &impl ToString) -> Exit {
 /// Hands in an amendment.
 async fn add(context: &Context, path: &Path) -> Result<Exit, Failure> {
     let signed = read_amendment(context, path)?;
-    let channel = context.connect(&context.home()?).await?;
+    let home = context.home()?;
+    let channel = context.connect(&home).await?;
     let version = members::amend(channel, amendment::bytes(&signed)).await?;
+    if home.desk().is_ok() {
+        // Its own new keys come into their places.
+        told(context).await?;
+    }
     context.screen.line(&format!("The directory is at version {version} now."))?;
     context.screen.object(&serde_json::json!({ "object": "directory", "version": version.0 }))?;
     Ok(Exit::Done)
@@ -241,6 +253,18 @@ fn verified(context: &Context, host: &Host, home: &Path) -> Result<Exit, Failure
         context.screen.line(&words)?;
     }
     context.screen.line(&format!("agrees: {rows} rows of the ledger are those that the journal gives"))?;
+    for log in &report.logs {
+        let (name, entries) = (log.log.name(), log.entries);
+        let signed = log.signed.map_or_else(
+            || "nothing of it is signed yet".to_owned(),
+            |head| format!("{} of them under the last checkpoint, root {}", head.size, head.root),
+        );
+        context.screen.line(&format!("agrees: the {name}'s log, {entries} entries, {signed}"))?;
+        context.screen.object(&serde_json::json!({
+            "object": "verified_log", "log": name, "entries": entries, "tiles": log.tiles,
+            "signed": log.signed.map(|head| head.size), "root": log.signed.map(|head| head.root.to_string()),
+        }))?;
+    }
     context.screen.object(&serde_json::json!({
         "object": "verified",
         "entries": journal.entries,
@@ -275,6 +299,7 @@ impl From<OpenError> for Failure {
             OpenError::Home(error) => error.into(),
             OpenError::Journal(error) => error.into(),
             OpenError::JournalLost(_) => Self::new(Exit::Integrity, error.to_string()),
+            OpenError::Log(error) => error.into(),
             OpenError::Trust(_)
             | OpenError::Founding(_)
             | OpenError::Founded(_)
@@ -283,6 +308,16 @@ impl From<OpenError> for Failure {
                 Self::new(Exit::Fault, error.to_string())
             }
         }
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        let exit = match &error {
+            LogError::Journal(_) | LogError::File { .. } => Exit::Fault,
+            LogError::Disk(_) | LogError::Checkpoint { .. } | LogError::Disagrees { .. } => Exit::Integrity,
+        };
+        Self::new(exit, format!("logs: {error}"))
     }
 }
 
@@ -303,6 +338,7 @@ impl From<VerifyError> for Failure {
             VerifyError::Open(error) => error.into(),
             VerifyError::Home(error) => error.into(),
             VerifyError::Journal(error) => error.into(),
+            VerifyError::Log(error) => error.into(),
             VerifyError::Differs { .. }
             | VerifyError::ErasedWithoutOrder(_)
             | VerifyError::LedgerSetAside(_) => Self::new(Exit::Integrity, error.to_string()),

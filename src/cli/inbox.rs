@@ -14,8 +14,11 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::objects;
 use super::screen::{Tone, banner, cell, harmless, priority_tone, table, toned};
+use super::subscribe::missing_words;
+use super::unlock::Unlock;
 use crate::desk::inbox::{Inbox, InboxEntry, Kept, KeptNotice, Told};
 use crate::desk::members::Members;
+use crate::desk::opener::{Reader, Unreadable};
 use crate::desk::outbox::{Outbox, Stand};
 use crate::desk::store::StoreError;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageId};
@@ -38,6 +41,8 @@ pub struct InboxList {
     /// How many of the newest messages, and of the newest notices.
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
+    #[command(flatten)]
+    unlock: Unlock,
 }
 
 /// What this desk's people stated, by message.
@@ -100,11 +105,14 @@ impl InboxList {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
         let (inbox, outbox) = context.boxes(&home)?;
+        let reader = self.unlock.reader(context, &home)?;
         let statements = Statements::of(&outbox)?;
         let mut entries = inbox.entries()?;
         let all = entries.len();
         // There is nothing to read of what is erased.
-        let erased = inbox.erased()?;
+        let mut erased = inbox.erased()?;
+        let unordered: Vec<_> =
+            erased.extract_if(.., |entry| inbox.read(entry).is_ok_and(|kept| kept.unordered)).collect();
         let is_unread =
             |entry: &InboxEntry| erased.binary_search(entry).is_err() && statements.about(entry).is_unread();
         let unread = entries.iter().filter(|entry| is_unread(entry)).count();
@@ -135,10 +143,14 @@ impl InboxList {
             let stated = statements.about(entry);
             match inbox.read(entry) {
                 Ok(kept) => {
-                    let headline = objects::headline_here(&kept, &context.languages);
+                    let (clear, resealed) = reader.opened(&kept);
+                    let headline = objects::headline_here(&kept, &clear, &context.languages);
                     let asked = asked(&kept, &stated, policy, now);
-                    tell_object(context, &kept, headline.as_deref().ok(), &stated, &asked)?;
-                    let headline = headline.unwrap_or_else(|error| error);
+                    let mut object = objects::received(&kept, headline.as_deref().ok());
+                    object["resealed"] = objects::resealed(resealed.as_ref());
+                    tell_object(context, object, &kept, &stated, &asked)?;
+                    let again = if resealed.is_some() { "(sealed again) " } else { "" };
+                    let headline = format!("{again}{}", headline.unwrap_or_else(|error| error));
                     rows.add_row(row(context, &kept, &headline, &stated, words(&asked, now)));
                 }
                 Err(error) => {
@@ -152,17 +164,22 @@ impl InboxList {
         } else {
             context.screen.table(&rows)?;
         }
-        damaged += self.notices(context, &inbox)?;
+        for entry in &unordered {
+            let words = objects::unordered(entry);
+            context.screen.object(&objects::warning(&words))?;
+            context.screen.aside(Tone::Bad, &words);
+        }
+        damaged += self.notices(context, &inbox, &reader)?;
         Self::summary(context, &inbox, &outbox, Count { all, unread, older })?;
         Ok(if damaged > 0 { Exit::Integrity } else { Exit::Done })
     }
 
-    fn notices(&self, context: &Context, inbox: &Inbox) -> Result<usize, Failure> {
+    fn notices(&self, context: &Context, inbox: &Inbox, reader: &Reader) -> Result<usize, Failure> {
         let mut indexes = inbox.notices()?;
         let mut damaged = 0;
         for index in indexes.split_off(indexes.len().saturating_sub(self.limit)) {
             match inbox.read_notice(index) {
-                Ok(notice) => tell_notice(context, &notice)?,
+                Ok(notice) => tell_notice(context, &notice, reader)?,
                 Err(error) => {
                     damaged += 1;
                     tell_damage(context, &error)?;
@@ -178,6 +195,10 @@ impl InboxList {
         let mut words = format!("{all} message{plural}, {unread} unread");
         if older > 0 {
             let _ = write!(words, "; {older} older ones are not shown (--limit)");
+        }
+        // One that is damaged is begun anew by the next subscription.
+        for missing in inbox.missing().unwrap_or_default() {
+            super::publish::warn(context, &missing_words(&missing))?;
         }
         let asides = inbox.asides()?.len();
         if asides > 0 {
@@ -209,7 +230,7 @@ fn row(
     (urgency, asked): (Tone, String),
 ) -> Vec<comfy_table::Cell> {
     let envelope = &kept.envelope;
-    let mark = if kept.erased.is_none() && stated.is_unread() { "*" } else { "" };
+    let mark = if !kept.is_gone() && stated.is_unread() { "*" } else { "" };
     let status = match envelope.status {
         CapStatus::Actual => cell(Tone::Plain, "Actual"),
         drill => cell(Tone::Drill, &drill.name().to_uppercase()),
@@ -226,7 +247,7 @@ fn row(
         cell(Tone::Plain, kept.entry.sender.as_str()),
         cell(priority_tone(envelope.priority), envelope.priority.name()),
         status,
-        cell(Tone::Plain, &headline),
+        cell(if kept.unordered { Tone::Bad } else { Tone::Plain }, &headline),
         cell(Tone::Plain, &stated.words()),
         cell(urgency, &asked),
         cell(Tone::Faint, &short(&envelope.message_id.to_string())),
@@ -240,21 +261,25 @@ pub(super) fn short(id: &str) -> String {
 
 fn tell_object(
     context: &Context,
+    mut object: serde_json::Value,
     kept: &Kept,
-    headline: Option<&str>,
     stated: &Stated,
     asked: &[Asked],
 ) -> Result<(), Failure> {
-    let mut object = objects::received(kept, headline);
-    object["unread"] = (kept.erased.is_none() && stated.is_unread()).into();
+    object["unread"] = (!kept.is_gone() && stated.is_unread()).into();
     object["stated"] = stated.object();
     object["asked"] = objects::asked(asked);
     Ok(context.screen.object(&object)?)
 }
 
 /// Tells of a notice.
-pub(super) fn tell_notice(context: &Context, notice: &KeptNotice) -> Result<(), Failure> {
-    context.screen.object(&objects::notice(notice))?;
+pub(super) fn tell_notice(context: &Context, notice: &KeptNotice, reader: &Reader) -> Result<(), Failure> {
+    let note = match &notice.told {
+        Ok(Told::Receipt(receipt)) => reader.note(receipt, &notice.note),
+        _ => None,
+    };
+    let opened = note.as_ref().and_then(|note| note.as_ref().ok());
+    context.screen.object(&objects::notice(notice, opened))?;
     let line = match &notice.told {
         Ok(Told::Receipt(receipt)) => {
             let ids: Vec<_> = receipt.messages.iter().map(|message| message.message_id.to_string()).collect();
@@ -264,7 +289,12 @@ pub(super) fn tell_notice(context: &Context, notice: &KeptNotice) -> Result<(), 
                 ids.join(", "),
                 receipt.desk.office,
                 context.screen.time(notice.recorded),
-                harmless(&receipt.reason),
+                match &note {
+                    Some(Ok(note)) => format!("{}, says {}", harmless(&note.text), harmless(&note.officer)),
+                    Some(Err(Unreadable::Locked)) => "(its note is sealed)".into(),
+                    Some(Err(why)) => format!("(its note cannot be read: {why})"),
+                    None => harmless(&receipt.reason),
+                },
             )
         }
         Ok(Told::Overdue(Overdue { office, due, missed })) => format!(
@@ -277,7 +307,7 @@ pub(super) fn tell_notice(context: &Context, notice: &KeptNotice) -> Result<(), 
             "{} {} is erased, by order of {} on {}: {}",
             toned(Tone::Warning, "ERASED"),
             order.message_id,
-            order.desk,
+            order.by,
             context.screen.time(notice.recorded),
             harmless(&order.reason),
         ),

@@ -24,20 +24,31 @@ mod inbox;
 mod log;
 mod objects;
 mod office;
+mod office_keys;
+mod officer;
+mod open;
 mod packet;
 mod passphrase;
 mod pending;
+mod persons;
 mod policy;
 mod publish;
 mod registrar;
+mod registrar_erase;
 mod renewals;
+mod reseal;
+mod resealing;
 mod screen;
+mod send;
 mod show;
 mod since;
 mod start;
 mod status;
 mod subscribe;
+mod unlock;
+mod verify;
 mod wait;
+mod witness;
 
 use std::path::PathBuf;
 
@@ -75,8 +86,13 @@ pub enum Command {
     Subscribe(subscribe::Subscribe),
     /// States what a person did with a message: read it, acted on it, declined it.
     Ack(ack::Ack),
+    /// Says who the officers of this desk are: whoever reads, acts or declines does so by name.
+    #[command(subcommand)]
+    Officer(officer::OfficerCommand),
     /// Has a message of this office erased, at the hub and at everybody who received it.
     Erase(erase::Erase),
+    /// Asks for what opens a message that was sealed to a lost key, or gives it to who asked.
+    Reseal(reseal::Reseal),
     /// Lists what came, newest last; what nobody here has acknowledged yet is marked.
     Inbox(inbox::InboxList),
     /// Shows a message.
@@ -84,11 +100,17 @@ pub enum Command {
     /// Lists and fetches analysis packets.
     #[command(subcommand)]
     Packet(packet::PacketCommand),
+    /// Bears witness that the hub's logs only grow, and does nothing else: for a body outside the offices.
+    Witness(witness::Witness),
     /// Asks the hub what happened.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Checks a file of evidence, without a line and without a home, and says what it proves and what it does not.
+    Verify(verify::Verify),
     /// Writes a message's alert as CAP 1.2 XML.
     Export(export::Export),
+    /// Opens an age file that was sealed to this office, by whatever program.
+    Open(open::Open),
     /// Shows the main job on this machine: a hub, seven offices, an alert, a kill, an audit.
     Demo(demo::Demo),
     /// Founds, runs and checks a hub.
@@ -121,14 +143,19 @@ impl Command {
             | Self::Inbox(_)
             | Self::Show(_)
             | Self::Audit(_)
+            | Self::Verify(_)
             | Self::Export(_)
+            | Self::Open(_)
             | Self::Completions(_) => true,
             Self::Publish(_)
             | Self::Packet(_)
             | Self::Ack(_)
+            | Self::Officer(_)
             | Self::Erase(_)
+            | Self::Reseal(_)
             | Self::Demo(_)
             | Self::Hub(_)
+            | Self::Witness(_)
             | Self::Office(_)
             | Self::Policy(_)
             | Self::Registrar(_)
@@ -152,6 +179,7 @@ impl Cli {
             Command::Subscribe(command) => command.run(context).await,
             Command::Publish(command) => command.run(context).await,
             Command::Demo(command) => command.run(context),
+            Command::Witness(command) => command.run(context).await,
             Command::Hub(command) => command.run(context).await,
             Command::Office(command) => command.run(context).await,
             Command::Policy(command) => command.run(context).await,
@@ -159,15 +187,19 @@ impl Cli {
             Command::Ca(command) => command.run(context),
             Command::Certs(command) => command.run(context),
             Command::Packet(command) => command.run(context).await,
+            Command::Officer(command) => command.run(context),
             Command::Ack(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
             Command::Erase(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
+            Command::Reseal(command) => command.run(context).await,
             Command::Audit(command) if command.watches() => command.run(context).await,
             Command::Audit(command) => {
                 context.unless_stopped("The listing is not whole.", command.run(context)).await
             }
             Command::Inbox(command) => command.run(context),
             Command::Show(command) => command.run(context),
+            Command::Verify(command) => command.run(context),
             Command::Export(command) => command.run(context),
+            Command::Open(command) => command.run(context),
             Command::Completions(command) => command.run(context),
         }
     }

@@ -9,14 +9,22 @@ use super::asked::Asked;
 use super::exit::Failure;
 use super::inbox::banner_of;
 use super::screen::utc;
-use crate::cap::{self, Alert};
-use crate::desk::inbox::{Kept, KeptNotice, Told};
+use crate::cap::Alert;
+use crate::desk::content;
+use crate::desk::inbox::{InboxEntry, Kept, KeptNotice, Told};
+use crate::desk::opener::{Clear, Unreadable};
 use crate::desk::outbox::{Outcome, Outgoing, StatementEntry};
 use crate::desk::packet::{Manifest, PacketFile, Source};
+use crate::desk::reseal::Request;
+use crate::desk::reseal::answers::Resealed;
 use crate::model::deadline::Within;
-use crate::model::envelope::{Envelope, MessageClass, MessageId};
+use crate::model::envelope::{About, Envelope, MessageClass, MessageId};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::overdue::Missed;
+use crate::model::person::Person;
+use crate::model::refusal::Refusal;
+use crate::wire::note::OfficerNote;
+use crate::wire::reseal::ResealContent;
 
 /// Why a command ended early.
 pub(super) fn error(failure: &Failure) -> Value {
@@ -44,6 +52,7 @@ pub(super) fn received(kept: &Kept, headline: Option<&str>) -> Value {
     object.insert("replayed".into(), kept.replayed.into());
     object.insert("erased".into(), kept.erased.is_some().into());
     object.insert("erased_reason".into(), kept.erased.clone().filter(|why| !why.is_empty()).into());
+    object.insert("erased_unordered".into(), kept.unordered.into());
     object.insert("headline".into(), headline.into());
     extend_with_envelope(&mut object, &kept.envelope);
     object.into()
@@ -80,6 +89,14 @@ pub(super) fn stated(entry: &StatementEntry, outcome: Option<&Outcome>) -> Value
     object.into()
 }
 
+/// An order to erase that the hub told of, and that does not hold.
+pub(super) fn order_not_held(index: Index, refusal: &Refusal) -> Value {
+    json!({
+        "object": "order_not_held", "index": index.0,
+        "refusal": { "reason": refusal.reason.name(), "message": refusal.message },
+    })
+}
+
 /// What became of an order to erase; `None`: it waits.
 pub(super) fn ordered(message_id: MessageId, outcome: Option<&Outcome>) -> Value {
     let mut object = Map::new();
@@ -90,7 +107,7 @@ pub(super) fn ordered(message_id: MessageId, outcome: Option<&Outcome>) -> Value
 }
 
 /// What another office stated about a message of this office, or missed.
-pub(super) fn notice(notice: &KeptNotice) -> Value {
+pub(super) fn notice(notice: &KeptNotice, note: Option<&OfficerNote>) -> Value {
     let mut object = json!({
         "object": "notice",
         "index": notice.index.0,
@@ -99,6 +116,7 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
         "stage": null,
         "at": null,
         "reason": null,
+        "officer": note.map(|note| note.officer.clone()),
         "message_ids": null,
         "missed_by": null,
         "due_at": null,
@@ -112,7 +130,7 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
             object["desk"] = receipt.desk.to_string().into();
             object["stage"] = receipt.stage.name().into();
             object["at"] = utc(receipt.at);
-            object["reason"] = receipt.reason.clone().into();
+            object["reason"] = note.map_or_else(|| receipt.reason.clone(), |note| note.text.clone()).into();
             let ids = receipt.messages.iter().map(|message| message.message_id.to_string());
             object["message_ids"] = ids.collect::<Vec<_>>().into();
         }
@@ -134,7 +152,7 @@ pub(super) fn notice(notice: &KeptNotice) -> Value {
             }
         }
         Ok(Told::Erasure(order)) => {
-            object["erased_by"] = order.desk.to_string().into();
+            object["erased_by"] = order.by.to_string().into();
             object["at"] = utc(order.at);
             object["reason"] = order.reason.clone().into();
             object["message_ids"] = vec![order.message_id.to_string()].into();
@@ -204,7 +222,7 @@ fn extend_with_envelope(object: &mut Map<String, Value>, envelope: &Envelope) {
         ("stream", envelope.stream.to_string().into()),
         ("sender", envelope.sender.to_string().into()),
         ("sender_office", envelope.sender.office.to_string().into()),
-        ("recipients", envelope.recipients.iter().map(ToString::to_string).collect::<Vec<_>>().into()),
+        ("recipients", envelope.offices().map(ToString::to_string).collect::<Vec<_>>().into()),
         ("directory_version", envelope.directory_version.0.into()),
         ("priority", envelope.priority.name().into()),
         ("status", envelope.status.name().into()),
@@ -218,38 +236,105 @@ fn extend_with_envelope(object: &mut Map<String, Value>, envelope: &Envelope) {
         ("receive_by_s", envelope.deadlines.receive.map(Within::seconds).into()),
         ("read_by_s", envelope.deadlines.read.map(Within::seconds).into()),
         ("act_by_s", envelope.deadlines.act.map(Within::seconds).into()),
+        ("about", envelope.about.as_ref().map_or(Value::Null, about)),
     ] {
         object.insert(name.into(), value);
     }
 }
 
+fn about(about: &About) -> Value {
+    json!({ "sender_office": about.office.to_string(), "message_id": about.message_id.to_string() })
+}
+
 /// Says in a line what a message is about: an alert in the reader's language where it has it, a packet by its title.
 ///
 /// # Errors
-/// What is wrong with the payload, in words.
+/// What is wrong with the content, in words.
 pub(super) fn headline(envelope: &Envelope, payload: &Bytes, languages: &[String]) -> Result<String, String> {
     match envelope.class {
         MessageClass::Packet => match Manifest::of(envelope, payload) {
             Ok(manifest) => Ok(format!("packet: {} (version {})", manifest.title, manifest.version)),
             Err(error) => Err(format!("(no packet: {error})")),
         },
-        MessageClass::Alert | MessageClass::Statement => match cap::import(payload) {
-            Ok(imported) => Ok(headline_of(&imported.alert, languages)),
-            Err(error) => Err(format!("(no CAP 1.2 alert: {error})")),
+        MessageClass::Reseal => resealing(envelope, payload),
+        MessageClass::Alert | MessageClass::Statement => match content::read(payload) {
+            Ok(read) => Ok(headline_of(&read.imported.alert, languages)),
+            Err(error) => Err(format!("({error})")),
         },
     }
 }
 
+fn resealing(envelope: &Envelope, payload: &Bytes) -> Result<String, String> {
+    let id = envelope.about.as_ref().map(|about| about.message_id.to_string()).unwrap_or_default();
+    match ResealContent::read(payload) {
+        Ok(ResealContent::Request { why }) => {
+            let why = if why.is_empty() { why } else { format!(": {why}") };
+            Ok(format!("asks to seal {id} again{why}"))
+        }
+        Ok(ResealContent::Answer(_)) => Ok(format!("seals {id} again")),
+        Err(refusal) => Err(format!("(no resealing: {})", refusal.message)),
+    }
+}
+
+/// Adds what a resealing says: why it asks, or on which request it answers.
+pub(super) fn extend_with_resealing(object: &mut Value, payload: &Bytes) {
+    let (why, request) = match ResealContent::read(payload) {
+        Ok(ResealContent::Request { why }) => (Some(why), None),
+        Ok(ResealContent::Answer(answer)) => (None, Some(answer.request.to_string())),
+        Err(_) => (None, None),
+    };
+    (object["why"], object["request"]) = (why.into(), request.into());
+}
+
+/// A request to seal a message again.
+pub(super) fn request(asked: &Request) -> Value {
+    let mut object = received(&asked.kept, None);
+    object["object"] = "reseal_request".into();
+    object["why"] = asked.why.clone().into();
+    object
+}
+
+/// How a message was sealed again.
+pub(super) fn resealed(resealed: Option<&Resealed>) -> Value {
+    let object = |it: &Resealed| {
+        json!({
+            "by": it.by.to_string(),
+            "at": utc(it.at),
+            "answer": it.answer.to_string(),
+            "request": it.request.to_string(),
+        })
+    };
+    resealed.map_or(Value::Null, object)
+}
+
+/// What is to be done about a message that the hub alone says to be erased.
+pub(super) const UNORDERED: &str =
+    "the hub says that this message is erased, and shows no order: ask its sender";
+
 /// Says in a line what a message that came is about, or that it is erased.
 ///
 /// # Errors
-/// What is wrong with the payload, in words; why it is erased.
-pub(super) fn headline_here(kept: &Kept, languages: &[String]) -> Result<String, String> {
+/// What is wrong with the payload, in words; why it is sealed or erased.
+pub(super) fn headline_here(
+    kept: &Kept,
+    content: &Result<Clear, Unreadable>,
+    languages: &[String],
+) -> Result<String, String> {
     match kept.erased.as_deref() {
-        None => headline(&kept.envelope, &kept.payload, languages),
+        None => match content {
+            Ok(content) => headline(&kept.envelope, &content.0, languages),
+            Err(Unreadable::Locked) => Err("(sealed)".into()),
+            Err(why) => Err(format!("(cannot be read: {why})")),
+        },
+        Some(_) if kept.unordered => Err(format!("({UNORDERED})")),
         Some("") => Err("(erased)".into()),
         Some(why) => Err(format!("(erased: {why})")),
     }
+}
+
+/// The alarm about a message that the hub alone says to be erased.
+pub(super) fn unordered(entry: &InboxEntry) -> String {
+    format!("{} from {}: {UNORDERED}", entry.message_id, entry.sender)
 }
 
 /// Adds what a packet says.
@@ -266,6 +351,23 @@ pub(super) fn extend_with_manifest(object: &mut Value, manifest: &Manifest) {
     object["method"] = manifest.method.clone().into();
     object["sources"] = manifest.sources.iter().map(source).collect();
     object["files"] = manifest.files.iter().map(file).collect();
+}
+
+/// Adds whom an alert is about.
+pub(super) fn extend_with_persons(object: &mut Value, persons: &[Person]) {
+    let person = |it: &Person| {
+        json!({
+            "kind": it.kind.name(),
+            "name": it.name,
+            "contact": it.contact,
+            "place": it.place.name(),
+            "measures": it.measures,
+            "precautionary_measure": it.precautionary_measure,
+            "name_to_government": it.name_to_government.name(),
+            "name_in_public_report": it.name_in_public_report.name(),
+        })
+    };
+    object["persons"] = persons.iter().map(person).collect();
 }
 
 /// The headline of an alert, in the reader's language where the alert has it.

@@ -1,4 +1,4 @@
-//! `office request|accept|list|show|fingerprint|confirm|revoke`: how a home gets its keys and its certificate, and who is in the directory.
+//! `office request|accept|list|show|fingerprint|confirm|revoke`, and `office_keys`: how a home gets its keys and its certificate, and who is in the directory.
 //!
 //! Owns the question that a person must answer: is this the authority that was read out? Never answers it.
 
@@ -11,6 +11,7 @@ use tonic::transport::Channel;
 use super::confirm::{self, Confirm, ShowFingerprint};
 use super::context::Context;
 use super::exit::{Exit, Failure};
+use super::office_keys::{PassKey, Rotate, TakeKey, given};
 use super::passphrase::{Passphrase, asked};
 use super::registrar::Draft;
 use super::renewals;
@@ -24,6 +25,7 @@ use crate::model::identity::{Identity, Name};
 use crate::model::policy::Fact;
 use crate::wire::fingerprint::Fingerprint;
 use crate::wire::key_request::fingerprint_of_recipient;
+use crate::wire::open_key::OpenKey;
 use crate::wire::tls::Credentials;
 use crate::wire::trust::{TRUST_BYTES_MAX, TRUST_FILE, Trust};
 
@@ -34,7 +36,8 @@ pub enum Office {
     #[command(after_help = "\
 Examples:
   resguardo office request --home desk-1
-  resguardo office request --further-desk --home desk-2")]
+  resguardo office request --further-desk --home desk-2
+  resguardo office request --renew-keys --home desk-1")]
     Request(RequestCommand),
     /// Installs the certificate that came back, after you have compared who signed it.
     #[command(after_help = "\
@@ -62,6 +65,18 @@ Examples:
     /// Keeps that you have compared the fingerprint of an office's keys.
     #[command(after_help = "Example:\n  resguardo office confirm ohchr-mexico")]
     Confirm(Confirm),
+    /// Makes a new key that what is for this office is sealed to from now on. Once a month; former keys stay as long as what was
+    /// sealed to them is kept.
+    #[command(after_help = "Example:\n  resguardo office rotate --home desk-1")]
+    Rotate(Rotate),
+    /// Passes the office's keys to another desk of it, in a file that only that desk can open.
+    #[command(after_help = "\
+Example:
+  resguardo office pass-key urn:resguardo:office:ohchr-honduras:desk-2 --to for-desk-2 --home desk-1")]
+    PassKey(PassKey),
+    /// Takes the office's keys from the file that another desk of it wrote.
+    #[command(after_help = "Example:\n  resguardo office take-key for-desk-2 --home desk-2")]
+    TakeKey(TakeKey),
     /// Writes the end of an office's membership, or of one desk, and signs it. For registrars: the other one signs it too.
     /// What happened before stays.
     #[command(after_help = "\
@@ -96,6 +111,9 @@ pub struct RequestCommand {
     /// The office has a desk already, which has the office's key.
     #[arg(long)]
     further_desk: bool,
+    /// Make new signing keys of a desk that has some, and a file for one registrar to sign; ask for no certificate.
+    #[arg(long, conflicts_with_all = ["anew", "transport_only", "further_desk", "insecure_dev_keys"])]
+    renew_keys: bool,
     /// Leave the keys open on the disk: for trying, never for use.
     #[arg(long)]
     insecure_dev_keys: bool,
@@ -135,6 +153,9 @@ impl Office {
             Self::Show { office } => list(context, &told(context).await?.1, Some(office)),
             Self::Fingerprint(show) => show.run(context).await,
             Self::Confirm(confirm) => confirm.run(context).await,
+            Self::Rotate(rotate) => rotate.run(context).await,
+            Self::PassKey(pass) => pass.run(context).await,
+            Self::TakeKey(take) => take.run(context).await,
             Self::Revoke(revoke) => revoke.draft.write(context, |_| revoke.facts()),
         }
     }
@@ -146,6 +167,7 @@ impl Office {
             ));
         };
         match self {
+            Self::Request(command) if command.renew_keys => command.renew(context),
             Self::Request(command) => {
                 let pending = enrol::request(context.disk.as_ref(), home, command.anew)?;
                 let screen = &context.screen;
@@ -165,6 +187,8 @@ impl Office {
                 }))?;
                 if command.wants_keys(context, home) {
                     command.keys(context, home)?;
+                } else if is_hub(context, home) && !command.transport_only {
+                    hub_key(context, home)?;
                 }
                 Ok(Exit::Done)
             }
@@ -172,6 +196,27 @@ impl Office {
             _ => unreachable!("only what is done in a home comes here"),
         }
     }
+}
+
+/// Tells whether this is a hub's home.
+fn is_hub(context: &Context, home: &Path) -> bool {
+    context.disk.open(&home.join("hub.toml"), OpenMode::Read).is_ok()
+}
+
+/// Makes the key by which a hub signs what its logs come to.
+fn hub_key(context: &Context, home: &Path) -> Result<(), Failure> {
+    let made = OpenKey::Hub.make(context.disk.as_ref(), home, context.random.as_ref());
+    let id = made.map_err(|error| Failure::new(Exit::Fault, error.to_string()))?.id();
+    let (screen, path) = (&context.screen, OpenKey::Hub.public_path(home));
+    screen.line(&format!(
+        "\n{}: the key by which the hub signs its logs, for the registrars.",
+        path.display()
+    ))?;
+    screen.line(&format!("Read its id to them over another line:\n\n  {id}\n"))?;
+    screen.object(&serde_json::json!({
+        "object": "hub_key", "public": path.display().to_string(), "key": id.to_string(),
+    }))?;
+    Ok(())
 }
 
 /// Has a home that has a certificate prove by it that it asks for the next one; gives the file. One whose certificate has
@@ -270,10 +315,34 @@ impl Revoke {
 impl RequestCommand {
     /// Tells whether this is to be a desk's home.
     fn wants_keys(&self, context: &Context, home: &Path) -> bool {
-        let is_hub = context.disk.open(&home.join("hub.toml"), OpenMode::Read).is_ok();
+        let is_hub = is_hub(context, home);
         let known = Home::open(Arc::clone(&context.disk), home);
         let is_other = known.is_ok_and(|known| !matches!(known.settings().identity, Identity::Desk(_)));
         !(self.transport_only || is_hub || is_other)
+    }
+
+    /// Makes new signing keys in the place of present ones.
+    fn renew(&self, context: &Context) -> Result<Exit, Failure> {
+        let home = context.home()?;
+        let given = given(context, &home, &self.passphrase)?;
+        let (path, request) = keys::renew(
+            (context.disk.as_ref(), home.dir()),
+            home.desk()?,
+            given.as_ref().map(|it| it.as_str()),
+            context.random.as_ref(),
+            context.clock.now(),
+        )?;
+        let (screen, fingerprint, path) = (&context.screen, request.fingerprint(), path.display());
+        screen.line(&format!("{path}: carry it to one registrar, who signs it (registrar sign)."))?;
+        screen.line(&format!("Read its fingerprint to them over another line:\n\n  {fingerprint}\n"))?;
+        screen.line(&format!(
+            "The present keys count until the hub took it: resguardo hub directory add {path}"
+        ))?;
+        screen.object(&serde_json::json!({
+            "object": "key_request", "request": path.to_string(), "fingerprint": fingerprint.to_string(),
+            "office_key": null,
+        }))?;
+        Ok(Exit::Done)
     }
 
     /// Makes the keys that the directory is to hold.
@@ -393,7 +462,10 @@ impl Accept {
 }
 
 /// Reads a trust file.
-fn trust_at(context: &Context, path: &Path) -> Result<Trust, Failure> {
+///
+/// # Errors
+/// Usage: it is not there, or none.
+pub(super) fn trust_at(context: &Context, path: &Path) -> Result<Trust, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
     let text = context.disk.read(path, TRUST_BYTES_MAX).map_err(|error| wrong(&error))?;
     Trust::parse(&String::from_utf8_lossy(&text)).map_err(|error| wrong(&error))

@@ -3,7 +3,7 @@
 //! Owns the questions; a signal ends each. Never keeps a passphrase, never takes one from the command line or the environment, where others see it.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
@@ -40,10 +40,37 @@ impl Passphrase {
     /// # Errors
     /// Usage: it cannot be had.
     pub(super) fn given(&self, context: &Context) -> Result<Zeroizing<String>, Failure> {
+        self.given_for(context, "Passphrase of this home's keys:")
+    }
+
+    /// Gets the passphrase that a person is asked for in these words.
+    ///
+    /// # Errors
+    /// As [`Self::given`].
+    pub(super) fn given_for(&self, context: &Context, question: &str) -> Result<Zeroizing<String>, Failure> {
         match self.unasked(context)? {
             Some(passphrase) => Ok(passphrase),
-            None => typed(context, "Passphrase of this home's keys:"),
+            None => typed(context, question),
         }
+    }
+
+    /// Gets the passphrase that unwraps, if it can be had; a person may go on without it.
+    ///
+    /// # Errors
+    /// Usage: it was named and cannot be had.
+    pub(super) fn offered(&self, context: &Context) -> Result<Option<Zeroizing<String>>, Failure> {
+        if let Some(passphrase) = self.unasked(context)? {
+            return Ok(Some(passphrase));
+        }
+        if context.screen.is_json() || !io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        let line = hidden_line(
+            context,
+            "Passphrase of this home's keys (Enter: go on, and what is sealed stays so):",
+        )?;
+        let line = line.trim_end_matches(['\r', '\n']);
+        Ok((!line.is_empty()).then(|| Zeroizing::new(line.to_owned())))
     }
 
     /// Gets a new passphrase; a person types it twice.
@@ -80,6 +107,26 @@ impl Passphrase {
     }
 }
 
+/// Gets a passphrase that somebody chooses: from a file, or typed twice.
+///
+/// # Errors
+/// Usage: it cannot be had, or the two are not the same.
+pub(super) fn chosen_for(
+    context: &Context,
+    name: &str,
+    file: Option<&Path>,
+) -> Result<Zeroizing<String>, Failure> {
+    if let Some(path) = file {
+        let read = context.disk.read(path, BYTES_MAX);
+        let said =
+            Zeroizing::new(read.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?);
+        return first_line(&String::from_utf8_lossy(&said));
+    }
+    let one = typed(context, &format!("{name}, choose a passphrase of your own:"))?;
+    let two = typed(context, "Once more:")?;
+    if one == two { Ok(one) } else { Err(Failure::usage("the two are not the same: nothing was made")) }
+}
+
 fn first_line(text: &str) -> Result<Zeroizing<String>, Failure> {
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(Zeroizing::new(line.to_owned())),
@@ -106,11 +153,16 @@ fn typed(context: &Context, question: &str) -> Result<Zeroizing<String>, Failure
             "nobody is here to type the passphrase: name --passphrase-file or --passphrase-command",
         ));
     }
+    let line = hidden_line(context, question)?;
+    first_line(line.trim_end_matches(['\r', '\n']))
+}
+
+fn hidden_line(context: &Context, question: &str) -> Result<Zeroizing<String>, Failure> {
     context.screen.aside(Tone::Warning, question);
     let hidden = Hidden::begin()?;
     let line = line_of(context)?;
     drop(hidden);
-    first_line(line.trim_end_matches(['\r', '\n']))
+    Ok(line)
 }
 
 /// Reads a line of the terminal; a signal ends the wait for it.

@@ -5,13 +5,15 @@
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::publish::{WAITS, again_and_again, tell_statement, told, warn};
+use super::unlock::Unlock;
 use super::{erase, objects, packet};
 use crate::desk::hand_in::{self, HandInError};
 use crate::desk::outbox::Outbox;
+use crate::model::envelope::MessageClass;
 use crate::wire::status::CallError;
 
 /// `publish pending`
-pub(super) async fn run(context: &Context) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, unlock: &Unlock) -> Result<Exit, Failure> {
     let home = context.home()?;
     home.desk()?;
     let outbox = Outbox::open(&home)?;
@@ -22,16 +24,24 @@ pub(super) async fn run(context: &Context) -> Result<Exit, Failure> {
         context.screen.line("Nothing waits in the outbox.")?;
         return Ok(Exit::Done);
     }
+    let mut drafts = messages.iter().filter_map(|id| outbox.read_message(*id).ok());
+    let unlocked = if drafts.any(|outgoing| outgoing.is_draft()) {
+        Some(unlock.required(context, &home).map_err(|failure| failure.and(WAITS))?)
+    } else {
+        None
+    };
+    let sealing = context.sealing(unlocked);
     let channel = context.connect(&home).await.map_err(|failure| failure.and(WAITS))?;
     let mut exit = Exit::Done;
     for id in messages {
         let outcome = match outbox.read_message(id) {
-            Ok(outgoing) if !outgoing.envelope.files.is_empty() => {
-                let sent = packet::send(context, &home, &outbox, &outgoing).await;
+            Ok(outgoing) if outgoing.envelope.class == MessageClass::Packet => {
+                let sent =
+                    packet::send(context, &home, &outbox, (&outgoing, &id.to_string()), &sealing).await;
                 sent.map_err(|failure| still_waits(context, &failure, &mut exit)).ok()
             }
             _ => {
-                let handing = async || hand_in::message(channel.clone(), &home, &outbox, id).await;
+                let handing = async || hand_in::message(channel.clone(), &home, &outbox, id, &sealing).await;
                 still_pending(context, again_and_again(handing).await, &mut exit)?
             }
         };

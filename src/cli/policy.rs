@@ -1,8 +1,10 @@
-//! `policy list|deadlines|obligation|end|retention`: what is asked of offices and by when, and how long the hub keeps what.
+//! `policy list|deadlines|obligation|end|retention|witness|quorum`: what is asked of offices and by when, how long the hub keeps
+//! what, and who bears witness to its journal.
 //!
 //! Owns the questions. What a fact means is policy's to say; two registrars sign it.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use clap::builder::ValueParser;
 use clap::{ArgGroup, Args, Subcommand};
@@ -12,19 +14,21 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::office::told;
 use super::publish::By;
-use super::registrar::Draft;
+use super::registrar::{Draft, verifying_key};
 use super::screen::{Tone, cell, table};
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{MessageClass, Priority};
 use crate::model::erasure::RETENTION_DAYS_MAX;
+use crate::model::fact::QUORUM_MAX;
 use crate::model::identity::Name;
 use crate::model::obligation::{Duty, Obligation, Who};
 use crate::model::policy::{Fact, Policy};
+use crate::wire::restored::{self, RESTORED_BYTES_MAX};
 
 /// What is asked of offices.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Lists deadlines by class and priority, and obligations.
+    /// Lists deadlines by class and priority, obligations, retention and witnesses.
     #[command(after_help = "Example:\n  resguardo policy list")]
     List,
     /// Says by when messages of a class and priority are to be received, read and acted on. For registrars.
@@ -54,6 +58,46 @@ Entries, acknowledgements and the audit stay for ever. What is over when this is
         /// Days from the hub's acceptance: 1 to 36,500.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=i64::from(RETENTION_DAYS_MAX)))]
         days: u32,
+        #[command(flatten)]
+        draft: Draft,
+    },
+    /// Names a witness, who is to sign what the hub's journal comes to. For registrars.
+    #[command(after_help = "\
+Example:
+  resguardo policy witness univ-sao-paulo --institution iachr --key univ.key --to witness
+
+It replaces the key of a witness of that name.")]
+    Witness(WitnessCommand),
+    /// Names the key by which the hub signs its logs, in the place of its present one. For registrars.
+    #[command(after_help = "\
+Example:
+  resguardo policy hub-key hub.public --to new-hub-key
+
+The hub's operator makes it with `resguardo office request` and reads its id out.")]
+    HubKey {
+        /// The public half, `keys/hub.public` of the hub's home.
+        key: PathBuf,
+        #[command(flatten)]
+        draft: Draft,
+    },
+    /// Says that the hub was restored from a backup, so that its journal may go on from there. For registrars.
+    #[command(after_help = "\
+Example:
+  resguardo policy restored restored.toml --to after-the-fire
+
+The hub's operator has the file from `resguardo hub restore`, and reads its root out.")]
+    Restored {
+        /// The file, `restored.toml` of the restored home.
+        file: PathBuf,
+        #[command(flatten)]
+        draft: Draft,
+    },
+    /// Says how many witnesses must have signed, of both institutions in any case. For registrars.
+    #[command(after_help = "Example:\n  resguardo policy quorum --witnesses 3 --to three")]
+    Quorum {
+        /// How many: 2 to 64. More than half as many as there are offices where nothing was said.
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(2..=i64::from(QUORUM_MAX)))]
+        witnesses: u32,
         #[command(flatten)]
         draft: Draft,
     },
@@ -95,6 +139,21 @@ pub struct ObligationCommand {
     draft: Draft,
 }
 
+/// `policy witness`
+#[derive(Debug, Args)]
+pub struct WitnessCommand {
+    /// Its name.
+    name: Name,
+    /// The institution that it bears witness for.
+    #[arg(long, value_name = "INSTITUTION")]
+    institution: Name,
+    /// A file with its key as text, `resguardo-verify1…`.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    #[command(flatten)]
+    draft: Draft,
+}
+
 /// `policy deadlines`
 #[derive(Debug, Args)]
 pub struct DeadlinesCommand {
@@ -131,6 +190,20 @@ impl PolicyCommand {
             Self::Retention { days, draft } => {
                 draft.write(context, |_| Ok(vec![Fact::Retention { days: *days }]))
             }
+            Self::HubKey { key, draft } => {
+                draft.write(context, |_| Ok(vec![Fact::HubKey { key: verifying_key(context, key)? }]))
+            }
+            Self::Restored { file, draft } => draft.write(context, |_| {
+                let wrong = |error: String| Failure::usage(format!("{}: {error}", file.display()));
+                let text =
+                    context.disk.read(file, RESTORED_BYTES_MAX).map_err(|error| wrong(error.to_string()))?;
+                let fact = restored::read(&String::from_utf8_lossy(&text));
+                Ok(vec![fact.map_err(|error| wrong(error.to_string()))?])
+            }),
+            Self::Witness(command) => command.draft.write(context, |_| Ok(vec![command.fact(context)?])),
+            Self::Quorum { witnesses, draft } => {
+                draft.write(context, |_| Ok(vec![Fact::Quorum { witnesses: *witnesses }]))
+            }
             Self::End { obligation, draft } => {
                 draft.write(context, |_| Ok(vec![Fact::ObligationEnded(obligation.clone())]))
             }
@@ -151,6 +224,14 @@ impl ObligationCommand {
         };
         let (name, stream) = (self.obligation.clone(), self.stream.clone());
         Ok(Obligation { name, who, class: self.class, stream, duty })
+    }
+}
+
+impl WitnessCommand {
+    fn fact(&self, context: &Context) -> Result<Fact, Failure> {
+        let key = verifying_key(context, &self.key)?;
+        let (name, institution) = (self.name.clone(), self.institution.clone());
+        Ok(Fact::Witness { name, institution, key })
     }
 }
 
@@ -219,5 +300,19 @@ fn list(context: &Context, policy: &Policy) -> Result<Exit, Failure> {
     let days = policy.retention_days();
     context.screen.object(&json!({ "object": "retention", "payload_days": days }))?;
     context.screen.line(&format!("Payloads and files are kept for {days} days, entries for ever."))?;
+    witnesses(context, policy)
+}
+
+fn witnesses(context: &Context, policy: &Policy) -> Result<Exit, Failure> {
+    for (name, witness) in policy.witnesses() {
+        let (institution, key) = (&witness.institution, witness.key.id());
+        context.screen.line(&format!("Witness {name} of {institution}, key {key}"))?;
+        context.screen.object(&json!({
+            "object": "witness", "name": name.as_str(), "institution": institution.as_str(), "key": key.to_string(),
+        }))?;
+    }
+    let quorum = policy.quorum();
+    context.screen.line(&format!("{quorum} witnesses are to sign, of both institutions in any case."))?;
+    context.screen.object(&json!({ "object": "quorum", "witnesses": quorum }))?;
     Ok(Exit::Done)
 }

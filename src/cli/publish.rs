@@ -16,18 +16,19 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::packet::PublishPacket;
 use super::screen::{Tone, banner, harmless, toned};
+use super::send::send;
+use super::unlock::{Unlock, own_recipient};
 use super::wait::{self, WaitStage};
-use super::{objects, pending};
+use super::{objects, pending, persons};
 use crate::cap::{self, Alert, Scope};
 use crate::desk::compose::{self, Composed, Draft, compose};
 use crate::desk::find::{Found, find};
-use crate::desk::hand_in::{self, HandInError};
+use crate::desk::hand_in::HandInError;
 use crate::desk::home::Home;
 use crate::desk::members::{Members, MembersError};
 use crate::desk::outbox::{Outbox, Outcome, Outgoing, StatementEntry};
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{Envelope, MessageClass, MessageId, Priority, REFERENCES_MAX};
-use crate::model::id::DirectoryVersion;
 use crate::model::identity::Name;
 
 /// How often a hub that cannot take something now is asked again before it stays in the outbox.
@@ -51,7 +52,7 @@ pub enum Publish {
     Packet(PublishPacket),
     /// Hands in what waits in the outbox.
     #[command(after_help = "Example:\n  resguardo publish pending")]
-    Pending,
+    Pending(Unlock),
 }
 
 /// `publish alert`
@@ -60,6 +61,7 @@ pub enum Publish {
 Examples:
   resguardo publish alert threat.xml
   resguardo publish alert threat.xml --to iachr,ohchr-mexico --wait read --timeout 30m
+  resguardo publish alert threat.xml --person persons.toml
   resguardo publish alert threat.xml --read-by 10min --act-by 6h")]
 pub struct PublishAlert {
     /// The alert, CAP 1.2 XML; `-` for standard input.
@@ -70,6 +72,10 @@ pub struct PublishAlert {
     /// The stream that it belongs to.
     #[arg(long, value_name = "STREAM", default_value = "monitoring-protection")]
     stream: Name,
+    /// Whom it is about: a file of person blocks, apart from the alert's text (see examples/alerts/persons.toml). May be said
+    /// several times.
+    #[arg(long = "person", value_name = "FILE")]
+    persons: Vec<PathBuf>,
     /// Answer a message that came, on its thread.
     #[arg(long, value_name = "MESSAGE")]
     answers: Option<String>,
@@ -86,6 +92,8 @@ pub struct PublishAlert {
     /// Wait no longer than this, e.g. 90s, 30m, 2h.
     #[arg(long, value_name = "DURATION", requires = "wait", value_parser = wait::duration_parser)]
     timeout: Option<SignedDuration>,
+    #[command(flatten)]
+    unlock: Unlock,
 }
 
 /// By when it is to be received, read and acted on.
@@ -156,18 +164,20 @@ fn fitted(
 impl Publish {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
-            Self::Alert(command) => command.run(context).await,
+            Self::Alert(command) => Box::pin(command.run(context)).await,
             Self::Packet(command) => command.run(context).await,
-            Self::Pending => context.unless_stopped(LEFT_IN_OUTBOX, pending::run(context)).await,
+            Self::Pending(unlock) => {
+                context.unless_stopped(LEFT_IN_OUTBOX, pending::run(context, &unlock)).await
+            }
         }
     }
 }
 
 impl PublishAlert {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let published = context.unless_stopped(LEFT_IN_OUTBOX, self.publish(context)).await?;
+        let published = context.unless_stopped(LEFT_IN_OUTBOX, Box::pin(self.publish(context))).await?;
         let (Some(stage), (outgoing, Some(channel))) = (self.wait, published) else { return Ok(Exit::Done) };
-        let waiting = wait::until(context, channel, &outgoing.envelope, stage, self.timeout);
+        let waiting = wait::until(context, channel, &outgoing, stage, self.timeout);
         context.unless_stopped("The message stands; only the waiting has ended", waiting).await
     }
 
@@ -176,32 +186,32 @@ impl PublishAlert {
         let home = context.home()?;
         let desk = home.desk()?;
         let alert = self.alert(context).await?;
+        let persons =
+            persons::of_files(context, &self.persons, &alert).map_err(|failure| failure.and(NOTHING))?;
         let outbox = Outbox::open(&home)?;
         let (channel, members) = reach(context, &home).await?;
-        let (recipients, directory_version) =
-            recipients(context, &self.to, &self.stream, members.as_ref(), &desk.office)?;
+        let recipients = recipients(context, &self.to, &self.stream, members.as_ref(), &desk.office)?;
         let class = (MessageClass::Alert, compose::priority_of(&alert));
-        let urgent = class.1 == Priority::Urgent;
-        let checked = self.unconfirmed.check(context, &home, members.as_ref(), &recipients, urgent);
+        let question = "Send the urgent alert to them all the same? Type yes:";
+        let question = Some(question).filter(|_| class.1 == Priority::Urgent);
+        let checked = self.unconfirmed.check(context, &home, members.as_ref(), &recipients, question);
         checked.map_err(|failure| failure.and(NOTHING))?;
         let policy = members.as_ref().map(Members::policy);
         let said = policy.and_then(|policy| policy.deadlines().get(&class)).copied().unwrap_or_default();
         let deadlines = self.by.over(said).map_err(|failure| failure.and(NOTHING))?;
         let thread_id = self.thread(context, &home).map_err(|failure| failure.and(NOTHING))?;
         let stream = self.stream.clone();
-        let draft = Draft { alert: &alert, stream, recipients, thread_id, deadlines, directory_version };
+        let (to_members, own) = (self.to.is_empty(), own_recipient(context, &home, members.as_ref())?);
+        let (persons, own) = (&persons, &own);
+        let draft =
+            Draft { alert: &alert, persons, stream, recipients, thread_id, deadlines, to_members, own };
         let composed = compose(desk, draft, &outbox, &*context.clock, &*context.random)?;
         tell_left_out(context, &composed)?;
         let outgoing = composed.outgoing;
-        let held = home.lock().await?;
-        outbox.add_message(&held, &outgoing, context.clock.now())?;
-        drop(held);
-        let outcome = hand_in(&home, &outbox, outgoing.envelope.message_id, channel.clone()).await;
-        tell(context, &outgoing, outcome.as_ref().ok())?;
-        match outcome? {
-            Outcome::Accepted { .. } => Ok((outgoing, channel)),
-            refused @ Outcome::Refused { .. } => Err(refusal(&refused)),
-        }
+        outbox.add_message(&home.lock().await?, &outgoing, context.clock.now())?;
+        let opened = || self.unlock.opened(context, &home);
+        let way = (channel.as_ref(), members.as_ref());
+        Ok((send(context, (&home, &outbox), way, opened, outgoing).await?, channel))
     }
 
     /// The thread of the message that it answers.
@@ -232,14 +242,14 @@ impl PublishAlert {
     }
 }
 
-/// Says whom it is for, and by which version of the directory.
+/// Says whom it is for.
 pub(super) fn recipients(
     context: &Context,
     to: &[Name],
     stream: &Name,
     members: Option<&Members>,
     own: &Name,
-) -> Result<(Vec<Name>, DirectoryVersion), Failure> {
+) -> Result<Vec<Name>, Failure> {
     let Some(members) = members else {
         if to.is_empty() {
             return Err(Failure::new(
@@ -250,10 +260,10 @@ pub(super) fn recipients(
                 ),
             ));
         }
-        return Ok((to.to_vec(), DirectoryVersion(0)));
+        return Ok(to.to_vec());
     };
     if to.is_empty() {
-        return Ok((members.recipients(stream, own)?, members.version()));
+        return Ok(members.recipients(stream, own)?);
     }
     for office in to {
         members.check_office(office)?;
@@ -264,7 +274,7 @@ pub(super) fn recipients(
             &format!("{own} is the sender and a recipient: it will have to acknowledge its own message"),
         )?;
     }
-    Ok((to.to_vec(), members.version()))
+    Ok(to.to_vec())
 }
 
 /// Goes to the hub for the directory; where there is no way, takes the copy in the home.
@@ -318,20 +328,6 @@ pub(super) async fn reach(
     Ok((None, copied))
 }
 
-/// Hands in a message; a hub that cannot take it now is asked a few times more.
-async fn hand_in(
-    home: &Home,
-    outbox: &Outbox,
-    id: MessageId,
-    channel: Option<Channel>,
-) -> Result<Outcome, Failure> {
-    let Some(channel) = channel else {
-        return Err(Failure::new(Exit::Unreachable, "the message was not handed in").and(WAITS));
-    };
-    let handing = async || hand_in::message(channel.clone(), home, outbox, id).await;
-    again_and_again(handing).await.map_err(|error| Failure::from(error).and(WAITS))
-}
-
 /// Tries a few times, with pauses that double, as long as another try may help soon.
 pub(super) async fn again_and_again<T>(
     hand_in: impl AsyncFn() -> Result<T, HandInError>,
@@ -369,16 +365,16 @@ fn tell_left_out(context: &Context, composed: &Composed) -> Result<(), Failure> 
 }
 
 pub(super) fn tell(context: &Context, outgoing: &Outgoing, outcome: Option<&Outcome>) -> Result<(), Failure> {
-    let Envelope { message_id, status, recipients, .. } = &outgoing.envelope;
+    let Envelope { message_id, status, .. } = &outgoing.envelope;
     context.screen.object(&with_recipients(objects::published(*message_id, outcome), outgoing))?;
-    let names = recipients.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+    let names = outgoing.envelope.offices().map(Name::as_str).collect::<Vec<_>>().join(", ");
     context.screen.line(&format!("{}{}", spaced(&banner(*status)), told(context, *message_id, outcome)))?;
     context.screen.line(&format!("  {}, for {names}", outgoing.envelope.priority))?;
     Ok(())
 }
 
 fn with_recipients(mut object: serde_json::Value, outgoing: &Outgoing) -> serde_json::Value {
-    let names: Vec<_> = outgoing.envelope.recipients.iter().map(ToString::to_string).collect();
+    let names: Vec<_> = outgoing.envelope.offices().map(ToString::to_string).collect();
     object["recipients"] = names.into();
     object["status"] = outgoing.envelope.status.name().into();
     object["priority"] = outgoing.envelope.priority.name().into();

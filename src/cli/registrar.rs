@@ -1,4 +1,4 @@
-//! `registrar init|found|enrol|sign|update`: who is in the directory, signed by two, away from the hub.
+//! `registrar init|found|enrol|sign|update|erase`: who is in the directory, signed by two, away from the hub.
 //!
 //! Owns what a registrar is shown before signing. Never answers for a person.
 
@@ -13,15 +13,16 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::facts::in_full;
 use super::passphrase::{Passphrase, asked};
+use super::registrar_erase::Erase;
 use super::screen::Tone;
 use crate::host::disk::OpenMode;
-use crate::model::amendment::{AMENDMENT_BYTES_MAX, SignedAmendment};
+use crate::model::amendment::{DirectoryEntry, ENTRY_BYTES_MAX, SignedEntry};
 use crate::model::fact::Fact;
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::{Policy, StreamRights};
-use crate::registrar::{Registrar, RegistrarError, founding};
-use crate::seal::SigningKey;
+use crate::registrar::{Asker, Registrar, RegistrarError, founding};
 use crate::seal::key_file::{self, KeyFile, Plain, SecretKey, WorkFactor};
+use crate::seal::{KeyTextError, SigningKey, VerifyingKey};
 use crate::wire::amendment;
 use crate::wire::key_request::{self, KEY_REQUEST_BYTES_MAX, KeyRequest};
 use crate::wire::trust::Trust;
@@ -40,7 +41,7 @@ pub enum RegistrarCommand {
     /// Writes the founding of a directory and signs it; the other registrar signs it too.
     #[command(after_help = "\
 Example:
-  resguardo registrar found offices.toml --registrar iachr.toml --registrar ohchr.toml \\
+  resguardo registrar found offices.toml --registrar iachr.toml --registrar ohchr.toml --hub hub.public \\
       --desk urn:resguardo:office:iachr:desk-1=request --to founding --home registrar-iachr")]
     Found(Found),
     /// Writes the enrolment of a desk from its request and signs it; the other registrar signs it too.
@@ -56,6 +57,13 @@ Examples:
     /// Takes in amendments that have their signatures, the founding first: what comes next follows from them.
     #[command(after_help = "Example:\n  resguardo registrar update founding --home registrar-ohchr")]
     Update(Update),
+    /// Writes an order to erase a message, whoever sent it, as a file that any desk hands in.
+    #[command(after_help = "\
+Example:
+  resguardo registrar erase 0198f0c2-7d9b-7e2c-8f00-1a2b3c4d5e6f --sent-by ohchr-honduras \\
+      --reason 'the office asked for it by telephone' --to order --home registrar-iachr
+  resguardo erase --order order --home iachr")]
+    Erase(Erase),
 }
 
 /// `registrar init`
@@ -81,6 +89,9 @@ pub struct Found {
     /// The public file of each registrar, from its home.
     #[arg(long, value_name = "FILE", required = true)]
     registrar: Vec<PathBuf>,
+    /// The public half of the hub's key, `keys/hub.public` of its home.
+    #[arg(long, value_name = "FILE")]
+    hub: PathBuf,
     /// A desk and its request.
     #[arg(long, value_name = "DESK=FILE")]
     desk: Vec<String>,
@@ -151,7 +162,7 @@ impl RegistrarCommand {
         match self {
             Self::Init(init) => init.run(context),
             Self::Found(found) => found.draft.write(context, |known| {
-                if known.amendments().is_empty() {
+                if known.entries().is_empty() {
                     return found.facts(context);
                 }
                 Err(Failure::usage(
@@ -161,6 +172,7 @@ impl RegistrarCommand {
             Self::Enrol(enrol) => enrol.draft.write(context, |policy| enrol.facts(context, policy)),
             Self::Sign(sign) => sign.run(context),
             Self::Update(update) => update.run(context),
+            Self::Erase(erase) => erase.run(context),
         }
     }
 }
@@ -201,6 +213,7 @@ impl Found {
             let fact = key_request::read_registrar(&text(context, path, KEY_REQUEST_BYTES_MAX)?);
             facts.push(fact.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?);
         }
+        facts.push(Fact::HubKey { key: verifying_key(context, &self.hub)? });
         for desk in &self.desk {
             let named = desk.split_once('=').and_then(|(desk, path)| Some((desk.parse().ok()?, path)));
             let Some((Identity::Desk(desk), path)) = named else {
@@ -246,6 +259,13 @@ impl Enrol {
         facts.extend(joined(policy, &desk.office, &self.stream)?);
         Ok(facts)
     }
+}
+
+/// Reads a key as text, `resguardo-verify1…`.
+pub(super) fn verifying_key(context: &Context, path: &Path) -> Result<VerifyingKey, Failure> {
+    let text = text(context, path, KEY_REQUEST_BYTES_MAX)?;
+    let key = text.trim().parse();
+    key.map_err(|error: KeyTextError| Failure::usage(format!("{}: {error}", path.display())))
 }
 
 /// An office's place in streams.
@@ -299,8 +319,13 @@ impl Sign {
     fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let registrar = Registrar::open(Arc::clone(&context.disk), home(context)?)?;
         let mut signed = read_amendment(context, &self.amendment)?;
-        registrar.follows(&signed)?;
+        let asker = registrar.follows(&signed)?;
         show(context, registrar.policy(), &signed)?;
+        if asker == Asker::Unknown {
+            let said = "this home does not know the present key of that desk, so it cannot tell whether the desk asks: \
+                        telephone its people. The hub holds it to that key";
+            context.screen.aside(Tone::Warning, said);
+        }
         if !self.yes && !asked(context, "Sign this? Type yes:", "say --yes, if you have looked at it")? {
             return Err(Failure::usage("nothing was signed"));
         }
@@ -317,7 +342,7 @@ impl Update {
         let mut registrar = Registrar::open(Arc::clone(&context.disk), home(context)?)?;
         for path in &self.amendment {
             let signed = read_amendment(context, path)?;
-            if registrar.policy().amendments().is_empty() {
+            if registrar.policy().entries().is_empty() {
                 show(context, registrar.policy(), &signed)?;
                 context.screen.line(&format!("\nfounding  {}", Trust::of(&signed)))?;
                 if !self.yes
@@ -335,26 +360,23 @@ impl Update {
             }
             registrar.take_in(signed)?;
         }
-        let version = registrar.policy().version();
-        context.screen.line(&format!("This home knows version {version} of the directory now."))?;
-        context.screen.object(&json!({ "object": "directory", "version": version.0 }))?;
+        let amendments = registrar.policy().amendments();
+        context.screen.line(&format!("This home knows {amendments} amendments of the directory now."))?;
+        context.screen.object(&json!({ "object": "amendments", "amendments": amendments.0 }))?;
         Ok(Exit::Done)
     }
 }
 
 /// Says loudly when this registrar has signed two amendments of which only one can count.
-fn remember(context: &Context, registrar: &Registrar, signed: &SignedAmendment) -> Result<(), Failure> {
+fn remember(context: &Context, registrar: &Registrar, signed: &SignedEntry) -> Result<(), Failure> {
     if registrar.remember(signed)? {
-        let said = format!(
-            "this registrar has signed another amendment for version {} before: only one of them may ever be handed in",
-            signed.amendment.version
-        );
-        context.screen.aside(Tone::Warning, &said);
+        let said = "this registrar has signed another amendment of this number before: only one of them may ever be handed in";
+        context.screen.aside(Tone::Warning, said);
     }
     Ok(())
 }
 
-fn home(context: &Context) -> Result<&Path, Failure> {
+pub(super) fn home(context: &Context) -> Result<&Path, Failure> {
     context.home.as_deref().ok_or_else(|| {
         Failure::usage(
             "which registrar? Name its home with --home DIR or RESGUARDO_HOME; `registrar init` makes one",
@@ -362,7 +384,11 @@ fn home(context: &Context) -> Result<&Path, Failure> {
     })
 }
 
-fn key(context: &Context, registrar: &Registrar, passphrase: &Passphrase) -> Result<SigningKey, Failure> {
+pub(super) fn key(
+    context: &Context,
+    registrar: &Registrar,
+    passphrase: &Passphrase,
+) -> Result<SigningKey, Failure> {
     let secret = match registrar.key_file()? {
         KeyFile::Plain(_, secret) => {
             let said = "This registrar's key lies open on the disk: it is for trying, not for use.";
@@ -380,11 +406,14 @@ fn key(context: &Context, registrar: &Registrar, passphrase: &Passphrase) -> Res
 }
 
 /// Shows all that an amendment says, as it changes what is known.
-fn show(context: &Context, known: &Policy, signed: &SignedAmendment) -> Result<(), Failure> {
-    let amendment = &signed.amendment;
-    let made = context.screen.time(amendment.made);
-    context.screen.line(&format!("version {} of the directory, written {made}:", amendment.version))?;
-    for fact in &amendment.facts {
+fn show(context: &Context, known: &Policy, signed: &SignedEntry) -> Result<(), Failure> {
+    let made = context.screen.time(signed.entry.made());
+    let what = match &signed.entry {
+        DirectoryEntry::Amendment(amendment) => format!("amendment {} of the directory", amendment.number),
+        DirectoryEntry::Rotation(_) => "new keys".to_owned(),
+    };
+    context.screen.line(&format!("{what}, written {made}:"))?;
+    for fact in signed.entry.facts() {
         let words = super::screen::harmless(&in_full(known, fact));
         context.screen.line(&format!("  {words}"))?;
         context.screen.object(&json!({ "object": "fact", "says": words }))?;
@@ -392,38 +421,40 @@ fn show(context: &Context, known: &Policy, signed: &SignedAmendment) -> Result<(
     Ok(())
 }
 
-fn tell(context: &Context, signed: &SignedAmendment, path: &Path) -> Result<Exit, Failure> {
+fn tell(context: &Context, signed: &SignedEntry, path: &Path) -> Result<Exit, Failure> {
     let path_words = path.display();
-    let next = if signed.amendment.version.0 == 1 {
-        format!("resguardo hub init --founding {path_words}")
-    } else {
-        format!("resguardo hub directory add {path_words}")
+    let number = match &signed.entry {
+        DirectoryEntry::Amendment(amendment) => Some(amendment.number.0),
+        DirectoryEntry::Rotation(_) => None,
+    };
+    let next = match number {
+        Some(1) => format!("With those of both institutions: resguardo hub init --founding {path_words}"),
+        Some(_) => format!("With those of both institutions: resguardo hub directory add {path_words}"),
+        None => format!("With the desk's own and one registrar's: resguardo hub directory add {path_words}"),
     };
     let signed_by = match signed.signatures.len() {
         1 => "one signature".to_owned(),
         more => format!("{more} signatures"),
     };
-    context
-        .screen
-        .line(&format!("{path_words} has {signed_by} now. With those of both institutions: {next}"))?;
+    context.screen.line(&format!("{path_words} has {signed_by} now. {next}"))?;
     context.screen.object(&json!({
         "object": "amendment",
         "path": path.display().to_string(),
-        "version": signed.amendment.version.0,
+        "number": number,
         "digest": amendment_digest(signed),
         "signed_by": signed.signatures.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>(),
     }))?;
     Ok(Exit::Done)
 }
 
-fn amendment_digest(signed: &SignedAmendment) -> String {
+fn amendment_digest(signed: &SignedEntry) -> String {
     Trust::of(signed).to_string().replace(' ', "")
 }
 
-pub(super) fn read_amendment(context: &Context, path: &Path) -> Result<SignedAmendment, Failure> {
-    let bytes = context.disk.read(path, AMENDMENT_BYTES_MAX as u64).map_err(|error| unread(path, &error))?;
+pub(super) fn read_amendment(context: &Context, path: &Path) -> Result<SignedEntry, Failure> {
+    let bytes = context.disk.read(path, ENTRY_BYTES_MAX as u64).map_err(|error| unread(path, &error))?;
     amendment::read(&bytes.into()).map_err(|refusal| {
-        Failure::usage(format!("{} is not an amendment: {}", path.display(), refusal.message))
+        Failure::usage(format!("{} is not an amendment or rotation: {}", path.display(), refusal.message))
     })
 }
 
@@ -437,7 +468,7 @@ fn text(context: &Context, path: &Path, bytes_max: u64) -> Result<String, Failur
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn keep(context: &Context, path: &Path, signed: &SignedAmendment) -> Result<(), Failure> {
+fn keep(context: &Context, path: &Path, signed: &SignedEntry) -> Result<(), Failure> {
     context
         .disk
         .write_atomically(path, &amendment::bytes(signed))

@@ -224,8 +224,22 @@ pub(super) fn utc(time: UnixMicros) -> Value {
     timestamp(time).map_or(Value::Null, |time| time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().into())
 }
 
+/// A time as people in several places read it: UTC, to the second.
+pub(super) fn utc_second(time: UnixMicros) -> String {
+    timestamp(time)
+        .map_or_else(|| format!("{} us", time.0), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
 fn timestamp(time: UnixMicros) -> Option<Timestamp> {
     Timestamp::from_microsecond(i64::try_from(time.0).ok()?).ok()
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// How long after one time another was, as people read it: `3 s`, `12 min`, `2 h 5 min`, `3 d 2 h`.

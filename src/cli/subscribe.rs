@@ -20,16 +20,20 @@ use super::packet::{Seldom, transfer_object};
 use super::publish::tell_statement;
 use super::screen::{Tone, harmless, priority_tone, toned, utc};
 use super::since::{Place, Since};
+use super::unlock::{Opened, Ring, Unlock, unattended};
+use super::witness;
 use crate::desk::dial::Dial;
 use crate::desk::epochs::Restored;
 use crate::desk::exec::{Plan as ExecPlan, Ran};
 use crate::desk::home::Home;
-use crate::desk::inbox::{InboxEntry, Kept};
+use crate::desk::inbox::{InboxEntry, Kept, Missing};
 use crate::desk::members::{Members, MembersError};
+use crate::desk::opener::{Clear, Opener, Reader, Unreadable};
 use crate::desk::outbox::Outcome;
 use crate::desk::packet::porter::Moved;
 use crate::desk::renew::Renewed;
 use crate::desk::session::{End, Event, Host, Observer, Plan, ReplayFrom, Subscription};
+use crate::desk::witness::WitnessError;
 use crate::model::envelope::{CapMsgType, MessageId};
 use crate::model::identity::Name;
 use crate::wire::status::CallError;
@@ -69,19 +73,30 @@ pub struct Subscribe {
     /// (2026-11-25T10:00), or how long ago (2h).
     #[arg(long, value_name = "INDEX|TIME|SPAN")]
     replay_from: Option<Since>,
+    #[command(flatten)]
+    unlock: Unlock,
 }
 
 impl Subscribe {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
+        home.desk()?;
         context.warn_of_end(&home);
         let dial = context.dial(&home);
-        let host = Host {
+        let mut host = Host {
             clock: context.clock.clone(),
             random: context.random.clone(),
             tasks: context.tasks.clone(),
             files: (!self.no_files).then(|| Arc::new(context.files_dial(&home)) as Arc<dyn Dial>),
+            signer: unattended(context, &home)?,
+            unlocked: None,
         };
+        let mut ring = self.unlock.offered(context, &home)?;
+        if ring.is_none() {
+            let words =
+                "The keys are not unlocked: what comes is kept and acknowledged sealed, and drafts wait.";
+            context.screen.aside(Tone::Warning, words);
+        }
         let output_to_stderr = context.screen.is_json();
         let counted = self.count.is_some();
         let replay_from = match self.replay_from.map(|since| since.place(context)).transpose()? {
@@ -95,20 +110,29 @@ impl Subscribe {
             count: self.count,
             exec: self.exec.map(|command| ExecPlan { command, output_to_stderr }),
         };
-        look_at_directory(context, &home).await;
-        let watch = Watch { context, lost: Mutex::new(None), waits: Mutex::default(), seldom: Seldom::new() };
+        look_at_directory(context, &home, ring.as_mut()).await;
+        host.unlocked = ring.as_ref().map(|ring| ring.unlocked.clone());
+        let opener = host.unlocked.as_ref().map(|unlocked| unlocked.opener.clone());
+        let (lost, waits, seldom) = (Mutex::new(None), Mutex::default(), Seldom::new());
+        let watch = Watch { context, home: &home, opener, lost, waits, seldom };
         let stop = context.stop.token.clone();
-        let end = Subscription::open(&home, &dial, host, plan, &watch, stop)?.run().await?;
+        let ring = Ring::of(context, &home, ring);
+        let end = Subscription::open(&home, &dial, host, plan, &watch, stop)?.rekeying(&ring).run().await?;
         Ok(if end == End::Stopped && counted { context.stop.exit() } else { Exit::Done })
     }
 }
 
 /// Asks for the directory before anything else, so that a change of the own office is told. It stops nothing.
-async fn look_at_directory(context: &Context, home: &Home) {
+async fn look_at_directory(context: &Context, home: &Home, opened: Option<&mut Opened>) {
     // Without a line, or without a desk, the watch itself says so.
     let Ok(channel) = context.connect(home).await else { return };
-    match Members::fetch(channel, home, context.clock.now()).await {
-        Ok(members) => confirm::alarm(context, home, &members),
+    match Members::fetch(channel.clone(), home, context.clock.now()).await {
+        Ok(members) => {
+            confirm::alarm(context, home, &members);
+            if let Some(opened) = opened {
+                opened.rotate_when_due(context, home, channel).await;
+            }
+        }
         Err(MembersError::Call(_)) => {}
         Err(error) => context.screen.aside(Tone::Bad, &error.to_string()),
     }
@@ -116,6 +140,8 @@ async fn look_at_directory(context: &Context, home: &Home) {
 
 struct Watch<'a> {
     context: &'a Context,
+    home: &'a Home,
+    opener: Option<Opener>,
     /// Why there is no connection, as it was last told: the same is not told twice.
     lost: Mutex<Option<String>>,
     /// Why a packet's files wait, as it was last told.
@@ -131,7 +157,13 @@ impl Observer for Watch<'_> {
             Event::Started { outstanding } => self.started(outstanding),
             Event::Restored(restored) => self.restored(restored),
             Event::Lost { why, retry_in_ms } => self.lost(why, retry_in_ms),
-            Event::Message(kept) | Event::ErasedCame(kept) => self.message(kept),
+            Event::Message(kept, clear) => self.message(kept, clear),
+            Event::ErasedCame(kept) => {
+                self.message(kept, None)?;
+                if kept.unordered { self.aside(Tone::Bad, &objects::unordered(&kept.entry)) } else { Ok(()) }
+            }
+            Event::Missing(missing) => self.aside(Tone::Bad, &missing_words(missing)),
+            Event::Directory(error) => self.aside(Tone::Bad, &error.to_string()),
             Event::Mended(kept) => self.aside(
                 Tone::Warning,
                 &format!("{} was damaged here; it came again and is whole", kept.entry.message_id),
@@ -159,11 +191,24 @@ impl Observer for Watch<'_> {
                 screen.aside(Tone::Bad, &words);
                 Ok(())
             }
-            Event::Notice(notice) => io_of(tell_notice(self.context, notice)),
+            Event::Notice(notice) => {
+                let reader = Reader::of(self.home, self.opener.clone());
+                io_of(tell_notice(self.context, notice, &reader))
+            }
             Event::Unknown(index) => self.aside(
                 Tone::Warning,
                 &format!("entry {index} is of a kind that only a newer program knows: upgrade this one"),
             ),
+            Event::OrderNotHeld { index, refusal } => {
+                screen.object(&objects::order_not_held(index, refusal))?;
+                let said = format!(
+                    "the hub tells of an order to erase a message, entry {index}, that does not hold: {}. Nothing was erased; \
+                     tell the registrars",
+                    harmless(&refusal.message)
+                );
+                screen.aside(Tone::Bad, &said);
+                Ok(())
+            }
             Event::Acknowledged { count } => {
                 screen.object(&json!({ "object": "acknowledged", "count": count }))
             }
@@ -182,6 +227,15 @@ impl Observer for Watch<'_> {
                 Tone::Warning,
                 &format!("the next certificate of this desk: {}", harmless(&error.to_string())),
             ),
+            Event::Witnessed(seen) => screen.object(&witness::object(seen)),
+            Event::Included(included) => screen.object(&json!({
+                "object": "included", "until_index": included.until.0, "proved": included.proved,
+            })),
+            Event::NotWitnessed(error) => {
+                let tone =
+                    if matches!(error, WitnessError::Found { .. }) { Tone::Bad } else { Tone::Warning };
+                self.aside(tone, &format!("the hub's logs: {}", harmless(&error.to_string())))
+            }
             Event::CommandEnded { entry, ran } => self.command_ended(entry, ran),
         }
     }
@@ -260,8 +314,9 @@ impl Watch<'_> {
         Ok(())
     }
 
-    fn message(&self, kept: &Kept) -> io::Result<()> {
-        let headline = objects::headline_here(kept, &self.context.languages);
+    fn message(&self, kept: &Kept, clear: Option<&Clear>) -> io::Result<()> {
+        let content = clear.cloned().ok_or(Unreadable::Locked);
+        let headline = objects::headline_here(kept, &content, &self.context.languages);
         self.context.screen.object(&objects::received(kept, headline.as_deref().ok()))?;
         let envelope = &kept.envelope;
         let mut words = String::new();
@@ -357,6 +412,15 @@ impl Watch<'_> {
         }
         Ok(())
     }
+}
+
+/// Says that a message has not come, and what to do.
+pub(super) fn missing_words(missing: &Missing) -> String {
+    format!(
+        "message {} of {} for this office has not come here, though later ones have. If no other desk of your office has it \
+         (`resguardo audit deliveries`), somebody holds it back: ask the sender by telephone, and tell the registrars",
+        missing.number, missing.desk
+    )
 }
 
 /// What prints gives a failure; an observer gives what is under it.

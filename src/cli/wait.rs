@@ -1,6 +1,7 @@
 //! `--wait`: until every recipient has a message, or has read it.
 //!
-//! Owns asking the hub again and again, with growing pauses. Never counts a stage that no office stated.
+//! Owns asking the hub again and again, with growing pauses. Never counts a person's stage that its office is not seen to have
+//! signed; that a desk has a message it takes from the hub.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,6 +16,10 @@ use tonic::transport::Channel;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::screen::{Tone, after, harmless, toned, utc};
+use crate::desk::members::Members;
+use crate::desk::outbox::Outgoing;
+use crate::desk::reseal::name_of;
+use crate::desk::stated::{Shown, Subject};
 use crate::model::envelope::Envelope;
 use crate::model::id::UnixMicros;
 use crate::model::identity::Name;
@@ -73,12 +78,22 @@ impl WaitStage {
 pub(super) async fn until(
     context: &Context,
     channel: Channel,
-    envelope: &Envelope,
+    outgoing: &Outgoing,
     stage: WaitStage,
     timeout: Option<SignedDuration>,
 ) -> Result<Exit, Failure> {
-    let mut watch =
-        Watch { context, envelope, stage, told: BTreeSet::new(), reached: BTreeSet::new(), cut: false };
+    let envelope = &outgoing.envelope;
+    let subject = Subject { message_id: envelope.message_id, digest: Some(name_of(outgoing).digest) };
+    let mut watch = Watch {
+        context,
+        envelope,
+        subject,
+        stage,
+        told: BTreeSet::new(),
+        doubted: BTreeSet::new(),
+        reached: BTreeSet::new(),
+        cut: false,
+    };
     let watching = watch.watch(channel);
     match timeout.map(Duration::try_from) {
         Some(Ok(timeout)) => {
@@ -88,8 +103,7 @@ pub(super) async fn until(
         }
         _ => return watching.await.map(|()| Exit::Done),
     }
-    let missing: Vec<_> =
-        envelope.recipients.iter().filter(|office| !watch.reached.contains(*office)).collect();
+    let missing: Vec<_> = envelope.offices().filter(|office| !watch.reached.contains(*office)).collect();
     let names = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Err(Failure::new(
         Exit::InVain,
@@ -103,16 +117,19 @@ pub(super) async fn until(
 struct Watch<'a> {
     context: &'a Context,
     envelope: &'a Envelope,
+    subject: Subject,
     stage: WaitStage,
     /// What was told already: office and number of the stage.
     told: BTreeSet<(Name, i32)>,
+    /// What the hub said, and nobody is seen to have signed.
+    doubted: BTreeSet<(Name, i32)>,
     reached: BTreeSet<Name>,
     cut: bool,
 }
 
 impl Watch<'_> {
     async fn watch(&mut self, channel: Channel) -> Result<(), Failure> {
-        let mut client = AuditServiceClient::new(channel);
+        let mut client = AuditServiceClient::new(channel.clone());
         let mut pause = PAUSE_FIRST;
         loop {
             let request = proto::DescribeMessageRequest {
@@ -121,7 +138,9 @@ impl Watch<'_> {
             };
             match client.describe_message(request).await {
                 Ok(answer) => {
-                    self.take(answer.into_inner())?;
+                    let answer = answer.into_inner();
+                    let shown = shown(self.context, &channel, self.subject, &answer.receipts).await?;
+                    self.take(answer, &shown)?;
                     if self.reached.len() >= self.envelope.recipients.len() {
                         return Ok(());
                     }
@@ -148,13 +167,20 @@ impl Watch<'_> {
         Ok(())
     }
 
-    fn take(&mut self, answer: proto::DescribeMessageResponse) -> Result<(), Failure> {
+    fn take(&mut self, answer: proto::DescribeMessageResponse, shown: &Shown) -> Result<(), Failure> {
         self.cut = false;
         let accepted = UnixMicros(answer.message.map_or(0, |message| message.accepted_unix_us));
         for row in answer.deliveries {
             let Ok(office) = row.office.parse::<Name>() else { continue };
+            if !self.envelope.offices().any(|it| *it == office) {
+                continue;
+            }
             for stage in row.stages {
                 let Some(known) = Stage::from_number(stage.stage) else { continue };
+                let Some(stage) = shown.stage(&office, &stage) else {
+                    self.doubt(&office, known);
+                    continue;
+                };
                 if self.stage.is_reached_by(known) {
                     self.reached.insert(office.clone());
                 }
@@ -164,6 +190,12 @@ impl Watch<'_> {
             }
         }
         Ok(())
+    }
+
+    fn doubt(&mut self, office: &Name, stage: Stage) {
+        if self.doubted.insert((office.clone(), stage as i32)) {
+            self.context.screen.aside(Tone::Bad, &unsigned(office, stage));
+        }
     }
 
     fn tell(
@@ -201,4 +233,42 @@ impl Watch<'_> {
         );
         Ok(self.context.screen.line(line.trim_end())?)
     }
+}
+
+/// Holds what a history shows to the signatures of those who are said to have stated it, by the newest directory.
+///
+/// # Errors
+/// No home.
+pub(super) async fn shown(
+    context: &Context,
+    channel: &Channel,
+    subject: Subject,
+    rows: &[proto::ReceiptRow],
+) -> Result<Shown, Failure> {
+    if rows.iter().all(|row| row.receipt.is_empty()) {
+        return Ok(Shown::default());
+    }
+    let home = context.home()?;
+    let copied = Members::copied(&home).ok().flatten();
+    let known = copied.map(|members| Shown::of(members.policy(), subject, rows));
+    if let Some(known) = known.as_ref().filter(|known| !known.is_behind()) {
+        return Ok(known.clone());
+    }
+    match Members::fetch(channel.clone(), &home, context.clock.now()).await {
+        Ok(members) => Ok(Shown::of(members.policy(), subject, rows)),
+        Err(error) => {
+            context
+                .screen
+                .aside(Tone::Bad, &format!("what is signed cannot be held to the directory: {error}"));
+            Ok(known.unwrap_or_default())
+        }
+    }
+}
+
+/// Says that the hub tells of a person's stage that nobody is seen to have signed.
+pub(super) fn unsigned(office: &Name, stage: Stage) -> String {
+    format!(
+        "the hub says that {office} stated {stage}, and shows no receipt that {office} signed: it does not count; \
+         telephone {office}"
+    )
 }

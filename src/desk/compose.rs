@@ -4,27 +4,33 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 
-use super::outbox::{Outbox, Outgoing};
+use super::content;
+use super::outbox::{CapName, Outbox, Outgoing};
+use super::sealer::{self, SealerError};
 use super::store::StoreError;
 use crate::cap::{self, Alert, Facts, Reference};
 use crate::host::clock::Clock;
 use crate::host::random::{Random, uuid_v7};
 use crate::model::deadline::Deadlines;
 use crate::model::envelope::{
-    CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority, REFERENCES_MAX,
+    CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority, REFERENCES_MAX, Recipient,
 };
 use crate::model::id::{DirectoryVersion, UnixMicros};
 use crate::model::identity::{Desk, Name};
+use crate::model::person::Person;
+use crate::seal;
 use crate::wire::convert;
+use crate::wire::signed::Signed;
 
 /// An alert and where it is to go.
 #[derive(Clone, Debug)]
 pub struct Draft<'a> {
     /// The alert.
     pub alert: &'a Alert,
+    /// Whom it is about.
+    pub persons: &'a [Person],
     /// The stream that it belongs to.
     pub stream: Name,
     /// The offices that it is for, in any order.
@@ -33,8 +39,10 @@ pub struct Draft<'a> {
     pub thread_id: Option<[u8; 16]>,
     /// By when they are to receive, read and act on it.
     pub deadlines: Deadlines,
-    /// The version of the directory that they were taken from; 0: from none.
-    pub directory_version: DirectoryVersion,
+    /// Whether they are the members of the stream, whoever those are when it is sealed.
+    pub to_members: bool,
+    /// What the draft is sealed to: this office's own key.
+    pub own: &'a seal::Recipient,
 }
 
 /// A message ready to be kept.
@@ -53,14 +61,14 @@ pub struct Composed {
 /// Makes the message.
 ///
 /// # Errors
-/// [`StoreError::Disk`].
+/// [`SealerError::Store`], [`SealerError::Seal`].
 pub fn compose(
     desk: &Desk,
     draft: Draft<'_>,
     outbox: &Outbox,
     clock: &dyn Clock,
     random: &dyn Random,
-) -> Result<Composed, StoreError> {
+) -> Result<Composed, SealerError> {
     let facts = Facts::of(draft.alert);
     let found = outbox.by_references(&facts.references)?;
     let mut references: Vec<MessageId> = Vec::new();
@@ -84,14 +92,14 @@ pub fn compose(
     let mut recipients = draft.recipients;
     recipients.sort();
     recipients.dedup();
-    let payload = Bytes::from(cap::export(draft.alert));
+    let payload = sealer::draft_payload(draft.own, &content::payload(draft.alert, draft.persons))?;
     let envelope = Envelope {
         message_id: new_id(clock, random),
         class: MessageClass::Alert,
         stream: draft.stream,
         sender: desk.clone(),
-        recipients,
-        directory_version: draft.directory_version,
+        recipients: recipients.into_iter().map(drafted).collect(),
+        directory_version: DirectoryVersion(0),
         priority: priority(facts.priority),
         status: status(facts.status),
         msg_type: msg_type(facts.msg_type),
@@ -99,23 +107,37 @@ pub fn compose(
         references,
         sent: clock.now(),
         expires: facts.expires_unix_micros.map(UnixMicros),
-        payload_bytes: payload.len() as u64,
-        payload_digest: digest(&SHA256, &payload).as_ref().try_into().expect("SHA-256 gives 32 bytes"),
+        payload_bytes: 0,
+        payload_digest: [0; 32],
         deadlines: draft.deadlines,
         files: Vec::new(),
+        voided: Vec::new(),
+        about: None,
     };
-    let envelope_bytes = convert::envelope_bytes(&envelope);
-    let reference = Some(draft.alert.reference());
+    let envelope_bytes = unsigned(&envelope);
+    let name = Some(CapName::of(envelope.message_id, &draft.alert.reference()));
     let outgoing = Outgoing {
         envelope,
         envelope_bytes,
-        payload,
-        reference,
+        payload: payload.into(),
+        to_members: draft.to_members,
+        name,
         sources: Vec::new(),
+        seen: None,
         erased: false,
         outcome: None,
     };
     Ok(Composed { outgoing, unknown, beyond, damaged: found.damaged })
+}
+
+/// A recipient of a draft: its key and number are given when it is sealed.
+pub(super) fn drafted(office: Name) -> Recipient {
+    Recipient { office, key: [0; 32], number: 1 }
+}
+
+/// What stands around an envelope that nobody has signed.
+pub(super) fn unsigned(envelope: &Envelope) -> Bytes {
+    Signed { statement: convert::envelope_bytes(envelope), signatures: Vec::new() }.to_bytes()
 }
 
 /// Makes an id for a message, or for a receipt in the outbox.
@@ -159,9 +181,11 @@ fn same_word<T: Copy + fmt::Display>(all: &[T], word: impl fmt::Display) -> T {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::desk::home::tests::home_on;
-    use crate::desk::sample::{NOW, envelope, id};
+    use crate::desk::sample::{NOW, envelope, id, signed};
     use crate::host::clock::ManualClock;
     use crate::host::disk::MemoryDisk;
     use crate::host::random::SeededRandom;
@@ -174,14 +198,16 @@ mod tests {
         let known = REFERENCES_MAX as u64 + 2;
         for seed in 1..=known {
             let envelope = envelope(seed, "ohchr-honduras", "iachr", b"x");
-            let envelope_bytes = convert::envelope_bytes(&envelope);
+            let envelope_bytes = signed(&envelope);
             let payload = Bytes::from_static(b"x");
             let outgoing = Outgoing {
                 envelope,
                 envelope_bytes,
                 payload,
-                reference: Some(name(seed)),
+                to_members: false,
+                name: Some(CapName::of(id(seed), &name(seed))),
                 sources: Vec::new(),
+                seen: None,
                 erased: false,
                 outcome: None,
             };
@@ -195,13 +221,16 @@ mod tests {
             names.join(" ")
         );
         let alert = cap::import(document.as_bytes()).unwrap().alert;
+        let own = seal::OpeningKey::generate(|bytes| bytes.fill(5)).recipient();
         let draft = Draft {
             alert: &alert,
+            persons: &[],
             stream: "monitoring-protection".parse().unwrap(),
             recipients: vec!["iachr".parse().unwrap()],
             thread_id: None,
             deadlines: Deadlines::default(),
-            directory_version: DirectoryVersion(0),
+            to_members: false,
+            own: &own,
         };
         let sender = crate::desk::sample::desk("ohchr-honduras");
         let composed =

@@ -9,11 +9,12 @@
 use super::hand_in::HandInError;
 use super::home::{Home, HomeLock};
 use super::inbox::Inbox;
-use super::outbox::{Outbox, Outcome, Stand, StatementEntry};
+use super::outbox::{Outbox, Outcome, Stand, Statement, StatementEntry};
 use super::record::{Record, RecordKind, encode};
 use super::store::StoreError;
 use crate::model::epoch::{Begun, Epoch, EpochId, Epochs};
 use crate::model::id::{Index, UnixMicros};
+use crate::wire::signed::SignedReceipt;
 use crate::wire::{convert, proto};
 
 const FILE: &str = "epochs";
@@ -108,24 +109,26 @@ pub async fn ready(
     inbox: &Inbox,
     outbox: &Outbox,
     entry: &StatementEntry,
-) -> Result<Option<bytes::Bytes>, HandInError> {
-    let bytes = outbox.read_statement(entry)?.receipt_bytes;
+) -> Result<Option<proto::HandedReceipt>, HandInError> {
+    let Statement { receipt_bytes: bytes, note, .. } = outbox.read_statement(entry)?;
     let found = inbox
         .entries()?
         .into_iter()
         .find(|it| it.message_id == entry.message_id && it.sender == entry.sender);
     // Without the message nothing is known of its place: the hub says what it thinks of it.
-    let (Some(message), Ok(mut receipt)) = (found, convert::receipt(&bytes)) else { return Ok(Some(bytes)) };
+    let (Some(message), Ok(mut signed)) = (found, SignedReceipt::read(&bytes)) else {
+        return Ok(Some(proto::HandedReceipt { receipt: bytes, note }));
+    };
     if !known(home)?.hold(message.index, message.epoch) {
         return Ok(None);
     }
-    match receipt.messages.as_mut_slice() {
-        [named] if named.index != message.index => named.index = message.index,
-        _ => return Ok(Some(bytes)),
+    match signed.receipt.messages.as_slice() {
+        [named] if named.index != message.index => signed.move_to(message.index),
+        _ => return Ok(Some(proto::HandedReceipt { receipt: bytes, note })),
     }
-    let bytes = convert::receipt_bytes(&receipt);
+    let bytes = signed.to_bytes();
     outbox.restate(&home.lock().await?, entry, bytes.clone())?;
-    Ok(Some(bytes))
+    Ok(Some(proto::HandedReceipt { receipt: bytes, note }))
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

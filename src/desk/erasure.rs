@@ -58,10 +58,17 @@ pub fn received(
 /// [`HandInError::Store`], [`HandInError::Home`].
 pub async fn sent(home: &Home, outbox: &Outbox, id: MessageId) -> Result<bool, HandInError> {
     let held = home.lock().await?;
-    match outbox.erase_message(&held, id) {
-        Err(error) if error.is_not_found() => Ok(false),
-        erased => Ok(erased?),
-    }
+    let files = match outbox.read_message(id) {
+        Err(error) if error.is_not_found() => return Ok(false),
+        read => read?.envelope.files,
+    };
+    let erased = outbox.erase_message(&held, id)?;
+    let forgotten = forget_files(home, &Inbox::open(home)?, &files);
+    forgotten.map_err(|error| match error {
+        EraseError::Store(error) => error,
+        EraseError::Files(DiskError { path, source }) => StoreError::Disk { path, source },
+    })?;
+    Ok(erased)
 }
 
 /// Removes files that no message needs which is kept here.
@@ -90,7 +97,15 @@ fn forget_files(home: &Home, inbox: &Inbox, files: &[FileRef]) -> Result<(), Era
 /// # Errors
 /// [`CallError`]
 pub(super) async fn missed(home: &Home, channel: Channel) -> Result<Vec<proto::ErasureRow>, CallError> {
-    let from_index = told_until(home).0;
+    listed(channel, told_until(home)).await
+}
+
+/// Asks the hub which erasures it has recorded, from an index on.
+///
+/// # Errors
+/// [`CallError`]
+pub(super) async fn listed(channel: Channel, from: Index) -> Result<Vec<proto::ErasureRow>, CallError> {
+    let from_index = from.0;
     let selection = Some(proto::Selection { from_index, ..proto::Selection::default() });
     let request = proto::ListErasuresRequest { selection };
     let mut frames = AuditServiceClient::new(channel).list_erasures(request).await?.into_inner();

@@ -4,6 +4,7 @@
 //! and the same bytes are handed in again. At a crash after the hub's answer: it is asked again and says the same.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -12,19 +13,24 @@ use tonic::transport::Channel;
 use super::epochs;
 use super::erasure;
 use super::home::{Home, HomeError};
-use super::inbox::{Inbox, InboxEntry};
+use super::inbox::{Inbox, Kept};
+use super::members::{Members, MembersError};
+use super::numbers;
 use super::outbox::{Outbox, Outcome, Outgoing, StatementEntry};
-use super::packet::Manifest;
 use super::packet::transfer::{Mover, TransferError};
+use super::sealer::{SealerError, Unlocked};
+use super::signer::Signer;
 use super::store::StoreError;
+use crate::host::clock::Clock;
 use crate::model::envelope::MessageId;
 use crate::model::epoch::{EpochId, Epochs};
 use crate::model::id::{Index, UnixMicros};
-use crate::model::receipt::{MessageRef, Receipt, Stage};
+use crate::model::receipt::Receipt;
 use crate::model::refusal::Reason;
+use crate::wire::erasure::SignedOrder;
+use crate::wire::proto;
 use crate::wire::proto::exchange_service_client::ExchangeServiceClient;
 use crate::wire::status::{CallError, Refused};
-use crate::wire::{convert, proto};
 
 /// Receipts in a frame, as the protocol allows.
 pub(super) const FRAME_RECEIPTS_MAX: usize = 256;
@@ -58,6 +64,9 @@ pub enum HandInError {
     /// A packet's file is not whole at the hub.
     #[error(transparent)]
     Files(TransferError),
+    /// It cannot be sealed and signed.
+    #[error(transparent)]
+    Sealer(#[from] SealerError),
 }
 
 impl HandInError {
@@ -97,29 +106,112 @@ pub fn client(channel: Channel) -> ExchangeServiceClient<Channel> {
     ExchangeServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX)
 }
 
-/// Hands in one message as it was kept, and notes what the hub said in the end.
+/// Hands in one message as it was kept, and notes what the hub said in the end. A draft is sealed and signed before, and so
+/// is, once, what the hub finds sealed or signed by an older directory, if the directory bears that out.
 ///
 /// # Errors
-/// [`HandInError::Call`]: it stays pending; [`HandInError::Store`], [`HandInError::Home`].
+/// [`HandInError::Call`], [`HandInError::Sealer`]: it stays pending; [`HandInError::Store`], [`HandInError::Home`].
 pub async fn message(
     channel: Channel,
     home: &Home,
     outbox: &Outbox,
     id: MessageId,
+    sealing: &Sealing,
 ) -> Result<Outcome, HandInError> {
-    let kept = outbox.read_message(id)?;
+    let mut kept = outbox.read_message(id)?;
     if let Some(outcome) = kept.outcome {
         return Ok(outcome);
     }
-    let request = proto::PublishRequest { envelope: kept.envelope_bytes, payload: kept.payload };
-    let outcome = match client(channel).publish(request).await.map_err(CallError::from) {
-        Ok(answer) => accepted(answer.into_inner().accepted)?,
+    if kept.is_draft() {
+        kept = sealing.seal(&channel, home, outbox, id).await?;
+    }
+    // Another process of this home was first.
+    if let Some(outcome) = kept.outcome {
+        return Ok(outcome);
+    }
+    let mut answer = publish(channel.clone(), &kept).await;
+    if answer.as_ref().is_err_and(is_stale) {
+        let refused = kept;
+        kept = sealing.seal_anew(&channel, home, outbox, &refused).await?;
+        if let Some(outcome) = kept.outcome {
+            return Ok(outcome);
+        }
+        // The same bytes once more, where nothing is stale: the hub may have been given back what it had lost.
+        answer = publish(channel, &kept).await;
+        if answer.as_ref().is_err_and(is_stale) && kept.envelope_bytes == refused.envelope_bytes {
+            return Err(SealerError::NotStale(id).into());
+        }
+    }
+    let outcome = match answer {
+        Ok(answer) => accepted(answer.accepted)?,
+        // It is stale again: somebody changed the directory in between.
+        Err(error) if is_stale(&error) => return Err(error.into()),
         Err(CallError::Refused(refused)) if passes_after_ms(&refused).is_none() => refusal(refused),
         Err(error) => return Err(error.into()),
     };
     let held = home.lock().await?;
+    match outcome {
+        Outcome::Accepted { .. } => numbers::taken(home, &held, id, &kept.envelope.voided)?,
+        Outcome::Refused { .. } => numbers::refused(home, &held, id)?,
+    }
     outbox.settle_message(&held, id, outcome.clone())?;
     Ok(outcome)
+}
+
+async fn publish(channel: Channel, kept: &Outgoing) -> Result<proto::PublishResponse, CallError> {
+    let (envelope, payload) = (kept.envelope_bytes.clone(), kept.payload.clone());
+    let answer = client(channel).publish(proto::PublishRequest { envelope, payload }).await;
+    answer.map(tonic::Response::into_inner).map_err(CallError::from)
+}
+
+fn is_stale(error: &CallError) -> bool {
+    matches!(error, CallError::Refused(refused) if refused.known_reason() == Some(Reason::DirectoryStale))
+}
+
+/// What it takes to seal and sign.
+#[derive(Clone)]
+pub struct Sealing {
+    /// The desk's keys; `None`: nobody has unlocked them, and drafts wait.
+    pub unlocked: Option<Unlocked>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Sealing {
+    async fn seal(
+        &self,
+        channel: &Channel,
+        home: &Home,
+        outbox: &Outbox,
+        id: MessageId,
+    ) -> Result<Outgoing, HandInError> {
+        let (unlocked, members) = self.ready(channel, home).await?;
+        let held = home.lock().await?;
+        Ok(unlocked.seal(home, &held, outbox, members.policy(), id)?)
+    }
+
+    async fn seal_anew(
+        &self,
+        channel: &Channel,
+        home: &Home,
+        outbox: &Outbox,
+        refused: &Outgoing,
+    ) -> Result<Outgoing, HandInError> {
+        let (unlocked, members) = self.ready(channel, home).await?;
+        let held = home.lock().await?;
+        Ok(unlocked.seal_anew(home, &held, outbox, members.policy(), refused)?)
+    }
+
+    async fn ready(&self, channel: &Channel, home: &Home) -> Result<(&Unlocked, Members), HandInError> {
+        let unlocked = self.unlocked.as_ref().ok_or(SealerError::Locked)?;
+        let members = match Members::fetch(channel.clone(), home, self.clock.now()).await {
+            Ok(members) => Some(members),
+            Err(MembersError::Call(error)) => return Err(error.into()),
+            // A false directory is not believed; what was known before it is.
+            Err(_) => Members::copied(home).ok().flatten(),
+        };
+        Ok((unlocked, members.ok_or(SealerError::NoDirectory)?))
+    }
 }
 
 /// Hands in an order to erase a message, notes what the hub said in the end, and erases this desk's own copy once the hub has
@@ -137,6 +229,7 @@ pub async fn order(
     if let Some(outcome) = kept.outcome {
         return Ok(outcome);
     }
+    let sender = SignedOrder::read(&kept.order_bytes).map(|it| it.order.sender().clone());
     let request = proto::EraseRequest { order: kept.order_bytes };
     let outcome = match client(channel).erase(request).await.map_err(CallError::from) {
         Ok(answer) => {
@@ -151,7 +244,11 @@ pub async fn order(
         Err(CallError::Refused(refused)) if passes_after_ms(&refused).is_none() => refusal(refused),
         Err(error) => return Err(error.into()),
     };
-    if let Outcome::Accepted { .. } = outcome {
+    // A registrar's order may be about a message of another office.
+    let own = sender.is_ok_and(|sender| home.desk().is_ok_and(|desk| desk.office == sender));
+    if let Outcome::Accepted { .. } = outcome
+        && own
+    {
         erasure::sent(home, outbox, id).await?;
     }
     let held = home.lock().await?;
@@ -169,22 +266,48 @@ pub async fn packet(
     home: &Home,
     outbox: &Outbox,
     outgoing: &Outgoing,
+    sealing: &Sealing,
 ) -> Result<Outcome, HandInError> {
     let id = outgoing.envelope.message_id;
-    let manifest = Manifest::of(&outgoing.envelope, &outgoing.payload);
-    let files = manifest.map(|manifest| manifest.files).unwrap_or_default();
-    for (file, source) in files.iter().zip(&outgoing.sources) {
-        match mover.up(home.disk(), source, file.file).await {
+    let channel = mover.dial.dial().await.map_err(CallError::from)?;
+    let mut files = outgoing.envelope.files.clone();
+    if outgoing.is_draft() {
+        match sealing.seal(&channel, home, outbox, id).await {
+            Err(HandInError::Sealer(error @ SealerError::Changed(_))) => {
+                return given_up(home, outbox, id, error.to_string()).await;
+            }
+            sealed => {
+                let sealed = sealed?;
+                if let Some(outcome) = sealed.outcome {
+                    return Ok(outcome);
+                }
+                files = sealed.envelope.files;
+            }
+        }
+    }
+    let shelf = home.shelf();
+    for file in files {
+        match mover.up(home.disk(), &shelf.path(&file), file).await {
             Err(error @ TransferError::Changed { .. }) => {
-                let outcome = Outcome::Refused { reason: FILE_CHANGED.into(), message: error.to_string() };
-                outbox.settle_message(&home.lock().await?, id, outcome.clone())?;
-                return Ok(outcome);
+                return given_up(home, outbox, id, error.to_string()).await;
             }
             done => done?,
         }
     }
-    let channel = mover.dial.dial().await.map_err(CallError::from)?;
-    message(channel, home, outbox, id).await
+    message(channel, home, outbox, id, sealing).await
+}
+
+async fn given_up(
+    home: &Home,
+    outbox: &Outbox,
+    id: MessageId,
+    message: String,
+) -> Result<Outcome, HandInError> {
+    let outcome = Outcome::Refused { reason: FILE_CHANGED.into(), message };
+    let held = home.lock().await?;
+    numbers::refused(home, &held, id)?;
+    outbox.settle_message(&held, id, outcome.clone())?;
+    Ok(outcome)
 }
 
 /// States that a message is on this desk's disk, with its files.
@@ -195,13 +318,13 @@ pub async fn received(
     channel: Channel,
     home: &Home,
     outbox: &Outbox,
-    entry: &InboxEntry,
-    at: UnixMicros,
+    (kept, at): (&Kept, UnixMicros),
+    signer: &Signer,
 ) -> Result<(), HandInError> {
-    let messages = vec![MessageRef { index: entry.index, message_id: entry.message_id }];
-    let (desk, stage) = (home.desk()?.clone(), Stage::Received);
-    let (notices, action, reason) = (Vec::new(), None, String::new());
-    let receipt = convert::receipt_bytes(&Receipt { desk, stage, messages, notices, at, action, reason });
+    let (entry, messages) = (&kept.entry, vec![kept.covered()]);
+    let desk = signer.desk().clone();
+    let receipt = signer.sign(Receipt::received(desk, messages, at));
+    let receipt = proto::HandedReceipt { receipt, note: bytes::Bytes::new() };
     let receipts = async |epochs: &Epochs| {
         let holds = epochs.hold(entry.index, entry.epoch);
         if holds { Ok(vec![receipt]) } else { Err(HandInError::MessageLost(entry.message_id)) }
@@ -301,7 +424,7 @@ async fn results(
     channel: Channel,
     home: &Home,
     outbox: &Outbox,
-    receipts: impl AsyncFnOnce(&Epochs) -> Result<Vec<bytes::Bytes>, HandInError>,
+    receipts: impl AsyncFnOnce(&Epochs) -> Result<Vec<proto::HandedReceipt>, HandInError>,
 ) -> Result<VecDeque<proto::ReceiptResult>, HandInError> {
     use proto::subscribe_request::Frame;
     let start = proto::Start { credit: 1, ..proto::Start::default() };

@@ -6,8 +6,7 @@
 
 pub mod compose;
 pub mod confirmed;
-#[cfg(test)]
-mod crash;
+pub mod content;
 pub mod dial;
 pub mod enrol;
 pub mod epochs;
@@ -17,13 +16,27 @@ pub mod find;
 pub mod hand_in;
 pub mod home;
 pub mod inbox;
+pub mod included;
 pub mod keys;
+mod live;
 pub mod members;
+pub mod notes;
+mod numbers;
+pub mod officers;
+pub mod opener;
 pub mod outbox;
 pub mod packet;
+pub mod persons;
 pub mod record;
+pub mod release;
 pub mod renew;
+pub mod reseal;
 #[cfg(test)]
 mod sample;
+pub mod sealer;
 pub mod session;
+pub mod signer;
+pub mod stated;
 pub mod store;
+pub mod unseal;
+pub mod witness;

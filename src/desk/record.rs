@@ -43,6 +43,12 @@ pub enum RecordKind {
     Order = 8,
     /// How far this home was told of erasures.
     Erasures = 9,
+    /// The numbers of this desk's messages for each office.
+    Numbers = 10,
+    /// Which numbers of each sending desk came.
+    Sequence = 11,
+    /// How far what this home has was found in the history that offices have cosigned.
+    Included = 12,
 }
 
 /// The body of a record.

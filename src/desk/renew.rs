@@ -102,9 +102,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::desk::crash;
     use crate::desk::home::{Settings, TlsFiles};
     use crate::host::clock::ManualClock;
+    use crate::host::disk::crash;
     use crate::host::disk::{Disk, MemoryDisk};
     use crate::host::random::SeededRandom;
     use crate::wire::certs::{self, Issued, Serial, Subject, Validity, issue_ca, issue_client};

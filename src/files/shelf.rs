@@ -1,10 +1,10 @@
-//! A desk's files: those of the packets that came.
+//! A desk's files: those of the packets that came and went, sealed.
 //!
 //! Owns one folder, each file under its digest. Never fetches. At a crash: see [`super`]; one process at a time makes a
 //! file grow, by a lock on it that ends with the process.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::partial::{Known, Partial, part_path};
@@ -48,7 +48,7 @@ impl Shelf {
     /// # Errors
     /// [`DiskError`], `NotFound` if it is not whole.
     pub fn open(&self, file: &FileRef) -> Result<Arc<dyn DiskFile>, DiskError> {
-        let path = self.dir.join(file.digest.to_string());
+        let path = self.path(file);
         self.disk.open(&path, OpenMode::Read).map_err(at(&path))
     }
 
@@ -76,12 +76,36 @@ impl Shelf {
         Partial::open(Arc::clone(&self.disk), &self.dir, file, Known::NOTHING)
     }
 
+    /// Where a file may be written that is known by its digest only at its end; `of` tells it from others.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn growing(&self, of: &FileRef) -> Result<PathBuf, DiskError> {
+        self.disk.create_dir_all(&self.dir).map_err(at(&self.dir))?;
+        Ok(self.dir.join(format!("{}.sealing", of.digest)))
+    }
+
+    /// Takes a file that was written there, and synced, for good.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn take(&self, growing: &Path, file: &FileRef) -> Result<(), DiskError> {
+        let path = self.path(file);
+        self.disk.rename(growing, &path).map_err(at(&path))?;
+        self.disk.sync_dir(&self.dir).map_err(at(&self.dir))
+    }
+
+    /// Where a whole file is.
+    pub fn path(&self, file: &FileRef) -> PathBuf {
+        self.dir.join(file.digest.to_string())
+    }
+
     /// Removes a file, whole or not, that may be gone already; nothing is left of its bytes where the disk allows.
     ///
     /// # Errors
     /// [`DiskError`].
     pub fn forget(&self, file: &FileRef) -> Result<(), DiskError> {
-        let whole = self.dir.join(file.digest.to_string());
+        let whole = self.path(file);
         erase(self.disk.as_ref(), &whole)?;
         erase(self.disk.as_ref(), &part_path(&self.dir, &file.digest))
     }

@@ -12,6 +12,13 @@ use super::clock::Clock;
 pub trait Random: Send + Sync {
     /// Fills `bytes` with random bytes.
     fn fill(&self, bytes: &mut [u8]);
+
+    /// Gives 32 random bytes.
+    fn seed(&self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.fill(&mut seed);
+        seed
+    }
 }
 
 /// The system's cryptographic generator.

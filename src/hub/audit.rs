@@ -362,7 +362,7 @@ impl AuditService for Audit {
         let page = move |hub: &Hub, (from, until), most| {
             let mut page = hub.door.view.erasures((permit, office), from, most)?;
             page.rows.retain(|row| row.index < until);
-            let found = page.rows.iter().map(|row| rows::erasure_row(&hub.door.view, row));
+            let found = page.rows.iter().map(|row| rows::erasure_row(&hub.door.view, &hub.journal, row));
             Ok((found.collect::<Result<Vec<_>, ReadError>>()?, page.next.filter(|next| *next < until)))
         };
         self.list_or_watch(&caller, CALL, &begun, Arc::new(page), frame)

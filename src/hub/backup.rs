@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::files::Flawed;
-use super::door::sha256;
 use super::home::{Home, HomeError};
 use super::manifest::{Manifest, ManifestError};
 use super::run::Host;
@@ -27,6 +26,7 @@ use crate::journal::{self, JournalError, Reader, Room, Verified};
 use crate::model::entry::EntryKind;
 use crate::model::erasure::Erasure;
 use crate::model::id::{Index, Position};
+use crate::seal::sha256;
 use crate::wire::erasure;
 
 /// The journal's folder in a backup.

@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::door::sha256;
 use crate::ledger::entry::{Decoded, Statement};
 use crate::model::entry::{Entry, EntryKind};
+use crate::wire::signed::{SignedEnvelope, SignedReceipt};
 use crate::wire::{amendment, convert, erasure};
 
 /// Decodes a statement of a kind.
 pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
     let decoded = match kind {
-        EntryKind::Publish => convert::envelope(bytes)
-            .map(|envelope| Statement::Publish { envelope: Box::new(envelope), digest: sha256(bytes) }),
-        EntryKind::Receipt => convert::receipt(bytes).map(|receipt| Statement::Receipt(Box::new(receipt))),
+        EntryKind::Publish => SignedEnvelope::read(bytes).map(publish),
+        EntryKind::Receipt => SignedReceipt::read(bytes).map(|it| Statement::Receipt(Box::new(it.receipt))),
         EntryKind::Directory => amendment::read(bytes).map(|it| Statement::Amendment(Arc::new(it))),
         EntryKind::Renewal => convert::renewal(bytes).map(Statement::Renewal),
         EntryKind::Erasure => erasure::read(bytes).map(Statement::Erasure),
@@ -26,6 +25,12 @@ pub(super) fn statement(kind: EntryKind, bytes: &Bytes) -> Statement {
         EntryKind::Refusal | EntryKind::Summary => Ok(Statement::Refusal),
     };
     decoded.unwrap_or_else(Statement::Undecodable)
+}
+
+/// What an envelope states.
+pub(super) fn publish(signed: SignedEnvelope) -> Statement {
+    let digest = signed.digest();
+    Statement::Publish { envelope: Box::new(signed.envelope), digest }
 }
 
 /// Decodes an entry.

@@ -34,6 +34,8 @@ pub(super) struct Cursor {
     office: String,
     /// Only these streams; none: all.
     streams: Vec<Name>,
+    /// How many are looked for at once: twice what fitted into the last frame, for looking up more is in vain.
+    fits: usize,
     bell: watch::Receiver<()>,
 }
 
@@ -92,7 +94,7 @@ impl Cursor {
         let replay = replay_from.map(|from| (Index(from), until));
         let places = Places { office, urgent: Index(0), replay, covered: replay, other: Index(0) };
         let name = hub.door.view.policy().office(office).map(ToString::to_string).unwrap_or_default();
-        Self { places, office: name, streams, bell: hub.live.listen(office) }
+        Self { places, office: name, streams, fits: FRAME_DELIVERIES_MAX, bell: hub.live.listen(office) }
     }
 
     /// Waits until something new is owed.
@@ -108,7 +110,7 @@ impl Cursor {
     /// # Errors
     /// A status when the hub stops or its ledger fails.
     pub(super) async fn next(&mut self, hub: &Hub, most: u32) -> Result<Next, Status> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(FRAME_DELIVERIES_MAX);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(self.fits);
         loop {
             // What rings from here on is looked at again.
             self.bell.borrow_and_update();
@@ -130,6 +132,8 @@ impl Cursor {
             let wanted: Vec<_> = chosen.iter().filter(|one| self.wants(one)).map(Chosen::index).collect();
             let found = hub.items(wanted).await?;
             let (deliveries, all) = self.take(&hub.door.view, chosen, found, hub.expiring());
+            let next = if all { self.fits } else { deliveries.len() };
+            self.fits = (2 * next).clamp(1, FRAME_DELIVERIES_MAX);
             if last && all {
                 self.places.urgent = self.places.urgent.max(decided);
                 self.places.other = self.places.other.max(decided);
@@ -296,7 +300,8 @@ fn delivery(view: &View, chosen: &Chosen, item: Item, now: UnixMicros) -> Delive
                 EntryKind::Erasure => notice::Notice::Erasure(item.statement),
                 _ => notice::Notice::Receipt(item.statement),
             };
-            delivery::Content::Notice(Notice { notice: Some(notice) })
+            let note = item.payload.unwrap_or_default();
+            delivery::Content::Notice(Notice { notice: Some(notice), note })
         }
     };
     Delivery { index: item.index.0, accepted_unix_us: item.time.0, content: Some(content) }

@@ -1,6 +1,6 @@
-//! The directory, as gRPC: told to every enrolled identity, amended by what registrars signed.
+//! The directory, as gRPC: told to every enrolled identity, amended by what registrars and desks signed.
 //!
-//! Owns that one amendment is checked and waited for at a time. Whether one counts is policy's to say.
+//! Owns that one entry is checked and waited for at a time. Whether one counts is policy's to say.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use tonic::{Request, Response, Status};
 use super::submit::Submitted;
 use super::{Hub, stopping_status};
 use crate::ledger::entry::{Outcome, Statement};
-use crate::model::amendment::SignedAmendment;
 use crate::model::entry::{EntryKind, Proposal};
+use crate::model::id::DirectoryVersion;
 use crate::model::identity::Identity;
 use crate::model::policy::Policy;
 use crate::model::refusal::Refusal;
@@ -21,7 +21,7 @@ use crate::wire::proto::{
 };
 use crate::wire::{amendment, status};
 
-/// Bytes of amendments in one answer; one amendment always fits.
+/// Bytes of entries in one answer; one entry always fits.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// The service.
@@ -38,27 +38,20 @@ impl Directory {
 }
 
 impl Directory {
-    /// Checks that the amendment follows from the directory as it stands, and is signed as it must be; `None`: it was taken in
+    /// Checks that an entry follows from the directory as it stands, and is signed as it must be; `None`: it was taken in
     /// before.
     fn check(&self, caller: &Identity, request: AmendDirectoryRequest) -> Result<Option<Submitted>, Refusal> {
         let policy = self.hub.door.view.policy();
         policy.permit_amend(caller)?;
-        let signed = Arc::new(amendment::read(&request.amendment)?);
-        let known = at(&policy, signed.amendment.version.0);
-        if known.is_some_and(|known| known.digest() == signed.digest()) {
+        let signed = Arc::new(amendment::read(&request.entry)?);
+        if policy.holds(&signed) {
             return Ok(None);
         }
         Policy::clone(&policy).amend(&signed)?;
         let (kind, identity) = (EntryKind::Directory, caller.to_string());
-        let proposal = Proposal { kind, identity, statement: request.amendment, payload: None };
+        let proposal = Proposal { kind, identity, statement: request.entry, payload: None };
         Ok(Some(Submitted { proposal, statement: Statement::Amendment(signed), pins: None }))
     }
-}
-
-/// The amendment that made a version.
-fn at(policy: &Policy, version: u64) -> Option<&SignedAmendment> {
-    let at = usize::try_from(version).ok()?.checked_sub(1)?;
-    policy.amendments().get(at).map(Arc::as_ref)
 }
 
 #[tonic::async_trait]
@@ -71,17 +64,19 @@ impl DirectoryService for Directory {
         let policy = self.hub.door.view.policy();
         let after = request.into_inner().after_version;
         let known = usize::try_from(after).unwrap_or(usize::MAX);
-        let digest_after = at(&policy, after).map(|it| it.digest().to_vec()).unwrap_or_default().into();
-        let later = policy.amendments().get(known..).unwrap_or_default();
-        let (mut amendments, mut bytes) = (Vec::new(), 0);
+        let digest_after = policy.head_at(DirectoryVersion(after)).map(|it| it.to_vec()).unwrap_or_default();
+        let later = policy.entries().get(known..).unwrap_or_default();
+        let (mut entries, mut bytes) = (Vec::new(), 0);
         for exact in later.iter().map(|signed| amendment::bytes(signed)) {
             bytes += exact.len();
-            if bytes > ANSWER_BYTES_MAX && !amendments.is_empty() {
+            if bytes > ANSWER_BYTES_MAX && !entries.is_empty() {
                 break;
             }
-            amendments.push(exact);
+            entries.push(exact);
         }
-        Ok(Response::new(DescribeDirectoryResponse { version: policy.version().0, amendments, digest_after }))
+        let (version, digest_after) = (policy.version().0, digest_after.into());
+        let now_unix_us = self.hub.clock.now().0;
+        Ok(Response::new(DescribeDirectoryResponse { version, entries, digest_after, now_unix_us }))
     }
 
     async fn amend_directory(

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Status, Streaming};
 
 use super::config::Limits;
+use super::decode;
 use super::rates::Rates;
 use super::refusals::Refusals;
 use super::submit::{self, Submitted};
@@ -23,11 +24,15 @@ use crate::model::entry::{EntryKind, Proposal};
 use crate::model::envelope::Envelope;
 use crate::model::erasure::Erasure;
 use crate::model::identity::Identity;
-use crate::model::policy::OfficeNumber;
+use crate::model::policy::{OfficeNumber, Stated, When};
+use crate::model::receipt::{NOTE_BYTES_MAX, Receipt};
 use crate::model::refusal::{Reason, Refusal};
+use crate::seal::{Kind, sha256};
 use crate::wire::connection::Caller;
-use crate::wire::proto::{Accepted, EraseResponse, PublishRequest};
-use crate::wire::{convert, erasure, status};
+use crate::wire::erasure::SignedOrder;
+use crate::wire::proto::{Accepted, EraseResponse, HandedReceipt, PublishRequest};
+use crate::wire::signed::{Signed, SignedEnvelope, SignedReceipt};
+use crate::wire::{erasure, status};
 
 /// When to come again when all streams are taken, in milliseconds.
 const STREAMS_RETRY_MS: u64 = 1_000;
@@ -50,6 +55,15 @@ pub(super) enum Erase {
     Known(EraseResponse),
     /// It is new, as far as the door knows.
     New(Submitted),
+}
+
+/// What the door does with the signatures of envelopes and receipts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signatures {
+    /// It holds each to the keys in the directory.
+    Checked,
+    /// It takes in whatever stands there: for a benchmark, and out of the program's reach (see [`super::run`]).
+    NotLookedAt,
 }
 
 /// A place among the streams.
@@ -75,6 +89,7 @@ pub(super) struct Door {
     streams: Arc<Semaphore>,
     /// The places of each office and auditor: as many as are enrolled.
     streams_of: Mutex<HashMap<String, Arc<Semaphore>>>,
+    signatures: Signatures,
     /// The disk is down to its reserve.
     pub disk_low: AtomicBool,
     /// The hub is stopping.
@@ -89,6 +104,7 @@ impl Door {
         files: Arc<Store>,
         limits: Limits,
         clock: Arc<dyn Clock>,
+        signatures: Signatures,
     ) -> Self {
         let publishes = Rates::new(limits.publishes_per_s, limits.publishes_burst);
         let receipts = Rates::new(limits.receipts_per_s, limits.receipts_per_s.saturating_mul(2));
@@ -106,6 +122,7 @@ impl Door {
             receipts,
             streams,
             streams_of,
+            signatures,
             disk_low,
             stopping,
         }
@@ -232,12 +249,12 @@ impl Door {
     /// Checks a publish.
     ///
     /// # Errors
-    /// Any refusal of form, bounds or policy, [`Reason::IdReused`], [`Reason::ReferenceForeign`], [`Reason::FileMissing`],
-    /// [`Reason::RateExceeded`], [`Reason::DiskReserve`], [`Reason::Stopping`].
+    /// Any refusal of form, bounds, policy or signature, [`Reason::IdReused`], [`Reason::ReferenceForeign`],
+    /// [`Reason::ResealNotAllowed`], [`Reason::FileMissing`], [`Reason::RateExceeded`], [`Reason::DiskReserve`], [`Reason::Stopping`].
     pub(super) fn publish(&self, caller: &Identity, request: PublishRequest) -> Result<Publish, Refusal> {
-        let envelope = convert::envelope(&request.envelope)?;
-        let message_id = envelope.message_id;
-        let checked = self.check(caller, request, envelope);
+        let signed = SignedEnvelope::read(&request.envelope)?;
+        let message_id = signed.envelope.message_id;
+        let checked = self.check(caller, request, signed);
         match &checked {
             Ok(Publish::New(_)) => tracing::debug!(%message_id, %caller, "let in"),
             Ok(Publish::Known(_)) => tracing::debug!(%message_id, %caller, "known: it gets its first answer"),
@@ -252,23 +269,32 @@ impl Door {
         &self,
         caller: &Identity,
         request: PublishRequest,
-        envelope: Envelope,
+        signed: SignedEnvelope,
     ) -> Result<Publish, Refusal> {
-        let digest = sha256(&request.envelope);
+        let envelope = &signed.envelope;
         let payload_digest = sha256(&request.payload);
-        // What was accepted once gets its first answer, whatever bounds and rights have become since.
-        if let Some(known) = self.known(caller, &envelope) {
+        // What was accepted once gets its first answer, whatever bounds, rights and keys have become since.
+        if let Some(known) = self.known(caller, envelope) {
             envelope.check_payload(request.payload.len(), &payload_digest)?;
-            if known.digest == digest {
+            if known.digest == signed.digest() {
                 return Ok(Publish::Known(self.first_answer(&known)));
             }
             return Err(envelope.message_id.reused(known.index));
         }
-        self.bounds(&envelope, request.payload.len())?;
+        self.bounds(envelope, request.payload.len())?;
         envelope.check_payload(request.payload.len(), &payload_digest)?;
-        let permit = self.view.policy().permit_publish(caller, &envelope)?;
-        self.view.check_references(permit.sender, &envelope).unwrap_or(Ok(()))?;
+        let policy = self.view.policy();
+        let permit = policy.permit_publish(caller, envelope)?;
+        self.view.check_references(permit.sender, envelope).unwrap_or(Ok(()))?;
+        self.view.check_about(&permit, envelope).unwrap_or(Ok(()))?;
         self.may_write(permit.sender)?;
+        // Last, for it costs the most.
+        let Signed { statement, signatures } = &signed.signed;
+        let stated = Stated { desk: &envelope.sender, kind: Kind::Envelope, statement, signatures };
+        if self.signatures == Signatures::Checked {
+            policy.check_envelope(stated, When::Now)?;
+        }
+        policy.check_sealing_keys(envelope)?;
         let files = &envelope.files;
         let pins = (!files.is_empty()).then(|| self.files.pin(&envelope.sender.office, files)).transpose()?;
         let proposal = Proposal {
@@ -277,11 +303,7 @@ impl Door {
             statement: request.envelope,
             payload: Some(request.payload),
         };
-        Ok(Publish::New(Submitted {
-            proposal,
-            statement: Statement::Publish { envelope: Box::new(envelope), digest },
-            pins,
-        }))
+        Ok(Publish::New(Submitted { proposal, statement: decode::publish(signed), pins }))
     }
 
     fn first_answer(&self, known: &Known) -> Accepted {
@@ -335,11 +357,20 @@ impl Door {
     /// Checks a receipt.
     ///
     /// # Errors
-    /// Any refusal of form or policy, [`Reason::RateExceeded`], [`Reason::NotOwed`], [`Reason::NotErased`].
-    pub(super) fn receipt(&self, caller: &Identity, bytes: Bytes) -> Result<Submitted, Refusal> {
-        let receipt = convert::receipt(&bytes)?;
-        let office = self.view.policy().permit_receipt(caller, &receipt.desk)?;
+    /// Any refusal of form, policy or signature, [`Reason::RateExceeded`], [`Reason::NotOwed`], [`Reason::NotErased`].
+    pub(super) fn receipt(&self, caller: &Identity, handed: HandedReceipt) -> Result<Submitted, Refusal> {
+        let HandedReceipt { receipt: bytes, note } = handed;
+        let SignedReceipt { receipt, signed: Signed { statement, signatures }, .. } =
+            SignedReceipt::read(&bytes)?;
+        let policy = self.view.policy();
+        let office = policy.permit_receipt(caller, &receipt.desk)?;
         self.may_state(office)?;
+        let (statement, signatures) = (&statement, &signatures);
+        let stated = Stated { desk: &receipt.desk, kind: Kind::Receipt, statement, signatures };
+        if self.signatures == Signatures::Checked {
+            policy.check_receipt(stated, &receipt, When::Now)?;
+        }
+        check_note(&receipt, &note)?;
         // Before it takes a place on the disk. Who was owed what never changes, so the ledger would say the same; a ledger
         // that cannot tell says nothing here.
         self.view.check_receipt(office, &receipt).unwrap_or(Ok(()))?;
@@ -347,7 +378,7 @@ impl Door {
             kind: EntryKind::Receipt,
             identity: caller.to_string(),
             statement: bytes,
-            payload: None,
+            payload: (!note.is_empty()).then_some(note),
         };
         Ok(Submitted { proposal, statement: Statement::Receipt(Box::new(receipt)), pins: None })
     }
@@ -357,10 +388,11 @@ impl Door {
     /// Checks an order to erase a message. It is taken also when the disk is down to its reserve, as receipts are.
     ///
     /// # Errors
-    /// Any refusal of form or policy, [`Reason::MessageUnknown`], [`Reason::RateExceeded`], [`Reason::Stopping`].
+    /// Any refusal of form, policy or signature, [`Reason::MessageUnknown`], [`Reason::RateExceeded`], [`Reason::Stopping`].
     pub(super) fn erase(&self, caller: &Identity, bytes: Bytes) -> Result<Erase, Refusal> {
-        let order = erasure::read_order(&bytes)?;
-        let office = self.view.policy().permit_erase(caller, &order)?;
+        let SignedOrder { order, signed: Signed { statement, signatures } } = SignedOrder::read(&bytes)?;
+        let policy = self.view.policy();
+        let office = policy.permit_erase(caller, &order)?;
         let sent = self.view.check_order(office, order.message_id);
         // A ledger that cannot tell ends the hub.
         let (message, known) = sent.unwrap_or_else(|_| Err(submit::stopping()))?;
@@ -369,6 +401,7 @@ impl Door {
             let response = EraseResponse { index, recorded_unix_us: recorded.0, duplicate: true, epoch };
             return Ok(Erase::Known(response));
         }
+        policy.check_erasure_order(&order, (&statement, &signatures), When::Now)?;
         if self.stopping.load(Ordering::Acquire) {
             return Err(submit::stopping());
         }
@@ -389,6 +422,20 @@ impl Door {
     }
 }
 
+/// Checks that a note is the one that goes with a receipt.
+fn check_note(receipt: &Receipt, note: &[u8]) -> Result<(), Refusal> {
+    if note.len() > NOTE_BYTES_MAX {
+        let message = format!("the note has {} bytes; at most {NOTE_BYTES_MAX} are taken", note.len());
+        return Err(Refusal::new(Reason::TooLarge, message).of_field("note"));
+    }
+    if receipt.note_digest == (!note.is_empty()).then(|| sha256(note)) {
+        return Ok(());
+    }
+    let message =
+        "the note is not the one whose SHA-256 stands in the receipt: hand up both as they were signed";
+    Err(Refusal::new(Reason::PayloadMismatch, message).of_field("note"))
+}
+
 /// Under which all desks of an office are counted as one.
 pub(super) fn account(identity: &Identity) -> String {
     match identity {
@@ -400,12 +447,6 @@ pub(super) fn account(identity: &Identity) -> String {
 /// The places for streams on a request's connection.
 pub(super) fn line<T>(request: &Request<T>) -> Option<Arc<Semaphore>> {
     request.extensions().get::<Arc<Caller>>().map(|caller| Arc::clone(&caller.streams))
-}
-
-/// SHA-256 (FIPS 180-4).
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }
 
 #[cfg(test)]
@@ -430,7 +471,7 @@ mod tests {
         let refusals = Refusals::new(Arc::clone(&clock), submitter, hub, Meters::new());
         let room = FilesConfig::default().room();
         let files = Store::open(Arc::new(MemoryDisk::new()), "/files".into(), room, UnixMicros(1)).unwrap();
-        Door::new(view, refusals, files, Limits::default(), clock)
+        Door::new(view, refusals, files, Limits::default(), clock, Signatures::Checked)
     }
 
     #[test]

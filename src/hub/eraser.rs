@@ -27,7 +27,8 @@ use crate::model::erasure::Erasure;
 use crate::model::id::Index;
 use crate::model::identity::Name;
 use crate::model::policy::AuditPermit;
-use crate::wire::{convert, erasure};
+use crate::wire::erasure;
+use crate::wire::signed::SignedEnvelope;
 
 /// How often it is looked whether the time is over for a payload, and what failed is tried again.
 const LOOK: Duration = Duration::from_mins(1);
@@ -155,14 +156,19 @@ impl Hub {
         kept_from: Index,
     ) -> Result<(u64, Vec<(Name, FileDigest)>), ReadError> {
         let messages = self.door.view.to_erase(row, kept_from)?;
-        let indexes: Vec<_> = messages.iter().map(|message| message.index).collect();
+        let mut indexes: Vec<_> = messages.iter().map(|message| message.index).collect();
+        for message in &messages {
+            indexes.extend(self.door.view.notes_about(message)?);
+        }
+        indexes.sort_unstable();
         let payloads = journal::erase(&self.journal, indexes.iter().copied())?;
         self.live.forget(&indexes);
         let mut files = Vec::new();
         for message in messages.iter().filter(|message| message.class == MessageClass::Packet) {
             let entry = self.journal.entry(message.index)?;
             // The ledger decoded it once, so it is an envelope.
-            let Some(Ok(envelope)) = entry.map(|entry| convert::envelope(&entry.statement)) else { continue };
+            let Some(Ok(read)) = entry.map(|entry| SignedEnvelope::read(&entry.statement)) else { continue };
+            let envelope = read.envelope;
             let sender = &envelope.sender.office;
             files.extend(envelope.files.iter().map(|file| (sender.clone(), file.digest)));
         }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Config, ConfigError};
 use crate::host::disk::{Disk, Lock};
-use crate::model::amendment::AMENDMENT_BYTES_MAX;
+use crate::model::amendment::ENTRY_BYTES_MAX;
 use crate::wire::trust::TRUST_FILE;
 
 /// Largest configuration or founding, in bytes.
-const FILE_BYTES_MAX: u64 = AMENDMENT_BYTES_MAX as u64;
+const FILE_BYTES_MAX: u64 = ENTRY_BYTES_MAX as u64;
 
 /// Where a hub's files are.
 #[derive(Clone, Debug)]
@@ -57,6 +57,16 @@ impl Home {
     /// The folder of packets' files.
     pub fn files(&self) -> PathBuf {
         self.dir.join("files")
+    }
+
+    /// The folder of the logs' tiles and checkpoints.
+    pub fn logs(&self) -> PathBuf {
+        self.dir.join("logs")
+    }
+
+    /// Its own folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The file that says how far erasures were carried out.

@@ -3,6 +3,7 @@
 //! Owns nothing that cannot be read again from the journal. Bounded in bytes: who is further behind reads from disk.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::OfficeNumber;
 
 /// Bytes of messages kept in memory: about what six offices' lines hold on the way.
-const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+const RECENT_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// A message or a notice, as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(super) struct Live {
     bells: RwLock<Vec<watch::Sender<()>>>,
     directory: watch::Sender<()>,
     erasures: watch::Sender<()>,
+    /// One more than the index of the newest urgent message; 0: none.
+    urgent: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +109,16 @@ impl Live {
         self.erasures.send_replace(());
     }
 
+    /// Notes an urgent message.
+    pub(super) fn note_urgent(&self, index: Index) {
+        self.urgent.fetch_max(index.next().0, Ordering::AcqRel);
+    }
+
+    /// The index of the newest urgent message since the hub began.
+    pub(super) fn urgent(&self) -> Option<Index> {
+        self.urgent.load(Ordering::Acquire).checked_sub(1).map(Index)
+    }
+
     /// Listens for erasures.
     pub(super) fn listen_erasures(&self) -> watch::Receiver<()> {
         self.erasures.subscribe()
@@ -150,7 +163,7 @@ mod tests {
     #[test]
     fn oldest_make_room_when_the_bytes_are_used_up() {
         let live = Live::default();
-        live.keep((0..20).map(|index| item(index * 3, 1024 * 1024)));
+        live.keep((0..20).map(|index| item(index * 3, RECENT_BYTES_MAX / 16)));
         let found = live.find(&[Index(0), Index(57), Index(56)]);
         assert!(found[0].is_none(), "beyond the bound");
         assert_eq!(found[1].as_ref().map(|item| item.index), Some(Index(57)));

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::backup::files::KeptFile;
-use super::door::sha256;
 use crate::host::disk::Disk;
 use crate::journal::Extent;
 use crate::model::entry::Mark;
 use crate::model::envelope::{FileDigest, FileRef};
 use crate::model::id::{Index, Position, UnixMicros};
+use crate::seal::sha256;
 
 /// The manifest's name in a backup's folder.
 const FILE: &str = "backup.toml";

@@ -22,6 +22,7 @@ mod follow;
 pub mod home;
 mod lane;
 mod live;
+pub mod logs;
 mod lookout;
 pub mod manifest;
 mod metrics;
@@ -56,6 +57,7 @@ use self::door::Door;
 use self::files::Transfers;
 use self::lane::Lane;
 use self::live::{Item, Live};
+use self::logs::Logs;
 use self::metrics::Meters;
 use self::papers::Papers;
 use self::rows::ReadError;
@@ -92,6 +94,8 @@ pub struct Hub {
     submitter: Submitter,
     /// What goes on now.
     live: Arc<Live>,
+    /// What is shown of the logs.
+    logs: Logs,
     /// Where reads wait that somebody's delivery waits for.
     reads: Lane,
     /// Where listings wait.

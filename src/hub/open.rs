@@ -12,6 +12,9 @@ use bytes::Bytes;
 use super::config::Config;
 use super::decode;
 use super::home::{self, Home, HomeError};
+use super::logs;
+use super::logs::check::Held;
+use super::logs::keeper::LogError;
 use super::run::Host;
 use super::sequence::HUB_NUMBER;
 use crate::journal::{self, JournalError, Options, Reader, Recovery, Writer};
@@ -24,6 +27,7 @@ use crate::model::identity::Identity;
 use crate::model::policy::Policy;
 use crate::model::refusal::Refusal;
 use crate::wire::amendment;
+use crate::wire::log::Log;
 use crate::wire::trust::{Trust, TrustError};
 
 /// Progress is told each time that this many more entries are in.
@@ -35,6 +39,9 @@ pub enum OpenError {
     /// Its home.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// Its logs do not agree with the journal.
+    #[error("logs: {0}")]
+    Log(#[from] LogError),
     /// Its trust file is not one.
     #[error(transparent)]
     Trust(TrustError),
@@ -173,9 +180,10 @@ pub fn found(
     let name = BatchName { hub: HUB_NUMBER, run: 0, number: 0 };
     let hub = Identity::Hub(config.name).to_string();
     let proposal = Proposal { kind: EntryKind::Directory, identity: hub, statement, payload: None };
-    journal.append(&Batch { name, time: host.clock.now(), proposals: vec![proposal] })?;
+    let seed = host.random.seed();
+    journal.append(&Batch { name, time: host.clock.now(), seed, proposals: vec![proposal] })?;
     journal.close()?;
-    Ok((signed.amendment.facts.len(), Trust::of(&signed)))
+    Ok((signed.entry.facts().len(), Trust::of(&signed)))
 }
 
 /// Opens the journal of a home that may be founded, or makes it. A home that has lost its journal is not founded anew:
@@ -288,6 +296,16 @@ pub fn rebuild(
     store.close().map_err(LedgerError::from)?;
     drop(store);
     open(host, home, config, news)
+}
+
+/// Makes the tiles of both logs again from the journal and the directory; gives the sizes up to which they were signed.
+///
+/// # Errors
+/// [`OpenError::Log`]
+pub fn rebuild_logs(host: &Host, home: &Home, opened: &Opened) -> Result<[u64; 2], OpenError> {
+    let dir = home.logs();
+    let held = Held { disk: &host.disk, dir: &dir, reader: &opened.reader, policy: opened.view.policy() };
+    Ok([logs::check::rebuild(&held, Log::Journal)?, logs::check::rebuild(&held, Log::Directory)?])
 }
 
 /// A ledger: for deciding, for its rows, for reading.

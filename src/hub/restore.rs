@@ -10,6 +10,7 @@ use super::backup::files::{Flawed, lay};
 use super::backup::{self, BackupError, Checked};
 use super::config::{Config, ConfigError};
 use super::home::Home;
+use super::logs;
 use super::manifest::Manifest;
 use super::run::Host;
 use super::sequence::HUB_NUMBER;
@@ -17,7 +18,9 @@ use crate::journal::{self, Options, Room, Verified};
 use crate::model::entry::{Batch, BatchName, EntryKind, Proposal};
 use crate::model::epoch::{Begun, Epoch, EpochId};
 use crate::model::identity::Identity;
+use crate::proof::TreeHash;
 use crate::wire::convert;
+use crate::wire::restored::{self, RESTORED_FILE};
 
 /// A hub that was restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub struct Restored {
     pub manifest: Manifest,
     /// The epoch that begins.
     pub begun: Begun,
+    /// The root of the journal's tree over the entries that were kept.
+    pub root: TreeHash,
     /// Files of packets that were not whole in the backup: everything else is there.
     pub flawed: Vec<Flawed>,
 }
@@ -85,14 +90,16 @@ pub fn restore(
         !host.stop.is_cancelled()
     });
     let flawed = flawed?.ok_or(BackupError::Stopped)?;
-    let begun = begin_epoch(host, &place, &config, &found)?;
+    let (begun, root) = begin_epoch(host, &place, &config, &found)?;
+    let told = restored::to_text(begun.epoch.id, begun.first.0, &root.0);
+    disk.write_atomically(&home.join(RESTORED_FILE), told.as_bytes()).map_err(backup::at(home))?;
     disk.write_atomically(&home.join("hub.toml"), &found.config).map_err(backup::at(home))?;
-    Ok(Restored { manifest: found.manifest, begun, flawed })
+    Ok(Restored { manifest: found.manifest, begun, root, flawed })
 }
 
 fn refuse_what_is_there(host: &Host, home: &Path) -> Result<(), RestoreError> {
     let names = host.disk.list(home).map_err(backup::at(home))?;
-    match names.iter().find(|name| !matches!(name.to_str(), Some("tls" | "lock"))) {
+    match names.iter().find(|name| !matches!(name.to_str(), Some("tls" | "keys" | "lock"))) {
         None => Ok(()),
         Some(name) => {
             Err(RestoreError::NotEmpty { dir: home.into(), found: name.to_string_lossy().into_owned() })
@@ -100,8 +107,13 @@ fn refuse_what_is_there(host: &Host, home: &Path) -> Result<(), RestoreError> {
     }
 }
 
-/// Appends the entry that begins the epoch, by the hub.
-fn begin_epoch(host: &Host, home: &Home, config: &Config, found: &Checked) -> Result<Begun, BackupError> {
+/// Appends the entry that begins the epoch, by the hub; gives the root of the journal's tree before it.
+fn begin_epoch(
+    host: &Host,
+    home: &Home,
+    config: &Config,
+    found: &Checked,
+) -> Result<(Begun, TreeHash), BackupError> {
     let options = Options { segment_bytes: config.journal.segment_bytes };
     let (mut journal, reader, _) = journal::open(
         host.disk.clone(),
@@ -116,6 +128,7 @@ fn begin_epoch(host: &Host, home: &Home, config: &Config, found: &Checked) -> Re
     let id = EpochId(u64::from_le_bytes(id).max(1));
     let epoch = Epoch { id, number: found.manifest.epoch + 1, backup: found.manifest.made };
     let begun = Begun { epoch, first: journal.mark().next_index };
+    let root = logs::root_of(&reader, begun.first)?;
     let run = super::open::last_run(&reader)? + 1;
     let proposal = Proposal {
         kind: EntryKind::Epoch,
@@ -125,7 +138,7 @@ fn begin_epoch(host: &Host, home: &Home, config: &Config, found: &Checked) -> Re
     };
     let time = journal.mark().time.max(host.clock.now());
     let name = BatchName { hub: HUB_NUMBER, run, number: 0 };
-    journal.append(&Batch { name, time, proposals: vec![proposal] })?;
+    journal.append(&Batch { name, time, seed: host.random.seed(), proposals: vec![proposal] })?;
     journal.close()?;
-    Ok(begun)
+    Ok((begun, root))
 }

@@ -16,7 +16,7 @@ use crate::ledger::erasures::{Erased, ErasureRow};
 use crate::ledger::overdue::{MissedRow, OverdueRow};
 use crate::ledger::rows::{MessageRow, ReceiptRow};
 use crate::ledger::view::View;
-use crate::model::entry::{Entry, EntryKind};
+use crate::model::entry::{Entry, EntryKind, Payload};
 use crate::model::envelope::MessageId;
 use crate::model::erasure::Erasure;
 use crate::model::id::Index;
@@ -31,9 +31,9 @@ use crate::wire::{convert, erasure};
 const ENTRIES_PER_PAGE_MAX: usize = 512;
 
 /// Bytes of statements in one page: a quarter of what gRPC takes by default.
-const PAGE_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Receipts told of one message at most: its offices' stages, and far more repetitions than anybody makes in good faith.
-const HISTORY_RECEIPTS_MAX: usize = 1_024;
+pub(super) const HISTORY_RECEIPTS_MAX: usize = 1_024;
 
 /// Why a page could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -119,20 +119,29 @@ pub(super) fn obligation(policy: &Policy, row: &ObligationRow) -> proto::Obligat
 /// Puts an erasure on the wire.
 ///
 /// # Errors
-/// [`ReadError::Ledger`]
-pub(super) fn erasure_row(view: &View, row: &ErasureRow) -> Result<proto::ErasureRow, ReadError> {
+/// [`ReadError`], each.
+pub(super) fn erasure_row(
+    view: &View,
+    journal: &Reader,
+    row: &ErasureRow,
+) -> Result<proto::ErasureRow, ReadError> {
     let base = proto::ErasureRow {
         index: row.index.0,
         recorded_unix_us: row.recorded.0,
         ..proto::ErasureRow::default()
     };
     Ok(match &row.what {
-        Erased::Message { message: erased, desk, reason, .. } => proto::ErasureRow {
-            message: view.message(*erased)?.as_ref().map(message),
-            desk: desk.to_string(),
-            reason: reason.clone(),
-            ..base
-        },
+        Erased::Message { message: erased, by, reason, .. } => {
+            let order =
+                journal.entry(row.index)?.and_then(|it| erasure::order_of(&it.statement).ok().flatten());
+            proto::ErasureRow {
+                message: view.message(*erased)?.as_ref().map(message),
+                ordered_by: by.to_string(),
+                reason: reason.clone(),
+                order: order.unwrap_or_default(),
+                ..base
+            }
+        }
         Erased::Until(until) => proto::ErasureRow { until_index: until.0, ..base },
     })
 }
@@ -152,7 +161,36 @@ pub(super) fn receipt(view: &View, row: &ReceiptRow) -> Result<proto::ReceiptRow
             messages.push(convert::message_ref(&MessageRef { index: *index, message_id: found.message_id }));
         }
     }
-    Ok(proto::ReceiptRow { stage: Some(stage_row(stage_of(row))), messages, news: row.news })
+    let stage = Some(stage_row(stage_of(row)));
+    Ok(proto::ReceiptRow { stage, messages, news: row.news, ..proto::ReceiptRow::default() })
+}
+
+fn unknown(id: MessageId) -> Refusal {
+    let message = format!("there is no message {id} that the caller may see");
+    Refusal::new(Reason::MessageUnknown, message).of_field("message_id")
+}
+
+/// Finds the message with an id that the caller may see; inside, the refusal where there is none, or several.
+///
+/// # Errors
+/// [`ReadError`], each.
+pub(super) fn message_of(
+    view: &View,
+    permit: AuditPermit,
+    id: MessageId,
+    sender: Option<OfficeNumber>,
+) -> Result<Result<Arc<MessageRow>, Refusal>, ReadError> {
+    let mut found = view.find(permit, id, sender)?;
+    Ok(match (found.pop(), found.is_empty()) {
+        (None, _) => Err(unknown(id)),
+        (Some(row), true) => Ok(row),
+        (Some(row), false) => {
+            found.push(row);
+            let senders: Vec<_> = found.iter().map(|row| row.sender.office.to_string()).collect();
+            let message = format!("{id} was used by {}: name the sending office", senders.join(", "));
+            Err(Refusal::field("sender_office", message))
+        }
+    })
 }
 
 /// Tells one message's history; inside, the refusal of one that is not there or not for the caller to see.
@@ -166,36 +204,29 @@ pub(super) fn history(
     id: MessageId,
     sender: Option<OfficeNumber>,
 ) -> Result<Result<DescribeMessageResponse, Refusal>, ReadError> {
-    let unknown = || {
-        let message = format!("there is no message {id} that the caller may see");
-        Refusal::new(Reason::MessageUnknown, message).of_field("message_id")
+    let row = match message_of(view, permit, id, sender)? {
+        Ok(row) => row,
+        Err(refusal) => return Ok(Err(refusal)),
     };
-    let found = view.find(permit, id, sender)?;
-    let row = match found.as_slice() {
-        [] => return Ok(Err(unknown())),
-        [row] => row,
-        several => {
-            let senders: Vec<_> = several.iter().map(|row| row.sender.office.to_string()).collect();
-            let message = format!("{id} was used by {}: name the sending office", senders.join(", "));
-            return Ok(Err(Refusal::field("sender_office", message)));
-        }
-    };
-    let Some(history) = view.history(permit, row.index)? else { return Ok(Err(unknown())) };
+    let Some(history) = view.history(permit, row.index)? else { return Ok(Err(unknown(id))) };
     let policy = view.policy();
     let mut receipts = Vec::new();
     let mut next = Some(Index(0));
     while let Some(from) = next
         && receipts.len() < HISTORY_RECEIPTS_MAX
     {
-        let page = view.receipts_about(permit, row, from, HISTORY_RECEIPTS_MAX - receipts.len())?;
-        receipts.extend(page.rows.iter().map(|one| proto::ReceiptRow {
-            stage: Some(stage_row(stage_of(one))),
-            messages: vec![convert::message_ref(&MessageRef {
-                index: row.index,
-                message_id: row.message_id,
-            })],
-            news: one.news,
-        }));
+        let page = view.receipts_about(permit, &row, from, HISTORY_RECEIPTS_MAX - receipts.len())?;
+        for one in &page.rows {
+            let named = MessageRef { index: row.index, message_id: row.message_id };
+            let (receipt, note) = of_person(journal, permit, one)?;
+            receipts.push(proto::ReceiptRow {
+                stage: Some(stage_row(stage_of(one))),
+                messages: vec![convert::message_ref(&named)],
+                news: one.news,
+                receipt,
+                note,
+            });
+        }
         next = page.next;
     }
     Ok(Ok(DescribeMessageResponse {
@@ -203,8 +234,19 @@ pub(super) fn history(
         envelope: journal.entry(row.index)?.map(|entry| entry.statement).unwrap_or_default(),
         deliveries: history.deliveries.iter().map(|row| delivery(&policy, row)).collect(),
         receipts,
-        erasure: view.erasure_of(row.index)?.map(|row| erasure_row(view, &row)).transpose()?,
+        erasure: view.erasure_of(row.index)?.map(|row| erasure_row(view, journal, &row)).transpose()?,
     }))
+}
+
+/// A person's receipt and its note, which is for desks.
+fn of_person(journal: &Reader, permit: AuditPermit, row: &ReceiptRow) -> Result<(Bytes, Bytes), ReadError> {
+    let entry = if row.stage.is_persons() { journal.entry(row.index)? } else { None };
+    let Some(entry) = entry else { return Ok(<(Bytes, Bytes)>::default()) };
+    let note = match entry.payload {
+        Payload::Kept(note) if permit != AuditPermit::All => note,
+        _ => Bytes::new(),
+    };
+    Ok((entry.statement, note))
 }
 
 /// Reads a page of entries that the caller may see, and the place of the next one.
@@ -230,8 +272,7 @@ pub(super) fn entries(
         next = entry.index.next();
         let office = office_of(&policy, &entry.identity);
         let wanted = selection.office.is_none_or(|wanted| office == Some(wanted));
-        if wanted && (covers(selection.permit, office) || concerns(&policy, view, selection.permit, &entry)?)
-        {
+        if wanted && may_see(&policy, view, selection.permit, &entry)? {
             bytes += entry.statement.len();
             rows.push(entry_row(entry));
         }
@@ -244,6 +285,19 @@ fn office_of(policy: &Policy, identity: &str) -> Option<OfficeNumber> {
         Ok(Identity::Desk(desk)) => policy.number(&desk.office),
         _ => None,
     }
+}
+
+/// Whether somebody may see an entry.
+///
+/// # Errors
+/// [`ReadError::Ledger`]
+pub(super) fn may_see(
+    policy: &Policy,
+    view: &View,
+    permit: AuditPermit,
+    entry: &Entry,
+) -> Result<bool, ReadError> {
+    Ok(covers(permit, office_of(policy, &entry.identity)) || concerns(policy, view, permit, entry)?)
 }
 
 /// Whether an entry of somebody else's is an office's to see.
@@ -262,7 +316,7 @@ fn concerns(policy: &Policy, view: &View, permit: AuditPermit, entry: &Entry) ->
         },
         EntryKind::Erasure => match erasure::read(&entry.statement) {
             Ok(Erasure::Order { order, .. }) => {
-                policy.number(&order.desk.office) == Some(own) || view.is_told(own, entry.index)?
+                policy.number(order.sender()) == Some(own) || view.is_told(own, entry.index)?
             }
             Ok(Erasure::Retention { .. }) => true,
             Err(_) => false,
@@ -302,6 +356,7 @@ fn message(row: &Arc<MessageRow>) -> proto::MessageRow {
         status: row.status as i32,
         msg_type: row.msg_type as i32,
         expires_unix_us: row.expires.map(|at| at.0),
+        about: row.about.as_ref().map(convert::message_ref),
     }
 }
 

@@ -21,12 +21,13 @@ use super::alarms::Alarms;
 use super::config::Config;
 use super::connections::Connections;
 use super::deadlines;
-use super::door::Door;
+use super::door::{Door, Signatures};
 use super::eraser;
 use super::files::Transfers;
 use super::home::{Home, HomeError};
 use super::lane::Lane;
 use super::live::Live;
+use super::logs::{self, Logs};
 use super::lookout;
 use super::metrics::{self, Meters};
 use super::open::{self, News, OpenError, Opened, Took};
@@ -49,6 +50,7 @@ use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::order::Order as _;
 use crate::order::local::{Bounds, Local};
+use crate::wire::open_key::OpenKey;
 
 /// Batches of rows that wait for the ledger's store; the sequence waits when it is that far behind. More than any disk
 /// syncs while they are gathered.
@@ -130,6 +132,37 @@ pub async fn run(
     news: &mut dyn FnMut(&News),
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), RunError> {
+    run_with(host, dir, news, ready, Signatures::Checked).await
+}
+
+/// Runs a hub that LOOKS AT NO SIGNATURE of envelope or receipt and takes in also what nobody has signed, else as [`run`]: for a
+/// benchmark, which learns so what the exchange costs without them. Such a hub proves nothing, and no desk keeps what it
+/// delivers unsigned.
+///
+/// A function rather than a setting, so that no argument, variable or file leads to it: the program does not name it, which a
+/// test holds it to. It says in its log, as an error, what it is.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_without_checking_signatures(
+    host: &Host,
+    dir: &Path,
+    news: &mut dyn FnMut(&News),
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), RunError> {
+    tracing::error!(
+        "SIGNATURES ARE NOT CHECKED: this is a benchmark, and what this hub takes in proves nothing"
+    );
+    run_with(host, dir, news, ready, Signatures::NotLookedAt).await
+}
+
+async fn run_with(
+    host: &Host,
+    dir: &Path,
+    news: &mut dyn FnMut(&News),
+    ready: impl FnOnce(SocketAddr),
+    signatures: Signatures,
+) -> Result<(), RunError> {
     let home = Home::at(dir);
     let lock = home.lock(host.disk.as_ref())?;
     let config = home.config(host.disk.as_ref())?;
@@ -146,11 +179,14 @@ pub async fn run(
     let store = Store::open(Arc::clone(&host.disk), home.files(), config.files.room(), host.clock.now());
     let store = store.map_err(RunError::Files)?;
     let Parts { hub, sequence, rows, lanes, mut faults, drain, space } =
-        start(host, &home, &config, opened, papers, store)?;
+        start(host, &home, &config, opened, papers, (store, signatures))?;
     let limits = config.limits.clone();
     lookout::begin(&hub, &home, config, space, Arc::clone(&host.reload));
     deadlines::begin(&hub);
     eraser::begin(&hub);
+    let key = OpenKey::Hub.read(host.disk.as_ref(), home.dir());
+    let logs = logs::begin(&hub, home.logs(), key);
+    logs.map_err(|error| RunError::Thread { name: "logs", error })?;
     let end = CancellationToken::new();
     let server = serve::serve(&hub, socket, &limits, end.clone());
     if let Some((socket, address)) = page {
@@ -276,7 +312,7 @@ fn start(
     config: &Config,
     opened: Opened,
     papers: Papers,
-    store: Arc<Store>,
+    (store, signatures): (Arc<Store>, Signatures),
 ) -> Result<Parts, RunError> {
     let Opened { journal, reader, ledger, rows, view, run, store: _, took: _ } = opened;
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
@@ -298,6 +334,7 @@ fn start(
         live: Arc::clone(&live),
         meters: meters.clone(),
         clock: Arc::clone(&host.clock),
+        random: Arc::clone(&host.random),
         submissions,
         drain: drain.clone(),
         batch_bytes_max: BATCH_BYTES_MAX.min(half_segment),
@@ -325,7 +362,8 @@ fn start(
         journal: home.journal(),
         erased: home.erased(),
     };
-    let door = Door::new(view, refusals, Arc::clone(&store), config.limits.clone(), Arc::clone(&host.clock));
+    let (files, limits, clock) = (Arc::clone(&store), config.limits.clone(), Arc::clone(&host.clock));
+    let door = Door::new(view, refusals, files, limits, clock, signatures);
     let hub = Arc::new(Hub {
         identity,
         door,
@@ -337,6 +375,7 @@ fn start(
         connections: Connections::default(),
         submitter,
         live,
+        logs: Logs::default(),
         reads,
         audits,
         transfers: Transfers::new(store, up, down, config.files.transfers_per_office_max),

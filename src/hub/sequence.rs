@@ -20,10 +20,12 @@ use super::metrics::Meters;
 use super::submit::{Submission, Waiting};
 use crate::files::store::Pins;
 use crate::host::clock::Clock;
+use crate::host::random::Random;
 use crate::journal::{Appended, JournalError, Writer};
 use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::ledger::{Applied, Ledger, LedgerError, Staged};
 use crate::model::entry::{Batch, BatchName, Entry, EntryKind, Payload, Proposal};
+use crate::model::envelope::Priority;
 use crate::model::erasure::Erasure;
 use crate::model::id::UnixMicros;
 use crate::model::refusal::{Reason, Refusal};
@@ -79,6 +81,8 @@ pub(super) struct Sequence<O: Order> {
     pub meters: Meters,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
     /// What comes in.
     pub submissions: Waiting,
     /// Cancelled: take in no more, finish what is in, and end.
@@ -145,7 +149,7 @@ impl<O: Order> Sequence<O> {
     async fn process(&mut self, name: BatchName, taken: Vec<Submission>) -> Result<(), SequenceError> {
         let time: UnixMicros = self.journal.mark().time.max(self.clock.now());
         let (proposals, statements, replies) = unpack(taken);
-        let batch = Arc::new(Batch { name, time, proposals });
+        let batch = Arc::new(Batch { name, time, seed: self.random.seed(), proposals });
         if let Err(refusal) = self.put_in_order(&batch).await {
             self.answer(with_outcomes(replies, vec![Outcome::Refused(refusal); batch.proposals.len()]));
             return Ok(());
@@ -209,6 +213,14 @@ impl<O: Order> Sequence<O> {
         let Applied { outcomes, owed, received_after_us, staged } =
             self.ledger.decide(appended.mark, decoded)?;
         trace(decoded, &outcomes);
+        for (entry, outcome) in decoded.iter().zip(&outcomes) {
+            if let (Statement::Publish { envelope, .. }, Outcome::Accepted { .. }) =
+                (&entry.statement, outcome)
+                && envelope.priority == Priority::Urgent
+            {
+                self.live.note_urgent(entry.index);
+            }
+        }
         self.meters.decided(decoded, &outcomes, &received_after_us);
         self.keep(appended.entries, &outcomes);
         let (publishes, others): (Vec<_>, Vec<_>) =
@@ -284,8 +296,8 @@ fn trace(entries: &[Decoded], outcomes: &[Outcome]) {
             }
             (Statement::Erasure(Erasure::Order { order, .. }), outcome) => {
                 let refused = matches!(outcome, Outcome::Refused(_));
-                let (message_id, desk) = (order.message_id, &order.desk);
-                tracing::debug!(%message_id, %index, %desk, refused, "ordered to be erased");
+                let (message_id, by) = (order.message_id, &order.by);
+                tracing::debug!(%message_id, %index, %by, refused, "ordered to be erased");
             }
             _ => {}
         }

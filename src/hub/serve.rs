@@ -24,10 +24,11 @@ use super::directory::Directory;
 use super::enrolment::Enrolment;
 use super::exchange::Exchange;
 use super::files::{self, Files};
+use super::logs::service::LogsAsked;
 use super::operator::Operator;
 use super::reader::Readers;
 use crate::host::tasks::Task;
-use crate::model::amendment::AMENDMENT_BYTES_MAX;
+use crate::model::amendment::ENTRY_BYTES_MAX;
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::connection::Connection;
 use crate::wire::listener::{self, ListenerLimits};
@@ -37,6 +38,7 @@ use crate::wire::proto::directory_service_server::DirectoryServiceServer;
 use crate::wire::proto::enrolment_service_server::EnrolmentServiceServer;
 use crate::wire::proto::exchange_service_server::ExchangeServiceServer;
 use crate::wire::proto::file_service_server::FileServiceServer;
+use crate::wire::proto::log_service_server::LogServiceServer;
 use crate::wire::proto::operator_service_server::OperatorServiceServer;
 use crate::wire::stranger::{Observer, Stranger};
 
@@ -96,6 +98,8 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
             let operator = OperatorServiceServer::new(Operator::new(Arc::clone(&serving)));
             health.set_serving::<FileServiceServer<Files>>().await;
             let files = FileServiceServer::new(Files::new(Arc::clone(&serving)));
+            health.set_serving::<LogServiceServer<LogsAsked>>().await;
+            let logs = LogServiceServer::new(LogsAsked::new(Arc::clone(&serving)));
             let reflection = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -118,7 +122,7 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
                     admit.clone(),
                 ))
                 .add_service(InterceptedService::new(
-                    directory.max_decoding_message_size(AMENDMENT_BYTES_MAX + QUESTION_BYTES_MAX),
+                    directory.max_decoding_message_size(ENTRY_BYTES_MAX + QUESTION_BYTES_MAX),
                     admit.clone(),
                 ))
                 .add_service(InterceptedService::new(
@@ -126,6 +130,10 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
                     admit.clone(),
                 ))
                 .add_service(InterceptedService::new(enrolment, admit.clone()))
+                .add_service(InterceptedService::new(
+                    logs.max_decoding_message_size(QUESTION_BYTES_MAX),
+                    admit.clone(),
+                ))
                 .add_service(InterceptedService::new(
                     files.max_decoding_message_size(files::FRAME_BYTES_MAX),
                     admit.clone(),

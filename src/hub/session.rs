@@ -211,8 +211,8 @@ async fn take_receipts(
         let message = format!("a frame holds 1 to {FRAME_RECEIPTS_MAX} receipts; this holds {count}");
         return Err(hub.door.refuse(caller, "Subscribe", &Refusal::field("receipts", message)));
     }
-    let check = |bytes| {
-        hub.door.receipt(caller, bytes).map_err(|refusal| {
+    let check = |handed| {
+        hub.door.receipt(caller, handed).map_err(|refusal| {
             hub.door.refusals.known(caller, "Subscribe", &refusal);
             ReceiptResult::refused(&refusal)
         })

@@ -119,7 +119,7 @@ fn verify_reads_also_what_no_start_and_no_ledger_reads() {
         let (statement, payload) = (Bytes::from_static(b"no envelope"), Some(vec![1; 600_000].into()));
         let proposals =
             vec![Proposal { kind: EntryKind::Publish, identity: String::new(), statement, payload }];
-        opened.journal.append(&Batch { name, time: host.clock.now(), proposals }).unwrap();
+        opened.journal.append(&Batch { name, time: host.clock.now(), seed: [0; 32], proposals }).unwrap();
     }
     opened.close().unwrap();
     let check = || verify(&host, dir.path(), &mut |_| {}, &mut |_| {});
@@ -142,7 +142,11 @@ fn verify_tells_a_payload_that_is_gone_without_an_order() {
     let name = BatchName { hub: 1, run: opened.run, number: 0 };
     let (statement, payload) = (Bytes::from_static(b"no envelope"), Some(Bytes::from_static(b"payload")));
     let proposals = vec![Proposal { kind: EntryKind::Publish, identity: String::new(), statement, payload }];
-    let index = opened.journal.append(&Batch { name, time: host.clock.now(), proposals }).unwrap().first;
+    let index = opened
+        .journal
+        .append(&Batch { name, time: host.clock.now(), seed: [0; 32], proposals })
+        .unwrap()
+        .first;
     let reader = opened.reader.clone();
     opened.close().unwrap();
     let check = || verify(&host, dir.path(), &mut |_| {}, &mut |_| {});

@@ -1,4 +1,5 @@
-//! Checking a hub that is not running: every frame of the journal, and that the ledger says what the journal says.
+//! Checking a hub that is not running: every frame of the journal, that the ledger says what the journal says, and that the
+//! logs' tiles and last checkpoints are those of the journal.
 //!
 //! Owns the comparison. The ledger is built a second time beside the first, from the journal alone, and the two must
 //! have the same rows, byte for byte. Changes nothing but what every start changes: a torn tail of the journal is cut, a
@@ -9,6 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::home::{Home, HomeError};
+use super::logs;
+use super::logs::check::{CheckedLog, Held};
+use super::logs::keeper::LogError;
 use super::manifest::hex;
 use super::open::{self, News, OpenError, Opened};
 use super::run::Host;
@@ -18,6 +22,7 @@ use crate::ledger::erasures::Erased;
 use crate::ledger::store::{Direction, Store, StoreError};
 use crate::model::id::Index;
 use crate::model::policy::AuditPermit;
+use crate::wire::log::Log;
 
 /// Rows compared at a time.
 const PAGE_ROWS: usize = 4_096;
@@ -29,6 +34,8 @@ pub struct Report {
     pub journal: Verified,
     /// Rows of the ledger.
     pub ledger_rows: u64,
+    /// Both logs.
+    pub logs: [CheckedLog; 2],
     /// Payloads that are to be erased and are not overwritten yet: the hub does it when it runs.
     pub to_erase: u64,
 }
@@ -64,6 +71,9 @@ pub enum VerifyError {
         /// What the journal gives.
         expected: String,
     },
+    /// A log does not agree with the journal, its tiles or its last checkpoint.
+    #[error("logs: {0}")]
+    Log(#[from] LogError),
     /// A payload is gone that nothing says is to be erased.
     #[error("the payload of entry {0} is erased, and no entry of the journal says that it is to be")]
     ErasedWithoutOrder(Index),
@@ -95,6 +105,9 @@ pub fn verify(
     let mut gone = Vec::new();
     let journal = journal::verify(&opened.reader, progress, &mut |index| gone.push(index))?;
     let waiting = erasures(&opened, &gone)?;
+    let logs = home.logs();
+    let held = Held { disk: &host.disk, dir: &logs, reader: &opened.reader, policy: opened.view.policy() };
+    let logs = [logs::check::check(&held, Log::Journal)?, logs::check::check(&held, Log::Directory)?];
     let beside = dir.join("ledger.verify");
     // A leftover of a check that was cut short.
     host.stores.remove(&beside)?;
@@ -109,7 +122,7 @@ pub fn verify(
     drop(second);
     host.stores.remove(&beside)?;
     let ledger_rows = compared?;
-    aside.map_or(Ok(Report { journal, ledger_rows, to_erase: waiting }), |why| {
+    aside.map_or(Ok(Report { journal, ledger_rows, logs, to_erase: waiting }), |why| {
         Err(VerifyError::LedgerSetAside(why))
     })
 }
@@ -118,8 +131,10 @@ pub fn verify(
 /// are not yet.
 fn erasures(opened: &Opened, gone: &[Index]) -> Result<u64, VerifyError> {
     let view = &opened.view;
-    if let Some(index) = gone.iter().find(|index| !view.is_erased(**index)) {
-        return Err(VerifyError::ErasedWithoutOrder(*index));
+    for index in gone {
+        if !view.is_to_go(*index)? {
+            return Err(VerifyError::ErasedWithoutOrder(*index));
+        }
     }
     let (mut next, mut kept_from, mut waiting) = (Some(Index(0)), Index(0), 0);
     while let Some(from) = next {
@@ -128,6 +143,10 @@ fn erasures(opened: &Opened, gone: &[Index]) -> Result<u64, VerifyError> {
             let messages = view.to_erase(row, kept_from)?;
             let waits = messages.iter().filter(|message| gone.binary_search(&message.index).is_err());
             waiting += waits.count() as u64;
+            for message in &messages {
+                let notes = view.notes_about(message)?;
+                waiting += notes.iter().filter(|note| gone.binary_search(note).is_err()).count() as u64;
+            }
             if let Erased::Until(until) = row.what {
                 kept_from = until.next();
             }

@@ -8,7 +8,7 @@ use crc32c::crc32c_append;
 use super::error::{JournalError, Wrong};
 use super::frame::{FrameHeader, FrameKind, Seed, frame_bytes, push_frame, u32_at, u64_at};
 use super::segment::PointTrack;
-use crate::model::entry::{Batch, BatchName, Entry, EntryKind, Mark, Payload, Proposal};
+use crate::model::entry::{Batch, BatchName, Entry, EntryKind, Mark, NONCE_BYTES, Payload, Proposal};
 use crate::model::id::{Index, Position, UnixMicros};
 
 /// The longest identity: its length is one byte. A certificate's URI has some 60 bytes.
@@ -27,7 +27,7 @@ const BATCH_BODY_BYTES: usize = 60;
 /// The chain runs over what comes before the chain itself.
 const BATCH_CHAINED_BYTES: usize = 52;
 const BATCH_FRAME_BYTES: u64 = frame_bytes(BATCH_BODY_BYTES as u64);
-const ENTRY_FIXED_BYTES: usize = 32;
+const ENTRY_FIXED_BYTES: usize = 32 + NONCE_BYTES;
 const CLOSE_BODY_BYTES: usize = 20;
 
 /// The length of the frame that an orderly stop writes.
@@ -51,6 +51,7 @@ pub(super) struct BatchHeader {
 pub(super) struct EntryBody<'a> {
     pub(super) index: Index,
     pub(super) time: UnixMicros,
+    pub(super) nonce: &'a [u8; NONCE_BYTES],
     pub(super) kind: EntryKind,
     pub(super) identity: &'a str,
     pub(super) statement: &'a [u8],
@@ -117,7 +118,7 @@ pub(super) fn encode_batch(
     let mut index = before.next_index;
     for proposal in &batch.proposals {
         points.note(place(buffer), index, before.position.next());
-        let entry = push_entry(buffer, proposal, index, batch.time, seed);
+        let entry = push_entry(buffer, proposal, (index, batch.time, batch.nonce(index)), seed);
         header.chain_after = chain_over(header.chain_after, entry);
         index = index.next();
     }
@@ -131,8 +132,7 @@ pub(super) fn encode_batch(
 fn push_entry(
     buffer: &mut Vec<u8>,
     proposal: &Proposal,
-    index: Index,
-    time: UnixMicros,
+    (index, time, nonce): (Index, UnixMicros, [u8; NONCE_BYTES]),
     seed: Seed,
 ) -> FrameHeader {
     let payload = proposal.payload.as_ref();
@@ -146,6 +146,7 @@ fn push_entry(
         buffer.extend(payload_crc.to_le_bytes());
         let identity_bytes = u8::try_from(proposal.identity.len()).expect("checked: at most 255 bytes");
         buffer.extend([proposal.kind as u8, u8::from(payload.is_some()), identity_bytes, 0, 0, 0, 0, 0]);
+        buffer.extend(nonce);
         buffer.extend(proposal.identity.as_bytes());
         buffer.extend_from_slice(&proposal.statement);
     });
@@ -249,11 +250,12 @@ impl<'a> EntryBody<'a> {
         if body[27..32] != [0; 5] {
             return Err(Wrong::new(format!("reserved bytes {:?}", &body[27..32]), "zeros"));
         }
-        let (identity, statement) = body[ENTRY_FIXED_BYTES..].split_at(body[26].into());
+        let (nonce, rest) = body[32..].split_first_chunk().expect("room for its fields was found");
+        let (identity, statement) = rest.split_at(body[26].into());
         let identity = std::str::from_utf8(identity)
             .map_err(|_| Wrong::new(format!("the identity {identity:?}"), "UTF-8"))?;
         let (index, time) = (Index(u64_at(body, 0)), UnixMicros(u64_at(body, 8)));
-        Ok(Self { index, time, kind, identity, statement, payload })
+        Ok(Self { index, time, nonce, kind, identity, statement, payload })
     }
 
     /// The entry with copies of its bytes: a small one must not keep a large buffer alive.
@@ -261,6 +263,7 @@ impl<'a> EntryBody<'a> {
         Entry {
             index: self.index,
             time: self.time,
+            nonce: *self.nonce,
             kind: self.kind,
             identity: self.identity.to_owned(),
             statement: Bytes::copy_from_slice(self.statement),

@@ -35,7 +35,7 @@ pub(super) const SEGMENT_HEADER_BYTES: u64 = 4_096;
 const POINT_EVERY_BYTES: u64 = 64 << 10;
 
 const MAGIC: &[u8; 8] = b"RSGDJRNL";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER_FIELDS_BYTES: usize = 68;
 const END_FIXED_BYTES: usize = 40;
 const POINT_BYTES: usize = 12;

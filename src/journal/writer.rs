@@ -211,6 +211,7 @@ fn entries_of(batch: &Batch, first: Index) -> Vec<Entry> {
         .map(|(proposal, index)| Entry {
             index: Index(index),
             time: batch.time,
+            nonce: batch.nonce(Index(index)),
             kind: proposal.kind,
             identity: proposal.identity.clone(),
             statement: proposal.statement.clone(),

@@ -1,4 +1,4 @@
-//! What the ledger keeps of an amendment of the directory, and its bytes.
+//! What the ledger keeps of an entry of the directory, and its bytes.
 //!
 //! Owns this shape; the tags of its fields are part of the format. Never knows where a row is kept.
 
@@ -11,20 +11,21 @@ use prost::Message;
 use super::keys;
 use super::log::Record;
 use super::rows::{deadlines, name};
-use crate::model::amendment::{Amendment, SignedAmendment};
+use crate::model::amendment::{Amendment, DirectoryEntry, Rotation, SignedEntry};
 use crate::model::deadline::Within;
 use crate::model::envelope::{MessageClass, Priority};
+use crate::model::epoch::EpochId;
 use crate::model::fact::{DeskKeys, Fact};
-use crate::model::id::{DirectoryVersion, Index, UnixMicros};
+use crate::model::id::{AmendmentNumber, Index, UnixMicros};
 use crate::model::identity::{Desk, Name};
 use crate::model::obligation::{Duty, Obligation, Who};
 use crate::seal::{KeyId, Recipient, Signature, VerifyingKey};
 
-/// An amendment that was taken in.
+/// An entry that was taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AmendmentRow {
     pub(super) index: Index,
-    pub(super) signed: Arc<SignedAmendment>,
+    pub(super) signed: Arc<SignedEntry>,
 }
 
 impl Record for AmendmentRow {
@@ -35,30 +36,40 @@ impl Record for AmendmentRow {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let SignedAmendment { amendment, statement, signatures } = self.signed.as_ref();
+        let SignedEntry { entry, statement, signatures } = self.signed.as_ref();
         let signatures = signatures.iter().map(|(id, signature)| SignatureBytes {
             key_id: id.0.to_vec(),
             ed25519: signature.ed25519().to_vec(),
             ml_dsa_44: signature.ml_dsa_44().to_vec(),
         });
-        let bytes = AmendmentBytes {
-            version: amendment.version.0,
-            previous: amendment.previous.to_vec(),
-            made_us: amendment.made.0,
-            facts: amendment.facts.iter().map(FactBytes::of).collect(),
+        let (number, follows, handover) = match entry {
+            DirectoryEntry::Amendment(it) => (it.number.0, it.previous, Bytes::new()),
+            // No amendment has the number 0.
+            DirectoryEntry::Rotation(it) => (0, it.replaces, it.handover.clone()),
+        };
+        let bytes = EntryBytes {
+            number,
+            follows: follows.to_vec(),
+            made_us: entry.made().0,
+            facts: entry.facts().iter().map(FactBytes::of).collect(),
             statement: statement.clone(),
             signatures: signatures.collect(),
+            handover,
         };
         bytes.encode_raw(out);
     }
 
     fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
-        let it = AmendmentBytes::decode(bytes).map_err(|error| error.to_string())?;
-        let amendment = Amendment {
-            version: DirectoryVersion(it.version),
-            previous: it.previous.try_into().map_err(|_| "no digest")?,
-            made: UnixMicros(it.made_us),
-            facts: it.facts.into_iter().map(FactBytes::fact).collect::<Result<_, _>>()?,
+        let it = EntryBytes::decode(bytes).map_err(|error| error.to_string())?;
+        let follows = it.follows.try_into().map_err(|_| "no digest")?;
+        let mut facts = it.facts.into_iter().map(FactBytes::fact).collect::<Result<Vec<_>, _>>()?;
+        let made = UnixMicros(it.made_us);
+        let entry = if it.number == 0 {
+            let fact = facts.pop().ok_or("no fact")?;
+            DirectoryEntry::Rotation(Rotation { replaces: follows, made, fact, handover: it.handover })
+        } else {
+            let number = AmendmentNumber(it.number);
+            DirectoryEntry::Amendment(Amendment { number, previous: follows, made, facts })
         };
         let signature = |it: SignatureBytes| {
             let id = it.key_id.try_into().map_err(|_| "no key's id")?;
@@ -66,8 +77,7 @@ impl Record for AmendmentRow {
             Ok::<_, String>((KeyId(id), signature.map_err(|error| error.to_string())?))
         };
         let signatures = it.signatures.into_iter().map(signature).collect::<Result<_, _>>()?;
-        let signed = SignedAmendment { amendment, statement: it.statement, signatures };
-        Ok(Self { index, signed: Arc::new(signed) })
+        Ok(Self { index, signed: Arc::new(SignedEntry { entry, statement: it.statement, signatures }) })
     }
 }
 
@@ -124,10 +134,25 @@ impl FactBytes {
             }
             Fact::Desk { desk, keys } => {
                 (it.kind, it.name, it.desk) = (14, desk.office.to_string(), desk.desk.to_string());
-                it.keys = vec![keys.attended.to_bytes(), keys.unattended.to_bytes()];
+                it.keys =
+                    vec![keys.attended.to_bytes(), keys.unattended.to_bytes(), keys.transfer.to_bytes()];
             }
             Fact::OfficeKey { office, recipient } => {
                 (it.kind, it.name, it.keys) = (15, office.to_string(), vec![recipient.to_bytes()]);
+            }
+            Fact::TransferKey { desk, recipient } => {
+                (it.kind, it.name, it.desk) = (16, desk.office.to_string(), desk.desk.to_string());
+                it.keys = vec![recipient.to_bytes()];
+            }
+            Fact::Witness { name, institution, key } => {
+                (it.kind, it.name, it.institution) = (17, name.to_string(), institution.to_string());
+                it.keys = vec![key.to_bytes()];
+            }
+            Fact::Quorum { witnesses } => (it.kind, it.days) = (18, Some(*witnesses)),
+            Fact::HubKey { key } => (it.kind, it.keys) = (19, vec![key.to_bytes()]),
+            Fact::Restored { id, kept, root } => {
+                let numbers = [id.0.to_be_bytes(), kept.to_be_bytes()].concat();
+                (it.kind, it.keys) = (20, vec![numbers, root.to_vec()]);
             }
         }
         it
@@ -147,10 +172,23 @@ impl FactBytes {
         if it.kind == 11 {
             return Ok(Fact::Retention { days: it.days.ok_or("no days")? });
         }
-        let its_name = name(&it.name)?;
+        if it.kind == 18 {
+            return Ok(Fact::Quorum { witnesses: it.days.ok_or("no number")? });
+        }
         let key = |at: usize| {
             let bytes = it.keys.get(at).ok_or("no key")?;
             VerifyingKey::from_bytes(bytes).map_err(|error| error.to_string())
+        };
+        if it.kind == 19 {
+            return Ok(Fact::HubKey { key: key(0)? });
+        }
+        if it.kind == 20 {
+            return restored(&it.keys);
+        }
+        let its_name = name(&it.name)?;
+        let recipient = |at: usize| {
+            let bytes = it.keys.get(at).ok_or("no key")?;
+            Recipient::from_bytes(bytes).map_err(|error| error.to_string())
         };
         Ok(match it.kind {
             1 => Fact::Institution(its_name),
@@ -186,24 +224,36 @@ impl FactBytes {
             13 => Fact::Registrar { name: its_name, institution: name(&it.institution)?, key: key(0)? },
             14 => Fact::Desk {
                 desk: Desk { office: its_name, desk: name(&it.desk)? },
-                keys: Box::new(DeskKeys { attended: key(0)?, unattended: key(1)? }),
+                keys: Box::new(DeskKeys { attended: key(0)?, unattended: key(1)?, transfer: recipient(2)? }),
             },
-            15 => Fact::OfficeKey {
-                office: its_name,
-                recipient: Recipient::from_bytes(it.keys.first().ok_or("no key")?)
-                    .map_err(|error| error.to_string())?,
+            15 => Fact::OfficeKey { office: its_name, recipient: recipient(0)? },
+            16 => Fact::TransferKey {
+                desk: Desk { office: its_name, desk: name(&it.desk)? },
+                recipient: recipient(0)?,
             },
+            17 => Fact::Witness { name: its_name, institution: name(&it.institution)?, key: key(0)? },
             kind => return Err(format!("{kind} is no kind of fact")),
         })
     }
 }
 
+fn restored(parts: &[Vec<u8>]) -> Result<Fact, String> {
+    let [numbers, root] = parts else { return Err("no restore".into()) };
+    let (Ok(root), Some((id, kept))) = (root.as_slice().try_into(), numbers.split_first_chunk::<8>()) else {
+        return Err("no restore".into());
+    };
+    let kept = kept.try_into().map_err(|_| "no restore")?;
+    Ok(Fact::Restored { id: EpochId(u64::from_be_bytes(*id)), kept: u64::from_be_bytes(kept), root })
+}
+
 #[derive(Clone, PartialEq, Message)]
-struct AmendmentBytes {
+struct EntryBytes {
+    /// An amendment's; 0 for a rotation.
     #[prost(uint64, tag = "1")]
-    version: u64,
+    number: u64,
+    /// The amendment before, or the key that is replaced.
     #[prost(bytes = "vec", tag = "2")]
-    previous: Vec<u8>,
+    follows: Vec<u8>,
     #[prost(uint64, tag = "3")]
     made_us: u64,
     #[prost(message, repeated, tag = "4")]
@@ -213,6 +263,8 @@ struct AmendmentBytes {
     statement: Bytes,
     #[prost(message, repeated, tag = "6")]
     signatures: Vec<SignatureBytes>,
+    #[prost(bytes = "bytes", tag = "7")]
+    handover: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -255,6 +307,7 @@ struct FactBytes {
     stream: String,
     #[prost(uint32, optional, tag = "14")]
     grace_days: Option<u32>,
+    /// Days, or witnesses.
     #[prost(uint32, optional, tag = "15")]
     days: Option<u32>,
     #[prost(bytes = "vec", repeated, tag = "16")]

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use super::rows::MessageRow;
 use super::span::{Places, Span};
-use crate::model::envelope::{CapMsgType, Envelope, MessageId};
+use crate::model::envelope::{CapMsgType, Envelope, MessageClass, MessageId};
 use crate::model::id::Index;
 use crate::model::policy::OfficeNumber;
-use crate::model::receipt::{MessageRef, Receipt};
+use crate::model::receipt::{Covered, Receipt};
 use crate::model::refusal::{Reason, Refusal};
 
 /// The messages that only their sender may name: an Update or Cancel counts from nobody else.
@@ -41,6 +41,45 @@ pub(super) fn own_references(
     Err(Refusal::new(Reason::ReferenceForeign, message).of_field("references"))
 }
 
+/// Checks that a resealing goes between the office that sent the message which it is about and one that this was for, and that
+/// there is something to open. Which way it goes its form says.
+///
+/// # Errors
+/// [`Reason::ResealNotAllowed`].
+pub(super) fn between_its_offices(
+    envelope: &Envelope,
+    (sender, recipients): (OfficeNumber, &[OfficeNumber]),
+    about: Option<(&MessageRow, bool)>,
+) -> Result<(), Refusal> {
+    let Some(named) = &envelope.about else { return Ok(()) };
+    let refused = |words: &str| {
+        let message = format!("message {} of {}: {words}", named.message_id, named.office);
+        Err(Refusal::new(Reason::ResealNotAllowed, message).of_field("about"))
+    };
+    let Some((message, erased)) = about.filter(|(message, _)| {
+        let other = if sender == message.sender_office { recipients } else { &[sender] };
+        message.digest == named.digest && other.iter().all(|office| message.recipients.contains(office))
+    }) else {
+        return refused(
+            "there is none that both offices have, its sender and one that it was for: only they speak of it",
+        );
+    };
+    if message.class == MessageClass::Reseal {
+        return refused("it is a resealing itself: speak of the message that it is about");
+    }
+    if erased {
+        return refused(
+            "it is erased, or was kept as long as policy asks: there is nothing to open any more",
+        );
+    }
+    if (&message.stream, message.priority, message.status)
+        != (&envelope.stream, envelope.priority, envelope.status)
+    {
+        return refused("what is said of it has its stream, its priority and its status");
+    }
+    Ok(())
+}
+
 /// Checks that all that a receipt names was owed, by the spans of the office that states it.
 ///
 /// # Errors
@@ -68,11 +107,20 @@ pub(super) fn all_owed<'a>(
 ///
 /// # Errors
 /// [`Reason::NotOwed`].
-pub(super) fn same_message(named: &MessageRef, message: &MessageRow) -> Result<(), Refusal> {
-    if named.message_id == message.message_id { Ok(()) } else { Err(not_owed(named)) }
+pub(super) fn same_message(named: &Covered, message: &MessageRow) -> Result<(), Refusal> {
+    if named.message_id != message.message_id {
+        return Err(not_owed(named));
+    }
+    if named.digest == message.digest {
+        return Ok(());
+    }
+    let id = named.message_id;
+    let message =
+        format!("the receipt covers another envelope of message {id} than the one that was accepted");
+    Err(Refusal::new(Reason::NotOwed, message).of_field("messages"))
 }
 
-fn not_owed(named: &MessageRef) -> Refusal {
+fn not_owed(named: &Covered) -> Refusal {
     let (id, index) = (named.message_id, named.index);
     let message = format!("the office was never owed message {id} at index {index}");
     Refusal::new(Reason::NotOwed, message).of_field("messages")

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::LedgerError;
 use super::amendments::AmendmentRow;
-use super::checks::{all_owed, own_references, same_message};
+use super::checks::{all_owed, between_its_offices, own_references, same_message};
 use super::entry::{Decoded, Outcome, Statement};
 use super::erasures::{self, ErasureRow};
 use super::keys;
@@ -20,7 +20,7 @@ use super::overdue::{ClockRow, OverdueRow};
 use super::rows::{MessageRow, ReceiptRow, RenewalRow};
 use super::span::Places;
 use super::state::{Gathered, State, by_span};
-use crate::model::amendment::SignedAmendment;
+use crate::model::amendment::SignedEntry;
 use crate::model::envelope::{Envelope, MessageId};
 use crate::model::epoch::Begun;
 use crate::model::erasure::ErasureOrder;
@@ -29,7 +29,7 @@ use crate::model::identity::Identity;
 use crate::model::obligation::ObligationNumber;
 use crate::model::overdue::Overdue;
 use crate::model::policy::{OfficeNumber, Policy};
-use crate::model::receipt::{Receipt, Stage};
+use crate::model::receipt::{MessageRef, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
 use crate::model::renewal::{Renewal, Renewals};
 
@@ -47,6 +47,8 @@ pub(super) enum Prepared<'a> {
         row: Result<Arc<MessageRow>, Refusal>,
         /// The monthly obligations that it may count for, with their days of grace.
         monthly: Vec<(ObligationNumber, u32)>,
+        /// The office that sent the message which it is about, and that one's id.
+        about: Option<(OfficeNumber, MessageId)>,
     },
     /// An amendment that was taken in.
     Amendment {
@@ -217,16 +219,19 @@ fn prepare_publish<'a>(
             follow_ups: Vec::new(),
             thread: None,
             answers: Vec::new(),
+            about: None,
         })
     });
     let monthly = row.as_mut().map_or_else(|_| Vec::new(), |row| missed::obliged(policy, envelope, row));
-    Prepared::Publish { office, envelope, digest, row, monthly }
+    let about = envelope.about.as_ref();
+    let about = about.and_then(|it| Some((policy.number(&it.office)?, it.message_id)));
+    Prepared::Publish { office, envelope, digest, row, monthly, about }
 }
 
-fn take_in(policy: &mut Arc<Policy>, entry: &Decoded, signed: &Arc<SignedAmendment>) -> Result<(), Refusal> {
+fn take_in(policy: &mut Arc<Policy>, entry: &Decoded, signed: &Arc<SignedEntry>) -> Result<(), Refusal> {
     match caller(entry)? {
         // At the founding, before anybody is enrolled.
-        Identity::Hub(_) if policy.amendments().is_empty() => {}
+        Identity::Hub(_) if policy.entries().is_empty() => {}
         other => policy.permit_amend(other).map(|_| ())?,
     }
     Arc::make_mut(policy).amend(signed)
@@ -268,8 +273,8 @@ impl Deciding<'_> {
     /// Decides one entry.
     pub(super) fn decide(&mut self, prepared: Prepared<'_>) -> Result<Outcome, LedgerError> {
         match prepared {
-            Prepared::Publish { office, envelope, digest, row, monthly } => {
-                self.publish(office, envelope, digest, row, &monthly)
+            Prepared::Publish { office, envelope, digest, row, monthly, about } => {
+                self.publish((office, about), envelope, digest, row, &monthly)
             }
             Prepared::Amendment { entry, policy } => {
                 self.state.months.follow(&policy, entry.time, &mut self.additions.months);
@@ -295,7 +300,7 @@ impl Deciding<'_> {
 
     fn publish(
         &mut self,
-        office: Option<OfficeNumber>,
+        (office, about): (Option<OfficeNumber>, Option<(OfficeNumber, MessageId)>),
         envelope: &Envelope,
         digest: &[u8; 32],
         row: Result<Arc<MessageRow>, Refusal>,
@@ -317,6 +322,15 @@ impl Deciding<'_> {
         };
         if let Err(refusal) = own_references(envelope, row.sender_office, |id| self.users_of(id)) {
             return Ok(Outcome::Refused(refusal));
+        }
+        let about = about.and_then(|(office, id)| self.message(self.index_of(id, office)?));
+        let known = about.map(|about| (&**about, self.state.erasures.of(about.index).is_some()));
+        let offices = (row.sender_office, row.recipients.as_slice());
+        if let Err(refusal) = between_its_offices(envelope, offices, known) {
+            return Ok(Outcome::Refused(refusal));
+        }
+        if let Some(about) = about.map(|it| MessageRef { index: it.index, message_id: it.message_id }) {
+            Arc::make_mut(&mut row).about = Some(about);
         }
         self.fulfil(envelope, &mut row, monthly);
         self.state.deliver(&row);

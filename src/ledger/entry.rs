@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::model::amendment::SignedAmendment;
+use crate::model::amendment::SignedEntry;
 use crate::model::clock::ClockRecord;
 use crate::model::envelope::Envelope;
 use crate::model::epoch::Epoch;
@@ -42,8 +42,8 @@ pub enum Statement {
     },
     /// A receipt of an office, valid in form.
     Receipt(Box<Receipt>),
-    /// An amendment of the directory.
-    Amendment(Arc<SignedAmendment>),
+    /// An amendment of the directory, or a rotation of keys.
+    Amendment(Arc<SignedEntry>),
     /// A request for a next certificate, or the answer to one.
     Renewal(Renewal),
     /// That payloads are no longer kept.

@@ -12,18 +12,21 @@ use prost::Message;
 use super::decide::{Deciding, Prepared, caller, missing};
 use super::entry::{Decoded, Outcome};
 use super::log::{self, Reader, Record};
-use super::rows::{MessageRow, name, office};
+use super::rows::{MessageRow, ReceiptRow, name, office};
 use super::state::State;
 use super::table::Table;
 use super::view::{Page, View};
 use super::{LedgerError, keys};
 use crate::model::envelope::MessageId;
-use crate::model::erasure::{Erasure, ErasureOrder, is_over};
+use crate::model::erasure::{Erasure, ErasureOrder, OrderedBy, is_over};
 use crate::model::id::{Index, UnixMicros};
-use crate::model::identity::{Desk, Identity};
+use crate::model::identity::Identity;
 use crate::model::policy::{AuditPermit, OfficeNumber, Policy};
-use crate::model::receipt::{MessageRef, Receipt, Stage};
+use crate::model::receipt::{Covered, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
+
+/// Receipts that are looked through at once for notes.
+const NOTES_PAGE: usize = 256;
 
 /// An erasure that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +42,13 @@ pub struct ErasureRow {
 /// What is no longer kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Erased {
-    /// One message, on the order of the office that sent it.
+    /// One message, by an order.
     Message {
         /// The message.
         message: Index,
-        /// The desk that ordered it.
-        desk: Desk,
-        /// That desk's office.
+        /// Who ordered it.
+        by: OrderedBy,
+        /// The office that sent it.
         office: OfficeNumber,
         /// Why.
         reason: String,
@@ -145,12 +148,8 @@ impl Deciding<'_> {
             return Ok(Outcome::Erased { index, time, duplicate: true });
         }
         let message = self.message(index).cloned().ok_or_else(|| missing(index))?;
-        let what = Erased::Message {
-            message: index,
-            desk: order.desk.clone(),
-            office,
-            reason: order.reason.clone(),
-        };
+        let what =
+            Erased::Message { message: index, by: order.by.clone(), office, reason: order.reason.clone() };
         let row = ErasureRow { index: entry.index, recorded: entry.time, what };
         self.state.erase(&row, Some(&message));
         self.additions.owed.extend(told(&message));
@@ -197,7 +196,7 @@ fn told(message: &MessageRow) -> impl Iterator<Item = OfficeNumber> {
 /// # Errors
 /// [`Reason::NotErased`]
 pub(super) fn all_erased(receipt: &Receipt, erasures: &Erasures) -> Result<(), Refusal> {
-    let kept = |named: &&MessageRef| erasures.of(named.index).is_none();
+    let kept = |named: &&Covered| erasures.of(named.index).is_none();
     match receipt.messages.iter().find(kept).filter(|_| receipt.stage == Stage::Erased) {
         None => Ok(()),
         Some(named) => {
@@ -335,6 +334,34 @@ impl View {
     }
 }
 
+impl View {
+    /// The notes that go with receipts about a message, by the indexes of these: they are erased with it.
+    ///
+    /// # Errors
+    /// [`LedgerError`], each.
+    pub fn notes_about(&self, message: &MessageRow) -> Result<Vec<Index>, LedgerError> {
+        let (mut notes, mut next) = (Vec::new(), Some(Index(0)));
+        while let Some(from) = next {
+            let page = self.receipts_about(AuditPermit::All, message, from, NOTES_PAGE)?;
+            notes.extend(page.rows.iter().filter(|row| row.stage.is_persons()).map(|row| row.index));
+            next = page.next;
+        }
+        Ok(notes)
+    }
+
+    /// Tells whether what stands beside an entry is not to be kept: a message's payload, or a note about it.
+    ///
+    /// # Errors
+    /// [`LedgerError`], each.
+    pub fn is_to_go(&self, index: Index) -> Result<bool, LedgerError> {
+        if self.is_erased(index) {
+            return Ok(true);
+        }
+        let receipt = self.checked(Reader::<ReceiptRow>::of(self.table()).at(index))?;
+        Ok(receipt.is_some_and(|row| row.messages.iter().any(|message| self.is_erased(*message))))
+    }
+}
+
 impl Record for ErasureRow {
     const LETTER: u8 = keys::ERASURES;
 
@@ -345,15 +372,16 @@ impl Record for ErasureRow {
     fn encode(&self, out: &mut Vec<u8>) {
         let recorded = self.recorded.0;
         let bytes = match &self.what {
-            Erased::Message { message, desk, office, reason } => ErasureBytes {
-                recorded,
-                message: Some(message.0),
-                number: office.0.into(),
-                office: desk.office.to_string(),
-                desk: desk.desk.to_string(),
-                reason: reason.clone(),
-                ..ErasureBytes::default()
-            },
+            Erased::Message { message, by, office, reason } => {
+                let (desk, registrar, sender) = match by {
+                    OrderedBy::Desk(desk) => (desk.to_string(), String::new(), String::new()),
+                    OrderedBy::Registrar { name, sender } => {
+                        (String::new(), name.to_string(), sender.to_string())
+                    }
+                };
+                let (message, number, reason) = (Some(message.0), office.0.into(), reason.clone());
+                ErasureBytes { recorded, message, number, desk, registrar, sender, reason, until: None }
+            }
             Erased::Until(until) => {
                 ErasureBytes { recorded, until: Some(until.0), ..ErasureBytes::default() }
             }
@@ -364,12 +392,16 @@ impl Record for ErasureRow {
     fn decode(index: Index, bytes: &[u8]) -> Result<Self, String> {
         let it = ErasureBytes::decode(bytes).map_err(|error| error.to_string())?;
         let what = match (it.message, it.until) {
-            (Some(message), None) => Erased::Message {
-                message: Index(message),
-                desk: Desk { office: name(&it.office)?, desk: name(&it.desk)? },
-                office: office(it.number)?,
-                reason: it.reason,
-            },
+            (Some(message), None) => {
+                let by = match it.registrar.as_str() {
+                    "" => match it.desk.parse() {
+                        Ok(Identity::Desk(desk)) => OrderedBy::Desk(desk),
+                        _ => return Err(format!("{:?} is not a desk", it.desk)),
+                    },
+                    registrar => OrderedBy::Registrar { name: name(registrar)?, sender: name(&it.sender)? },
+                };
+                Erased::Message { message: Index(message), by, office: office(it.number)?, reason: it.reason }
+            }
             (None, Some(until)) => Erased::Until(Index(until)),
             _ => return Err("nothing that can be erased".into()),
         };
@@ -386,11 +418,13 @@ struct ErasureBytes {
     #[prost(uint32, tag = "3")]
     number: u32,
     #[prost(string, tag = "4")]
-    office: String,
-    #[prost(string, tag = "5")]
     desk: String,
+    #[prost(string, tag = "5")]
+    registrar: String,
     #[prost(string, tag = "6")]
     reason: String,
     #[prost(uint64, optional, tag = "7")]
     until: Option<u64>,
+    #[prost(string, tag = "8")]
+    sender: String,
 }

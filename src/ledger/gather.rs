@@ -39,7 +39,10 @@ pub(super) fn gather(
     };
     for entry in entries {
         match entry {
-            Prepared::Publish { office, envelope, .. } => gathering.for_publish(*office, envelope)?,
+            Prepared::Publish { office, envelope, about, .. } => {
+                gathering.for_publish(*office, envelope)?;
+                gathering.for_about(*about)?;
+            }
             Prepared::Receipt { receipt, office, .. } => gathering.for_receipt(*office, receipt)?,
             Prepared::Overdue { overdue, office, .. } => gathering.for_overdue(*office, overdue)?,
             Prepared::Erase { order, office, .. } => gathering.for_order(*office, order)?,
@@ -78,6 +81,12 @@ impl Gathering<'_> {
             }
         }
         office.map_or(Ok(()), |office| self.message_of(office, envelope.message_id))
+    }
+
+    fn for_about(&mut self, about: Option<(OfficeNumber, MessageId)>) -> Result<(), LedgerError> {
+        let Some((office, id)) = about else { return Ok(()) };
+        self.id(id)?;
+        self.message_of(office, id)
     }
 
     fn for_order(&mut self, office: OfficeNumber, order: &ErasureOrder) -> Result<(), LedgerError> {

@@ -13,7 +13,7 @@ use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::{Desk, Identity, IdentityError, Name, NameError};
 use crate::model::obligation::ObligationNumber;
 use crate::model::policy::OfficeNumber;
-use crate::model::receipt::{Action, Stage};
+use crate::model::receipt::{Action, MessageRef, Stage};
 use crate::model::renewal::Renewal;
 
 /// An accepted message.
@@ -53,6 +53,8 @@ pub struct MessageRow {
     pub thread: Option<[u8; 16]>,
     /// The messages whose follow-up it is, by index, ascending.
     pub answers: Vec<Index>,
+    /// The message that it is about, of a resealing.
+    pub about: Option<MessageRef>,
 }
 
 /// The answers to a message that an obligation asks for.
@@ -121,6 +123,7 @@ impl Record for MessageRow {
             follow_ups: self.follow_ups.iter().map(follow_up_bytes).collect(),
             thread: self.thread.map(|thread| thread.to_vec()),
             answers: steps(&self.answers),
+            about: self.about.as_ref().map(about_bytes),
         };
         bytes.encode_raw(out);
     }
@@ -146,6 +149,7 @@ impl Record for MessageRow {
             follow_ups: it.follow_ups.into_iter().map(follow_up).collect::<Result<_, _>>()?,
             thread: it.thread.map(|thread| thread.try_into().map_err(|_| "no thread")).transpose()?,
             answers: from_steps(&it.answers)?,
+            about: it.about.as_ref().map(about).transpose()?,
         })
     }
 }
@@ -313,6 +317,25 @@ struct MessageBytes {
     /// As `messages` of a receipt.
     #[prost(uint64, repeated, tag = "19")]
     answers: Vec<u64>,
+    #[prost(message, optional, tag = "20")]
+    about: Option<AboutBytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AboutBytes {
+    #[prost(uint64, tag = "1")]
+    index: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    message_id: Vec<u8>,
+}
+
+fn about_bytes(it: &MessageRef) -> AboutBytes {
+    AboutBytes { index: it.index.0, message_id: it.message_id.as_bytes().to_vec() }
+}
+
+fn about(it: &AboutBytes) -> Result<MessageRef, String> {
+    let message_id = MessageId::from_slice(&it.message_id).ok_or("no id of what it is about")?;
+    Ok(MessageRef { index: Index(it.index), message_id })
 }
 
 #[derive(Clone, PartialEq, Message)]

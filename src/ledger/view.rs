@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::amendments::AmendmentRow;
 use super::erasures::all_erased;
 use super::gather::stored_span;
-use super::log::Reader;
+use super::log::{self, Reader};
 use super::outstanding::Outstanding;
 use super::rows::{MessageRow, ReceiptRow};
 use super::span::{Places, Span};
@@ -21,7 +22,7 @@ use crate::model::entry::Mark;
 use crate::model::envelope::{Envelope, FileDigest, MessageId};
 use crate::model::epoch::Epochs;
 use crate::model::id::{Index, UnixMicros};
-use crate::model::policy::{OfficeNumber, Policy};
+use crate::model::policy::{OfficeNumber, Policy, PublishPermit};
 use crate::model::receipt::Receipt;
 use crate::model::refusal::Refusal;
 use crate::model::renewal::Renewals;
@@ -252,6 +253,24 @@ impl View {
         Ok(rules::own_references(envelope, sender, |id| users.get(&id).cloned().unwrap_or_default()))
     }
 
+    /// Checks, before an envelope is put in order, that the message which it is about gives it standing. Deciding checks it again.
+    ///
+    /// # Errors
+    /// [`LedgerError`], each. The refusal, [`Reason::ResealNotAllowed`](crate::model::refusal::Reason::ResealNotAllowed), is in the
+    /// answer.
+    pub fn check_about(
+        &self,
+        permit: &PublishPermit,
+        envelope: &Envelope,
+    ) -> Result<Result<(), Refusal>, LedgerError> {
+        let Some(about) = &envelope.about else { return Ok(Ok(())) };
+        let office = self.policy().number(&about.office);
+        let known = office.map(|office| self.known(office, about.message_id)).transpose()?.flatten();
+        let message = known.map(|known| self.message(known.index)).transpose()?.flatten();
+        let about = message.as_ref().map(|message| (&**message, self.is_erased(message.index)));
+        Ok(rules::between_its_offices(envelope, (permit.sender, &permit.recipients), about))
+    }
+
     /// Tells whether a message or notice is outstanding for an office.
     pub fn is_owed(&self, office: OfficeNumber, index: Index) -> bool {
         let state = self.shared.state();
@@ -338,6 +357,22 @@ impl View {
     /// [`LedgerError`], each.
     pub fn receipt(&self, index: Index) -> Result<Option<Arc<ReceiptRow>>, LedgerError> {
         self.checked(Reader::of(&self.shared.table).at(index))
+    }
+
+    /// Where the entries of the directory stand that were taken in before an index, ascending.
+    ///
+    /// # Errors
+    /// [`LedgerError`], each.
+    pub fn directory_before(&self, before: Index) -> Result<Vec<Index>, LedgerError> {
+        let mut found = Vec::new();
+        let listed = log::each(&self.shared.table, Index(0), |row: Arc<AmendmentRow>| {
+            if row.index >= before {
+                return Ok(ControlFlow::Break(()));
+            }
+            found.push(row.index);
+            Ok(ControlFlow::Continue(()))
+        });
+        self.checked(listed).map(|()| found)
     }
 
     /// What memory holds.

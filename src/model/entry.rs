@@ -8,6 +8,12 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::id::{Index, Position, UnixMicros};
+use crate::seal::sha256;
+
+/// Bytes of an entry's nonce.
+pub const NONCE_BYTES: usize = 16;
+/// Bytes from which the nonces of a batch follow.
+pub const BATCH_SEED_BYTES: usize = 32;
 
 /// What an entry records. The numbers are part of the journal's format and are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,7 +80,8 @@ pub struct Proposal {
     pub identity: String,
     /// The statement, exact bytes.
     pub statement: Bytes,
-    /// The payload, kept apart from the entry so that it can be erased in place; opaque. Only with `Publish`.
+    /// The payload, kept apart from the entry so that it can be erased in place; opaque. A message's with
+    /// `Publish`, a person's note with `Receipt`.
     pub payload: Option<Bytes>,
 }
 
@@ -85,8 +92,24 @@ pub struct Batch {
     pub name: BatchName,
     /// The hub's time when it was closed; only grows from batch to batch.
     pub time: UnixMicros,
+    /// Random. Its entries' nonces follow from it, so that whoever keeps the batch has the same; it is kept nowhere itself.
+    pub seed: [u8; BATCH_SEED_BYTES],
     /// What it holds, in order; at least one.
     pub proposals: Vec<Proposal>,
+}
+
+impl Batch {
+    /// Gives the nonce of its entry at an index: whoever has one learns nothing of another.
+    pub fn nonce(&self, index: Index) -> [u8; NONCE_BYTES] {
+        const DOMAIN: &[u8; 26] = b"resguardo journal nonce v1";
+        let mut from = [0; DOMAIN.len() + BATCH_SEED_BYTES + 8];
+        from[..DOMAIN.len()].copy_from_slice(DOMAIN);
+        from[DOMAIN.len()..][..BATCH_SEED_BYTES].copy_from_slice(&self.seed);
+        from[DOMAIN.len() + BATCH_SEED_BYTES..].copy_from_slice(&index.0.to_le_bytes());
+        let mut nonce = [0; NONCE_BYTES];
+        nonce.copy_from_slice(&sha256(&from)[..NONCE_BYTES]);
+        nonce
+    }
 }
 
 /// A payload as the journal holds it.
@@ -107,6 +130,8 @@ pub struct Entry {
     pub index: Index,
     /// The hub's time of its batch.
     pub time: UnixMicros,
+    /// Random: what hides the entry in the leaf that the journal's tree has of it.
+    pub nonce: [u8; NONCE_BYTES],
     /// What it records.
     pub kind: EntryKind,
     /// The identity that answers for it.

@@ -9,8 +9,12 @@ use super::id::{DirectoryVersion, Index, UnixMicros};
 use super::identity::{Desk, Name};
 use super::refusal::{Reason, Refusal};
 
-/// Longest encoded envelope, in bytes: some 200 recipients of the longest name.
+/// Longest encoded envelope, in bytes: some 150 recipients of the longest name.
 pub const ENVELOPE_BYTES_MAX: usize = 16 * 1024;
+/// Longest signed envelope, in bytes: one signature takes 2.5 KB.
+pub const SIGNED_ENVELOPE_BYTES_MAX: usize = 20 * 1024;
+/// Numbers that an envelope may void: a desk has few messages that the hub refuses for good.
+pub const VOIDED_MAX: usize = 256;
 /// References to earlier messages at most: what one thread of updates is ever likely to name.
 pub const REFERENCES_MAX: usize = 64;
 /// Files of one message at most: a report, its annexes and its data; with their digests some 3 KiB of the envelope.
@@ -56,6 +60,8 @@ numbered! {
         Packet = 2 "packet",
         /// A statement of both institutions.
         Statement = 3 "statement",
+        /// A request to seal an earlier message again, or the answer to one.
+        Reseal = 4 "reseal",
     }
 }
 
@@ -152,7 +158,7 @@ pub struct Envelope {
     /// The sending desk.
     pub sender: Desk,
     /// The offices it is for, ascending, each once, at least one.
-    pub recipients: Vec<Name>,
+    pub recipients: Vec<Recipient>,
     /// The version of the directory that they were taken from.
     pub directory_version: DirectoryVersion,
     /// How soon it must be seen.
@@ -177,6 +183,41 @@ pub struct Envelope {
     pub deadlines: Deadlines,
     /// The files that belong to it, ascending by digest, each once; of a packet alone.
     pub files: Vec<FileRef>,
+    /// Numbers of the sending desk that no message bears.
+    pub voided: Vec<Voided>,
+    /// The message that a resealing is about; of one alone.
+    pub about: Option<About>,
+}
+
+/// A message of whatever office, by what its envelope says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct About {
+    /// The office that sent it.
+    pub office: Name,
+    /// Its id.
+    pub message_id: MessageId,
+    /// The SHA-256 of its envelope's exact bytes.
+    pub digest: [u8; 32],
+}
+
+/// An office that a message is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The office.
+    pub office: Name,
+    /// The SHA-256 of the key that the message is sealed to for it.
+    pub key: [u8; 32],
+    /// The how-manieth message of the sending desk for it, from 1 on.
+    pub number: u64,
+}
+
+/// A number of the sending desk that no message bears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voided {
+    /// The office that the message would have been for.
+    pub office: Name,
+    /// The number.
+    pub number: u64,
 }
 
 /// A file's SHA-256. Its text is 64 hexadecimal digits.
@@ -236,12 +277,17 @@ impl FileRef {
 }
 
 impl Envelope {
+    /// The offices that it is for, ascending by name.
+    pub fn offices(&self) -> impl Iterator<Item = &Name> {
+        self.recipients.iter().map(|recipient| &recipient.office)
+    }
+
     /// Checks what no single field shows.
     ///
     /// # Errors
     /// [`Reason::FieldInvalid`] for recipients that are none, not ascending or not unique, for too many references, and for
-    /// deadlines of which a later one comes first, and for files that are not ascending, not unique, too many, or not of a
-    /// packet; [`Reason::TooLarge`] for a file that is.
+    /// deadlines of which a later one comes first, for files that are not ascending, not unique, too many, or not of a
+    /// packet, and for what only a resealing is or is not; [`Reason::TooLarge`] for a file that is.
     pub fn check(&self) -> Result<(), Refusal> {
         if self.recipients.is_empty() {
             return Err(Refusal::field(
@@ -249,10 +295,19 @@ impl Envelope {
                 "an envelope names at least one recipient; this names none",
             ));
         }
-        if let Some((before, after)) = self.recipients.iter().zip(&self.recipients[1..]).find(|(a, b)| a >= b)
-        {
+        if let Some((before, after)) = self.offices().zip(self.offices().skip(1)).find(|(a, b)| a >= b) {
             let message = format!("recipients stand in ascending order, each once; {after} follows {before}");
             return Err(Refusal::field("recipients", message));
+        }
+        if let Some(recipient) = self.recipients.iter().find(|it| it.number == 0) {
+            let message =
+                format!("recipients.number counts from 1; the message for {} has 0", recipient.office);
+            return Err(Refusal::field("recipients", message));
+        }
+        if self.voided.len() > VOIDED_MAX {
+            let found = self.voided.len();
+            let message = format!("an envelope voids at most {VOIDED_MAX} numbers; this voids {found}");
+            return Err(Refusal::field("voided", message));
         }
         if self.references.len() > REFERENCES_MAX {
             let found = self.references.len();
@@ -260,7 +315,41 @@ impl Envelope {
             return Err(Refusal::field("references", message));
         }
         self.check_files()?;
+        self.check_about()?;
         self.deadlines.check()
+    }
+
+    fn check_about(&self) -> Result<(), Refusal> {
+        let Some(about) = &self.about else {
+            if self.class != MessageClass::Reseal {
+                return Ok(());
+            }
+            return Err(Refusal::field(
+                "about",
+                "a resealing names the message that it is about; this names none",
+            ));
+        };
+        if self.class != MessageClass::Reseal {
+            let message =
+                format!("only a resealing is about another message; this is of class {}", self.class);
+            return Err(Refusal::field("about", message));
+        }
+        if self.msg_type != CapMsgType::Alert || !self.references.is_empty() {
+            let message =
+                "a resealing changes no earlier message: msg_type is Alert, and there are no references";
+            return Err(Refusal::field("msg_type", message));
+        }
+        let own = &self.sender.office;
+        let between =
+            |it: &Recipient| it.office != *own && (about.office == *own || about.office == it.office);
+        if matches!(&*self.recipients, [other] if between(other)) {
+            return Ok(());
+        }
+        let message = format!(
+            "a resealing goes between {}, which sent the other message, and one office that it was for",
+            about.office
+        );
+        Err(Refusal::field("recipients", message))
     }
 
     fn check_files(&self) -> Result<(), Refusal> {
@@ -314,7 +403,7 @@ mod tests {
             class: MessageClass::Packet,
             stream: "studies".parse().unwrap(),
             sender: Desk { office: "iachr".parse().unwrap(), desk: "desk-1".parse().unwrap() },
-            recipients: vec!["ohchr-mexico".parse().unwrap()],
+            recipients: vec![Recipient { office: "ohchr-mexico".parse().unwrap(), key: [0; 32], number: 1 }],
             directory_version: DirectoryVersion(0),
             priority: Priority::Normal,
             status: CapStatus::Test,
@@ -326,6 +415,8 @@ mod tests {
             payload_bytes: 0,
             payload_digest: [0; 32],
             files,
+            voided: Vec::new(),
+            about: None,
             deadlines: Deadlines::default(),
         }
     }
@@ -351,6 +442,40 @@ mod tests {
         }
         let alert = Envelope { class: MessageClass::Alert, ..packet(many(1)) };
         assert_eq!(alert.check().unwrap_err().reason, Reason::FieldInvalid);
+    }
+
+    #[test]
+    fn a_resealing_and_it_alone_is_about_a_message_and_goes_between_its_sender_and_another() {
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let about = |office| About {
+            office: name(office),
+            message_id: packet(Vec::new()).message_id,
+            digest: [7; 32],
+        };
+        let to = |offices: &[&str]| {
+            offices.iter().map(|it| Recipient { office: name(it), key: [0; 32], number: 1 }).collect()
+        };
+        // All are of iachr.
+        let reseal = |recipients: &[&str], of| {
+            let (class, about) = (MessageClass::Reseal, Some(about(of)));
+            Envelope { class, about, recipients: to(recipients), ..packet(Vec::new()) }
+        };
+        assert_eq!(reseal(&["ohchr-mexico"], "ohchr-mexico").check(), Ok(()));
+        assert_eq!(reseal(&["ohchr-mexico"], "iachr").check(), Ok(()));
+        let good = reseal(&["ohchr-mexico"], "iachr");
+        for (envelope, field) in [
+            (reseal(&["ohchr-mexico"], "ohchr-honduras"), "recipients"),
+            (reseal(&["iachr"], "iachr"), "recipients"),
+            (reseal(&["ohchr-honduras", "ohchr-mexico"], "iachr"), "recipients"),
+            (Envelope { about: None, ..good.clone() }, "about"),
+            (Envelope { class: MessageClass::Alert, ..good.clone() }, "about"),
+            (Envelope { msg_type: CapMsgType::Cancel, ..good.clone() }, "msg_type"),
+            (Envelope { references: vec![good.message_id], ..good.clone() }, "msg_type"),
+            (Envelope { files: vec![file(1, 1)], ..good }, "files"),
+        ] {
+            let refusal = envelope.check().unwrap_err();
+            assert_eq!((refusal.reason, refusal.field), (Reason::FieldInvalid, field), "{refusal}");
+        }
     }
 
     #[test]

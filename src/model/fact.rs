@@ -6,9 +6,13 @@ use std::collections::BTreeSet;
 
 use super::deadline::Deadlines;
 use super::envelope::{MessageClass, Priority};
+use super::epoch::EpochId;
 use super::identity::{Desk, Name};
 use super::obligation::Obligation;
 use crate::seal::{Recipient, VerifyingKey};
+
+/// Witnesses that may be asked for at most.
+pub const QUORUM_MAX: u32 = 64;
 
 /// The keys of a desk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +21,12 @@ pub struct DeskKeys {
     pub attended: VerifyingKey,
     /// Signs what a machine does by itself, and nothing else: `received`, what cannot be read from outside, erasures.
     pub unattended: VerifyingKey,
+    /// What other desks of the office seal to it: the office's keys. It changes with each use.
+    pub transfer: Recipient,
 }
 
 /// A fact of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a directory holds some hundred, not millions")]
 pub enum Fact {
     /// An institution.
     Institution(Name),
@@ -79,6 +84,42 @@ pub enum Fact {
         office: Name,
         /// The public half of its key.
         recipient: Recipient,
+    },
+    /// What the office's keys are sealed to for one of its desks from now on.
+    TransferKey {
+        /// The desk.
+        desk: Desk,
+        /// The public half of its key.
+        recipient: Recipient,
+    },
+    /// The key by which the hub signs what its logs come to; it replaces the one before.
+    HubKey {
+        /// The key.
+        key: VerifyingKey,
+    },
+    /// The hub was restored from a backup: its journal goes on after the entries that were kept, and what it had signed beyond
+    /// them does not stand any more.
+    Restored {
+        /// The epoch that began with it.
+        id: EpochId,
+        /// How many entries of the journal were kept.
+        kept: u64,
+        /// The root of the journal's tree over those.
+        root: [u8; 32],
+    },
+    /// A witness of an institution, who signs what the hub's journal comes to; it replaces the key of one of that name.
+    Witness {
+        /// Its name.
+        name: Name,
+        /// Its institution.
+        institution: Name,
+        /// Its key.
+        key: VerifyingKey,
+    },
+    /// How many witnesses must have signed, of both institutions in any case.
+    Quorum {
+        /// How many: 2 to [`QUORUM_MAX`].
+        witnesses: u32,
     },
     /// An office is no longer a member: its name and its history stay.
     OfficeRemoved {

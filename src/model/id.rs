@@ -22,7 +22,7 @@ impl fmt::Display for Index {
     }
 }
 
-/// A version of the directory: how many amendments it has taken in; 0 before its founding.
+/// A version of the directory: how many entries it has taken in; 0 before its founding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct DirectoryVersion(pub u64);
 
@@ -35,6 +35,24 @@ impl DirectoryVersion {
 }
 
 impl fmt::Display for DirectoryVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of an amendment among amendments: 1 for the founding; 0 before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct AmendmentNumber(pub u64);
+
+impl AmendmentNumber {
+    /// The number after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for AmendmentNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

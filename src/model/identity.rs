@@ -78,13 +78,15 @@ pub enum Identity {
     Operator(Name),
     /// A hub.
     Hub(Name),
+    /// A witness outside the offices.
+    Witness(Name),
 }
 
 /// A URI that is not an identity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{found:?} is not an identity: urn:resguardo:office:<office>:<desk>, urn:resguardo:auditor:<name>, \
-     urn:resguardo:operator:<name> or urn:resguardo:hub:<name> expected"
+     urn:resguardo:operator:<name>, urn:resguardo:hub:<name> or urn:resguardo:witness:<name> expected"
 )]
 pub struct IdentityError {
     found: String,
@@ -107,6 +109,7 @@ fn parse(uri: &str) -> Option<Identity> {
         "auditor" => Identity::Auditor(name),
         "operator" => Identity::Operator(name),
         "hub" => Identity::Hub(name),
+        "witness" => Identity::Witness(name),
         _ => return None,
     };
     parts.next().is_none().then_some(identity)
@@ -119,6 +122,7 @@ impl fmt::Display for Identity {
             Self::Auditor(name) => write!(f, "urn:resguardo:auditor:{name}"),
             Self::Operator(name) => write!(f, "urn:resguardo:operator:{name}"),
             Self::Hub(name) => write!(f, "urn:resguardo:hub:{name}"),
+            Self::Witness(name) => write!(f, "urn:resguardo:witness:{name}"),
         }
     }
 }

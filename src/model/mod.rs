@@ -16,6 +16,7 @@ pub mod id;
 pub mod identity;
 pub mod obligation;
 pub mod overdue;
+pub mod person;
 pub mod policy;
 pub mod receipt;
 pub mod refusal;

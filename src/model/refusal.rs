@@ -56,6 +56,8 @@ reasons! {
     SignatureMissing = "SIGNATURE_MISSING",
     /// The directory holds no such key, or not any more.
     KeyUnknown = "KEY_UNKNOWN",
+    /// The key may not sign this.
+    KeyNotAllowed = "KEY_NOT_ALLOWED",
     /// The directory begins with another founding than is trusted.
     FoundingForeign = "FOUNDING_FOREIGN",
     /// The desk was revoked, or its office removed.
@@ -72,6 +74,8 @@ reasons! {
     IdReused = "ID_REUSED",
     /// A reference names another office's message.
     ReferenceForeign = "REFERENCE_FOREIGN",
+    /// A resealing between offices that may not say so to each other of the message that it is about, or of one that is erased.
+    ResealNotAllowed = "RESEAL_NOT_ALLOWED",
     /// The receipt is about a message or notice that the office was never owed.
     NotOwed = "NOT_OWED",
     /// A message said to be erased that nobody ordered to be erased.

@@ -160,7 +160,7 @@ pub(super) fn named(hub: u32, number: u64, bytes: usize) -> Arc<Batch> {
         payload: None,
     };
     let name = BatchName { hub, run: 1, number };
-    Arc::new(Batch { name, time: UnixMicros(number), proposals: vec![proposal] })
+    Arc::new(Batch { name, time: UnixMicros(number), seed: [0; 32], proposals: vec![proposal] })
 }
 
 /// Takes so many batches from a tail and gives their numbers.

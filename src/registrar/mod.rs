@@ -1,14 +1,15 @@
-//! The registrar: writes and signs amendments of the directory, away from the hub.
+//! The registrar: writes and signs amendments of the directory, and signs new keys of desks, away from the hub.
 //!
 //! Owns its home. Never goes online, signs nothing that does not follow from the directory that it knows, and believes
-//! of that directory only what follows from its founding.
+//! of that directory only what follows from its founding. It follows the amendments; of rotations, which offices make among
+//! themselves and the hub, it need not know, and no amendment depends on them.
 //!
 //! ```text
 //! public.toml    name, institution and public key: goes into the founding
 //! key            the key, wrapped by a passphrase
 //! trust.toml     the founding that it trusts; there once it has taken it in
-//! directory      the amendments that it knows
-//! signed         what it has signed, a line each: a version and the digest of its amendment
+//! directory      the entries that it knows
+//! signed         what it has signed, a line each: an amendment's number and digest
 //! ```
 
 pub mod founding;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::host::disk::Disk;
-use crate::model::amendment::{AMENDMENT_BYTES_MAX, SignedAmendment};
+use crate::model::amendment::{DirectoryEntry, ENTRY_BYTES_MAX, Rotation, SignedEntry};
 use crate::model::fact::Fact;
 use crate::model::id::UnixMicros;
 use crate::model::identity::Name;
@@ -37,7 +38,7 @@ const SIGNED: &str = "signed";
 /// Bytes of what it has signed at most: some hundred thousand lines.
 const SIGNED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of the directory at most: some hundred amendments of the largest.
-const DIRECTORY_BYTES_MAX: u64 = 256 * AMENDMENT_BYTES_MAX as u64;
+const DIRECTORY_BYTES_MAX: u64 = 256 * ENTRY_BYTES_MAX as u64;
 
 /// A registrar's home.
 pub struct Registrar {
@@ -48,6 +49,15 @@ pub struct Registrar {
     /// The founding that it trusts, once there is one.
     trust: Option<Trust>,
     policy: Policy,
+}
+
+/// Whether it can be told from what a registrar knows that the right one asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// All signatures so far are of keys that it knows.
+    Known,
+    /// The desk has had other keys since: only its people can say whether they ask, and the hub whether it was their key.
+    Unknown,
 }
 
 /// Why a registrar cannot do something.
@@ -88,9 +98,12 @@ pub enum RegistrarError {
     /// An amendment does not follow from what it knows.
     #[error("{0}")]
     Refused(Refusal),
+    /// No registrar signs it.
+    #[error("{0}")]
+    Foreign(&'static str),
     /// Facts do not follow from the directory that it knows.
     #[error(
-        "{0}; this home knows version {1} of the directory: `resguardo registrar update` takes in what came later"
+        "{0}; this home knows {1} amendments of the directory: `resguardo registrar update` takes in what came later"
     )]
     Facts(String, u64),
 }
@@ -182,40 +195,72 @@ impl Registrar {
         facts: Vec<Fact>,
         made: UnixMicros,
         key: &SigningKey,
-    ) -> Result<SignedAmendment, RegistrarError> {
+    ) -> Result<SignedEntry, RegistrarError> {
         let mut signed = amendment::unsigned(self.policy.next_amendment(facts, made));
         self.sign(&mut signed, key)?;
         // Whoever gets it reads it by these rules.
         amendment::read(&amendment::bytes(&signed)).map_err(RegistrarError::Form)
     }
 
-    /// Tells whether another's amendment follows from the directory that it knows.
+    /// Tells whether another's entry follows from the directory that it knows, and whether it could be told who asks: not of
+    /// new keys of a desk whose present ones this home has not heard of. The hub decides that again.
     ///
     /// # Errors
-    /// [`RegistrarError::Facts`], [`RegistrarError::Refused`] for a signature that does not hold.
-    pub fn follows(&self, signed: &SignedAmendment) -> Result<(), RegistrarError> {
-        if let Some(trust) = self.trust.filter(|_| self.policy.amendments().is_empty()) {
+    /// [`RegistrarError::Facts`], [`RegistrarError::Refused`] for a signature that does not hold, [`RegistrarError::Foreign`].
+    pub fn follows(&self, signed: &SignedEntry) -> Result<Asker, RegistrarError> {
+        let first = self.policy.entries().is_empty();
+        if let Some(trust) = self.trust.filter(|_| first) {
             trust.check(signed).map_err(RegistrarError::Refused)?;
         }
-        let facts = |found| RegistrarError::Facts(found, self.policy.version().0);
+        let facts = |found| RegistrarError::Facts(found, self.policy.amendments().0);
+        let amendment = match &signed.entry {
+            DirectoryEntry::Amendment(amendment) => amendment,
+            DirectoryEntry::Rotation(rotation) => {
+                self.policy.check(signed.entry.facts()).map_err(facts)?;
+                return self.asker(rotation, signed);
+            }
+        };
         let next = self.policy.next_amendment(Vec::new(), UnixMicros(0));
-        if (signed.amendment.version, signed.amendment.previous) != (next.version, next.previous) {
-            return Err(facts(format!("the amendment is for version {}", signed.amendment.version)));
+        if (amendment.number, amendment.previous) != (next.number, next.previous) {
+            return Err(facts(format!("this is amendment {} of a directory", amendment.number)));
         }
-        self.policy.check(&signed.amendment.facts).map_err(facts)?;
-        self.policy.check_signatures(signed).map_err(RegistrarError::Refused)
+        self.policy.check(&amendment.facts).map_err(facts)?;
+        self.policy.check_signatures(signed).map_err(RegistrarError::Refused)?;
+        Ok(Asker::Known)
     }
 
-    /// Signs an amendment, if it follows and this is one of its registrars.
+    fn asker(&self, rotation: &Rotation, signed: &SignedEntry) -> Result<Asker, RegistrarError> {
+        let Fact::Desk { desk, .. } = &rotation.fact else {
+            return Err(RegistrarError::Foreign(
+                "registrars sign new keys of a desk; an office's are its desks' to sign",
+            ));
+        };
+        if !self.policy.desks().contains_key(desk) {
+            let found = format!("{desk} is not in the directory, and has no keys to be replaced");
+            return Err(RegistrarError::Facts(found, self.policy.amendments().0));
+        }
+        if !signed.signatures.iter().any(|(id, _)| id.0 == rotation.replaces) {
+            return Err(RegistrarError::Foreign(
+                "the desk has not signed it with its present key: where that is lost, `registrar enrol` replaces it",
+            ));
+        }
+        if self.policy.attended_id(desk).is_none_or(|present| present.0 != rotation.replaces) {
+            return Ok(Asker::Unknown);
+        }
+        self.policy.check_signatures(signed).map_err(RegistrarError::Refused)?;
+        Ok(Asker::Known)
+    }
+
+    /// Signs an entry, if it follows and this is one of its registrars.
     ///
     /// # Errors
     /// As [`Registrar::follows`]; [`RegistrarError::Stranger`].
-    pub fn sign(&self, signed: &mut SignedAmendment, key: &SigningKey) -> Result<(), RegistrarError> {
-        self.follows(signed)?;
+    pub fn sign(&self, signed: &mut SignedEntry, key: &SigningKey) -> Result<(), RegistrarError> {
+        let _ = self.follows(signed)?;
         let own = key.verifying_key();
         let named = |fact: &Fact| matches!(fact, Fact::Registrar { name, key, .. } if *name == self.name && *key == own);
         let known = self.policy.registrars().get(&self.name).is_some_and(|it| it.key == own);
-        let founds = self.policy.amendments().is_empty() && signed.amendment.facts.iter().any(named);
+        let founds = self.policy.entries().is_empty() && signed.entry.facts().iter().any(named);
         if !known && !founds {
             return Err(RegistrarError::Stranger(self.name.clone()));
         }
@@ -223,17 +268,19 @@ impl Registrar {
         Ok(())
     }
 
-    /// Keeps which amendment was signed for a version; tells whether another was before.
+    /// Keeps which amendment was signed under a number; tells whether another was before.
     ///
     /// # Errors
     /// [`RegistrarError::Disk`]
-    pub fn remember(&self, signed: &SignedAmendment) -> Result<bool, RegistrarError> {
+    pub fn remember(&self, signed: &SignedEntry) -> Result<bool, RegistrarError> {
+        // Of rotations that replace one key the first counts, and no harm is in another.
+        let DirectoryEntry::Amendment(amendment) = &signed.entry else { return Ok(false) };
         let path = self.dir.join(SIGNED);
         let kept = read(self.disk.as_ref(), &path, SIGNED_BYTES_MAX)?.unwrap_or_default();
         let mut kept = String::from_utf8_lossy(&kept).into_owned();
-        let version = format!("{} ", signed.amendment.version);
-        let line = format!("{version}{}", Trust::of(signed).to_string().replace(' ', ""));
-        let another = kept.lines().any(|it| it.starts_with(&version) && it != line);
+        let number = format!("{} ", amendment.number);
+        let line = format!("{number}{}", Trust::of(signed).to_string().replace(' ', ""));
+        let another = kept.lines().any(|it| it.starts_with(&number) && it != line);
         if !kept.lines().any(|it| it == line) {
             kept.push_str(&line);
             kept.push('\n');
@@ -242,19 +289,19 @@ impl Registrar {
         Ok(another)
     }
 
-    /// Tells whether it has taken in this amendment already.
-    pub fn knows(&self, signed: &SignedAmendment) -> bool {
-        self.policy.amendments().iter().any(|known| known.digest() == signed.digest())
+    /// Tells whether it has taken in this entry already.
+    pub fn knows(&self, signed: &SignedEntry) -> bool {
+        self.policy.holds(signed)
     }
 
-    /// Takes in an amendment that has all its signatures. The first is the founding, which the home trusts from then on: the
+    /// Takes in an entry that has all its signatures. The first is the founding, which the home trusts from then on: the
     /// caller has asked.
     ///
     /// # Errors
     /// [`RegistrarError::Refused`], [`RegistrarError::Disk`].
-    pub fn take_in(&mut self, signed: SignedAmendment) -> Result<(), RegistrarError> {
+    pub fn take_in(&mut self, signed: SignedEntry) -> Result<(), RegistrarError> {
         let trust = self.trust.unwrap_or_else(|| Trust::of(&signed));
-        if self.policy.amendments().is_empty() {
+        if self.policy.entries().is_empty() {
             trust.check(&signed).map_err(RegistrarError::Refused)?;
         }
         self.policy.amend(&Arc::new(signed)).map_err(RegistrarError::Refused)?;
@@ -305,7 +352,7 @@ mod tests {
         Registrar::open(Arc::new(disk.clone()), Path::new("/a"))
     }
 
-    fn signed(facts: Vec<Fact>) -> SignedAmendment {
+    fn signed(facts: Vec<Fact>) -> SignedEntry {
         amendment::tests::signed(&Policy::default(), facts, &registrars())
     }
 

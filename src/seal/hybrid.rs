@@ -180,15 +180,24 @@ impl age::Identity for OpeningKey {
 
     /// Looks at the form of every stanza first, so that all recipients of a file say the same of it.
     fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
-        let mut wrapped = Vec::new();
-        for stanza in stanzas.iter().filter(|it| it.tag == STANZA_TAG) {
-            let Some(encapsulated) = encapsulated_of(stanza) else {
-                return Some(Err(DecryptError::InvalidHeader));
-            };
-            wrapped.push((encapsulated, stanza.body.as_slice()));
+        match wrapped(stanzas) {
+            Ok(all) => all.iter().find_map(|(encapsulated, body)| self.unwrapped(encapsulated, body)).map(Ok),
+            Err(error) => Some(Err(error)),
         }
-        wrapped.iter().find_map(|(encapsulated, body)| self.unwrapped(encapsulated, body)).map(Ok)
     }
+}
+
+/// A file key as it stands wrapped in a stanza: what opens it, and its body.
+type Wrapped<'a> = (<XWing as Kem>::EncappedKey, &'a [u8]);
+
+/// Gives what each stanza of this kind wraps.
+///
+/// # Errors
+/// [`DecryptError::InvalidHeader`]: one of them is of another form.
+pub(super) fn wrapped(stanzas: &[Stanza]) -> Result<Vec<Wrapped<'_>>, DecryptError> {
+    let ours = stanzas.iter().filter(|it| it.tag == STANZA_TAG);
+    let wrapped = ours.map(|stanza| Some((encapsulated_of(stanza)?, stanza.body.as_slice())));
+    wrapped.collect::<Option<_>>().ok_or(DecryptError::InvalidHeader)
 }
 
 /// Gives the encapsulated key of a stanza of the right form.

@@ -159,6 +159,24 @@ impl WrappedKey {
     /// # Errors
     /// [`KeyFileError::WrongPassphrase`], [`KeyFileError::Damaged`], [`KeyFileError::TooMuchWork`], [`KeyFileError::Key`].
     pub fn unwrap_with(&self, passphrase: &str) -> Result<SecretKey, KeyFileError> {
+        SecretKey::from_text(self.text_with(passphrase)?.trim())
+    }
+
+    /// Unwraps an officer's key, and the passphrase of the home's keys that stands in its second line.
+    ///
+    /// # Errors
+    /// As [`Self::unwrap_with`].
+    pub fn unwrap_officer_with(
+        &self,
+        passphrase: &str,
+    ) -> Result<(SigningKey, Zeroizing<String>), KeyFileError> {
+        let text = self.text_with(passphrase)?;
+        let (key, of_home) = text.split_once('\n').ok_or(KeyFileError::Damaged)?;
+        let of_home = of_home.strip_suffix('\n').ok_or(KeyFileError::Damaged)?;
+        Ok((SigningKey::from_text(key)?, Zeroizing::new(of_home.to_owned())))
+    }
+
+    fn text_with(&self, passphrase: &str) -> Result<Zeroizing<String>, KeyFileError> {
         let decryptor = Decryptor::new(ArmoredReader::new(self.armored.as_slice()));
         let decryptor = decryptor.map_err(|_| KeyFileError::Damaged)?;
         let mut identity = scrypt::Identity::new(SecretString::from(passphrase));
@@ -172,7 +190,7 @@ impl WrappedKey {
         let mut text = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX));
         clear.take(FILE_BYTES_MAX as u64).read_to_end(&mut text).map_err(|_| KeyFileError::Damaged)?;
         let text = std::str::from_utf8(&text).map_err(|_| KeyFileError::Damaged)?;
-        SecretKey::from_text(text.trim())
+        Ok(Zeroizing::new(text.to_owned()))
     }
 }
 
@@ -188,6 +206,23 @@ impl fmt::Debug for WrappedKey {
 /// # Errors
 /// [`KeyFileError::EmptyPassphrase`].
 pub fn wrapped(key: &SecretKey, passphrase: &str, work: WorkFactor) -> Result<String, KeyFileError> {
+    wrapped_text(&[&key.to_text()], passphrase, work)
+}
+
+/// Gives the text of a file for an officer's key, with the passphrase of the home's keys beside it: so an officer types one.
+///
+/// # Errors
+/// [`KeyFileError::EmptyPassphrase`].
+pub fn wrapped_officer(
+    key: &SigningKey,
+    of_home: &str,
+    passphrase: &str,
+    work: WorkFactor,
+) -> Result<String, KeyFileError> {
+    wrapped_text(&[&key.to_text(), of_home], passphrase, work)
+}
+
+fn wrapped_text(lines: &[&str], passphrase: &str, work: WorkFactor) -> Result<String, KeyFileError> {
     if passphrase.is_empty() {
         return Err(KeyFileError::EmptyPassphrase);
     }
@@ -198,8 +233,10 @@ pub fn wrapped(key: &SecretKey, passphrase: &str, work: WorkFactor) -> Result<St
     let in_memory = "memory takes what is written";
     let armored = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).expect(in_memory);
     let mut clear = encryptor.wrap_output(armored).expect(in_memory);
-    clear.write_all(key.to_text().as_bytes()).expect(in_memory);
-    clear.write_all(b"\n").expect(in_memory);
+    for line in lines {
+        clear.write_all(line.as_bytes()).expect(in_memory);
+        clear.write_all(b"\n").expect(in_memory);
+    }
     let armored = clear.finish().expect(in_memory).finish().expect(in_memory);
     Ok(String::from_utf8(armored).expect("armor is ASCII"))
 }

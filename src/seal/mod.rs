@@ -1,10 +1,10 @@
 //! What makes an alert readable by its recipients alone, and a statement somebody's own.
 //!
-//! Owns sealing ([`seal`], [`Opening`]: age files for hybrid post-quantum keys, padded), signing ([`SigningKey`],
-//! [`VerifyingKey`]: two algorithms over exact bytes), keys as text ([`key_file`]) and what people compare
-//! ([`OfficeFingerprint`]). Never knows the hub, an office, a disk or the encoding of what it seals and signs: manifests and
-//! statements are opaque bytes. Touches no disk, so a crash leaves nothing behind; whoever opens a stream into a file shows
-//! nothing of it before [`Opening::finish`] has returned.
+//! Owns sealing ([`seal`], [`Opening`], [`FileKey`]: age files for hybrid post-quantum keys, padded), signing ([`SigningKey`],
+//! [`VerifyingKey`]: two algorithms over exact bytes; [`Plain`] for formats of others), keys as text ([`key_file`]) and what
+//! people compare ([`OfficeFingerprint`]). Never knows the hub, an office, a disk or the encoding of what it seals and signs:
+//! manifests and statements are opaque bytes. Touches no disk, so a crash leaves nothing behind; whoever opens a stream into a
+//! file shows nothing of it before [`Opening::finish`] has returned.
 //!
 //! Secrets are zeroized when they are dropped, and no `Debug`, `Display` or error has any of them. What cannot be reached from
 //! here: the expanded signing keys lie inside AWS-LC, which overwrites all memory that it frees; the age crate's own copies of
@@ -19,11 +19,13 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 mod bech;
+mod file_key;
 mod fingerprint;
 mod hybrid;
 mod inner;
 pub mod key_file;
 mod opening;
+mod plain;
 mod sealing;
 mod signing;
 mod statement;
@@ -32,10 +34,12 @@ mod statement;
 mod tests;
 
 pub use bech::KeyTextError;
+pub use file_key::{FILE_KEY_BYTES, FileKey};
 pub use fingerprint::{FingerprintError, OfficeFingerprint};
 pub use hybrid::{OpeningKey, Recipient};
 pub use inner::padded_bytes;
-pub use opening::{OpenError, Opened, Opening, open_any, open_bytes};
+pub use opening::{OpenError, Opened, Opening, open_any, open_bytes, open_bytes_with};
+pub use plain::{HalfKey, NotPlain, Plain};
 pub use sealing::{SealError, seal, seal_bytes};
 pub use signing::{Algorithm, KeyId, Signature, SignatureError, SigningKey, VerifyingKey};
 pub use statement::{Kind, pae};

@@ -11,6 +11,7 @@ use age::stream::StreamReader;
 use age::{DecryptError, Decryptor};
 use zeroize::Zeroizing;
 
+use super::file_key::FileKey;
 use super::hybrid::OpeningKey;
 use super::inner::{HEAD_BYTES, Head, HeadError};
 use super::sealing::PIECE_BYTES;
@@ -70,11 +71,14 @@ pub struct Opened {
     pub content: Vec<u8>,
 }
 
+/// What a file holds, in clear.
+type Clear<R> = StreamReader<Prefaced<BufReader<Below<R>>>>;
+
 /// A file of which the manifest is known, and the content still to come.
 ///
 /// Nothing of it counts before [`Opening::finish`] has returned: the end may be missing.
 pub struct Opening<R: Read> {
-    clear: StreamReader<Prefaced<BufReader<Below<R>>>>,
+    clear: Clear<R>,
     head: Head,
     manifest: Vec<u8>,
 }
@@ -85,7 +89,19 @@ impl<R: Read> Opening<R> {
     /// # Errors
     /// [`OpenError`], but for [`OpenError::Write`]; [`OpenError::TooLarge`] already here, by what the file says of itself.
     pub fn begin(sealed: R, keys: &[OpeningKey], content_bytes_max: u64) -> Result<Self, OpenError> {
-        let mut clear = decrypted(BufReader::new(Below(sealed)), keys)?;
+        Self::begun(decrypted(BufReader::new(Below(sealed)), keys)?, content_bytes_max)
+    }
+
+    /// Reads a file up to its content, with its own key.
+    ///
+    /// # Errors
+    /// As [`Self::begin`]; [`OpenError::Header`] for the key of another one.
+    pub fn begin_with(sealed: R, key: &FileKey, content_bytes_max: u64) -> Result<Self, OpenError> {
+        let key = std::slice::from_ref(key);
+        Self::begun(decrypted(BufReader::new(Below(sealed)), key)?, content_bytes_max)
+    }
+
+    fn begun(mut clear: Clear<R>, content_bytes_max: u64) -> Result<Self, OpenError> {
         let mut head = [0; HEAD_BYTES];
         if read_full(&mut clear, &mut head)? < HEAD_BYTES {
             return Err(OpenError::Foreign);
@@ -155,8 +171,21 @@ impl<R: Read> Opening<R> {
 /// # Errors
 /// [`OpenError`], but for reading and writing.
 pub fn open_bytes(sealed: &[u8], keys: &[OpeningKey], content_bytes_max: u64) -> Result<Opened, OpenError> {
-    let opening = Opening::begin(sealed, keys, content_bytes_max)?;
-    let mut content = Vec::new();
+    whole(Opening::begin(sealed, keys, content_bytes_max)?, sealed.len())
+}
+
+/// Opens what is in memory with its own key.
+///
+/// # Errors
+/// As [`open_bytes`]; [`OpenError::Header`] for the key of another one.
+pub fn open_bytes_with(sealed: &[u8], key: &FileKey, content_bytes_max: u64) -> Result<Opened, OpenError> {
+    whole(Opening::begin_with(sealed, key, content_bytes_max)?, sealed.len())
+}
+
+/// What grows leaves copies of it behind, so there is room for all of the content at once.
+fn whole(opening: Opening<&[u8]>, sealed_bytes: usize) -> Result<Opened, OpenError> {
+    let room = usize::try_from(opening.content_bytes()).unwrap_or(usize::MAX);
+    let mut content = Vec::with_capacity(room.min(sealed_bytes));
     let manifest = opening.finish(&mut content)?;
     Ok(Opened { manifest, content })
 }
@@ -187,9 +216,10 @@ pub fn open_any<R: Read>(
     }
 }
 
-fn decrypted<R: BufRead>(
+/// Reads a header, and finds the key of what follows it by the first of these that fits.
+pub(super) fn decrypted<R: BufRead, I: age::Identity>(
     mut encrypted: R,
-    keys: &[OpeningKey],
+    keys: &[I],
 ) -> Result<StreamReader<Prefaced<R>>, OpenError> {
     let header = header_of(&mut encrypted)?;
     let decryptor = Decryptor::new_buffered(Prefaced { header, given: 0, rest: encrypted }).map_err(
@@ -258,7 +288,7 @@ fn of_the_stream(error: io::Error) -> OpenError {
 struct FromBelow(io::Error);
 
 /// The file underneath.
-struct Below<R>(R);
+pub(super) struct Below<R>(pub(super) R);
 
 impl<R: Read> Read for Below<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
@@ -271,7 +301,7 @@ impl<R: Read> Read for Below<R> {
 }
 
 /// A header that was read already, and what follows it.
-struct Prefaced<R> {
+pub(super) struct Prefaced<R> {
     header: Vec<u8>,
     given: usize,
     rest: R,

@@ -17,12 +17,12 @@ use super::sha256;
 use super::statement::{Kind, pae};
 
 const SEED_BYTES: usize = 32;
-const ED25519_KEY_BYTES: usize = 32;
+pub(super) const ED25519_KEY_BYTES: usize = 32;
 const ED25519_SIGNATURE_BYTES: usize = 64;
 /// FIPS 204, table 2.
-const ML_DSA_KEY_BYTES: usize = 1312;
-const ML_DSA_SIGNATURE_BYTES: usize = 2420;
-const VERIFYING_PREFIX: &str = "resguardo-verify";
+pub(super) const ML_DSA_KEY_BYTES: usize = 1312;
+pub(super) const ML_DSA_SIGNATURE_BYTES: usize = 2420;
+pub(super) const VERIFYING_PREFIX: &str = "resguardo-verify";
 const SIGNING_PREFIX: &str = "resguardo-secret-key-";
 
 /// One of the two algorithms.
@@ -62,15 +62,15 @@ pub enum SignatureError {
 pub struct SigningKey {
     /// Boxed, since what is moved leaves a copy behind.
     seeds: Box<Zeroizing<[u8; 2 * SEED_BYTES]>>,
-    ed25519: Ed25519KeyPair,
-    ml_dsa: PqdsaKeyPair,
+    pub(super) ed25519: Ed25519KeyPair,
+    pub(super) ml_dsa: PqdsaKeyPair,
 }
 
 /// The public half of a signing key.
 #[derive(Clone)]
 pub struct VerifyingKey {
-    ed25519: ParsedPublicKey,
-    ml_dsa: ParsedPublicKey,
+    pub(super) ed25519: ParsedPublicKey,
+    pub(super) ml_dsa: ParsedPublicKey,
 }
 
 /// Both signatures over one statement. One that exists has the right lengths.

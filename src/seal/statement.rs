@@ -20,8 +20,8 @@ pub enum Kind {
     KeyRotation,
     /// An order to erase, by the sender's desk or a registrar.
     ErasureOrder,
-    /// A wish to have a message sealed again, by the desk of the office that lost its key.
-    ResealRequest,
+    /// Keys of an office that one of its desks passes to another.
+    KeyHandover,
 }
 
 impl Kind {
@@ -34,7 +34,7 @@ impl Kind {
         Self::DirectoryEntry,
         Self::KeyRotation,
         Self::ErasureOrder,
-        Self::ResealRequest,
+        Self::KeyHandover,
     ];
 
     /// Gives the name that is signed with each statement of this kind: DSSE's `payloadType`.
@@ -47,15 +47,19 @@ impl Kind {
             Self::DirectoryEntry => "application/vnd.resguardo.directory-entry.v1",
             Self::KeyRotation => "application/vnd.resguardo.key-rotation.v1",
             Self::ErasureOrder => "application/vnd.resguardo.erasure-order.v1",
-            Self::ResealRequest => "application/vnd.resguardo.reseal-request.v1",
+            Self::KeyHandover => "application/vnd.resguardo.key-handover.v1",
         }
     }
 }
 
+/// What [`pae`] gives begins with. Nothing else that is signed does.
+pub(super) const PAE_BEGINS: &[u8] = b"DSSEv1 ";
+
 /// Gives what is signed for a statement: its kind and its exact bytes, each after its length, so that no two are alike.
 pub fn pae(kind: Kind, statement: &[u8]) -> Vec<u8> {
     let name = kind.payload_type();
-    let mut bytes = format!("DSSEv1 {} {name} {} ", name.len(), statement.len()).into_bytes();
+    let mut bytes = PAE_BEGINS.to_vec();
+    bytes.extend_from_slice(format!("{} {name} {} ", name.len(), statement.len()).as_bytes());
     bytes.extend_from_slice(statement);
     bytes
 }

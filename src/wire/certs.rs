@@ -314,7 +314,8 @@ fn common_name(identity: &Identity) -> &Name {
         Identity::Desk(Desk { desk: name, .. })
         | Identity::Auditor(name)
         | Identity::Operator(name)
-        | Identity::Hub(name) => name,
+        | Identity::Hub(name)
+        | Identity::Witness(name) => name,
     }
 }
 

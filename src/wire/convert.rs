@@ -13,14 +13,16 @@ use super::{obligation, proto};
 use crate::model::clock::ClockRecord;
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::envelope::{
-    CapMsgType, CapStatus, ENVELOPE_BYTES_MAX, Envelope, FileDigest, FileRef, MessageClass, MessageId,
-    Priority,
+    About, CapMsgType, CapStatus, ENVELOPE_BYTES_MAX, Envelope, FileDigest, FileRef, MessageClass, MessageId,
+    Priority, Recipient, Voided,
 };
 use crate::model::epoch::{Begun, Epoch, EpochId};
 use crate::model::id::{DirectoryVersion, Index, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::overdue::{Missed, Overdue};
-use crate::model::receipt::{Action, MessageRef, REASON_BYTES_MAX, RECEIPT_BYTES_MAX, Receipt, Stage};
+use crate::model::receipt::{
+    Action, Covered, MessageRef, REASON_BYTES_MAX, RECEIPT_BYTES_MAX, Receipt, Stage,
+};
 use crate::model::refusal::{Reason, Refusal};
 use crate::model::renewal::Renewal;
 
@@ -38,11 +40,7 @@ pub fn envelope(bytes: &Bytes) -> Result<Envelope, Refusal> {
         class: number("message_class", wire.message_class, MessageClass::from_number)?,
         stream: name("stream", &wire.stream)?,
         sender: desk("sender", &wire.sender)?,
-        recipients: wire
-            .recipients
-            .iter()
-            .map(|office| name("recipients", office))
-            .collect::<Result<_, _>>()?,
+        recipients: wire.recipients.iter().map(recipient).collect::<Result<_, _>>()?,
         directory_version: DirectoryVersion(wire.directory_version),
         priority: number("priority", wire.priority, Priority::from_number)?,
         status: number("status", wire.status, CapStatus::from_number)?,
@@ -59,6 +57,8 @@ pub fn envelope(bytes: &Bytes) -> Result<Envelope, Refusal> {
         payload_digest: array("payload_digest", &wire.payload_digest)?,
         deadlines: deadlines(wire.receive_by_s, wire.read_by_s, wire.act_by_s)?,
         files: wire.files.iter().map(|file| file_ref("files", file)).collect::<Result<_, _>>()?,
+        voided: wire.voided.iter().map(voided).collect::<Result<_, _>>()?,
+        about: wire.about.as_ref().map(about).transpose()?,
     };
     envelope.check()?;
     Ok(envelope)
@@ -71,7 +71,7 @@ pub fn envelope_bytes(envelope: &Envelope) -> Bytes {
         message_class: envelope.class as i32,
         stream: envelope.stream.to_string(),
         sender: envelope.sender.to_string(),
-        recipients: envelope.recipients.iter().map(Name::to_string).collect(),
+        recipients: envelope.recipients.iter().map(wire_recipient).collect(),
         directory_version: envelope.directory_version.0,
         priority: envelope.priority as i32,
         status: envelope.status as i32,
@@ -86,8 +86,50 @@ pub fn envelope_bytes(envelope: &Envelope) -> Bytes {
         read_by_s: envelope.deadlines.read.map(Within::seconds),
         act_by_s: envelope.deadlines.act.map(Within::seconds),
         files: envelope.files.iter().map(wire_file_ref).collect(),
+        voided: envelope.voided.iter().map(wire_voided).collect(),
+        about: envelope.about.as_ref().map(wire_about),
     };
     wire.encode_to_vec().into()
+}
+
+fn recipient(wire: &proto::Recipient) -> Result<Recipient, Refusal> {
+    Ok(Recipient {
+        office: name("recipients", &wire.office)?,
+        key: array("recipients.key_id", &wire.key_id)?,
+        number: wire.number,
+    })
+}
+
+fn wire_recipient(recipient: &Recipient) -> proto::Recipient {
+    proto::Recipient {
+        office: recipient.office.to_string(),
+        key_id: Bytes::copy_from_slice(&recipient.key),
+        number: recipient.number,
+    }
+}
+
+fn voided(wire: &proto::VoidedNumber) -> Result<Voided, Refusal> {
+    Ok(Voided { office: name("voided", &wire.office)?, number: wire.number })
+}
+
+fn wire_voided(voided: &Voided) -> proto::VoidedNumber {
+    proto::VoidedNumber { office: voided.office.to_string(), number: voided.number }
+}
+
+fn about(wire: &proto::AboutMessage) -> Result<About, Refusal> {
+    Ok(About {
+        office: name("about.office", &wire.office)?,
+        message_id: message_id("about.message_id", &wire.message_id)?,
+        digest: array("about.envelope_digest", &wire.envelope_digest)?,
+    })
+}
+
+fn wire_about(about: &About) -> proto::AboutMessage {
+    proto::AboutMessage {
+        office: about.office.to_string(),
+        message_id: id_bytes(about.message_id),
+        envelope_digest: Bytes::copy_from_slice(&about.digest),
+    }
 }
 
 /// Reads a file's name from the wire.
@@ -103,13 +145,12 @@ pub fn wire_file_ref(file: &FileRef) -> proto::FileRef {
     proto::FileRef { sha256: Bytes::copy_from_slice(&file.digest.0), bytes: file.bytes }
 }
 
-/// Decodes a receipt.
+/// Decodes a receipt about messages, and gives what it states of each.
 ///
 /// # Errors
-/// [`Reason::TooLarge`], [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
-pub fn receipt(bytes: &Bytes) -> Result<Receipt, Refusal> {
+/// [`Reason::Malformed`], [`Reason::FieldInvalid`] with the field.
+pub(super) fn receipt(bytes: &Bytes, messages: Vec<Covered>) -> Result<(Receipt, Vec<Bytes>), Refusal> {
     let wire: proto::Receipt = decode("receipt", bytes, RECEIPT_BYTES_MAX)?;
-    let messages = wire.messages.iter().map(|message| named("messages.message_id", message));
     let action = match wire.action {
         0 => None,
         action => Some(number("action", action, Action::from_number)?),
@@ -117,26 +158,33 @@ pub fn receipt(bytes: &Bytes) -> Result<Receipt, Refusal> {
     let receipt = Receipt {
         desk: desk("desk", &wire.desk)?,
         stage: number("stage", wire.stage, Stage::from_number)?,
-        messages: messages.collect::<Result<_, _>>()?,
+        messages,
         notices: wire.notices.into_iter().map(Index).collect(),
         at: UnixMicros(wire.at_unix_us),
         action,
         reason: wire.reason,
+        note_digest: match wire.note_digest.len() {
+            0 => None,
+            _ => Some(array("note_digest", &wire.note_digest)?),
+        },
+        opened: wire.opened,
     };
     receipt.check()?;
-    Ok(receipt)
+    Ok((receipt, wire.covers))
 }
 
-/// Encodes a receipt: the exact bytes that travel and are kept.
-pub fn receipt_bytes(receipt: &Receipt) -> Bytes {
+/// Encodes a receipt with what it states of each message: the exact bytes that are signed.
+pub(super) fn receipt_bytes(receipt: &Receipt, covers: Vec<Bytes>) -> Bytes {
     let wire = proto::Receipt {
         desk: receipt.desk.to_string(),
         stage: receipt.stage as i32,
-        messages: receipt.messages.iter().map(message_ref).collect(),
+        covers,
         notices: receipt.notices.iter().map(|index| index.0).collect(),
         at_unix_us: receipt.at.0,
         action: receipt.action.map_or(0, |action| action as i32),
         reason: receipt.reason.clone(),
+        note_digest: receipt.note_digest.map(|it| Bytes::copy_from_slice(&it)).unwrap_or_default(),
+        opened: receipt.opened,
     };
     wire.encode_to_vec().into()
 }

@@ -30,6 +30,7 @@ pub struct KeyRequestError(String);
 struct DeskFile {
     attended: String,
     unattended: String,
+    transfer: String,
     recipient: Option<String>,
 }
 
@@ -51,7 +52,8 @@ impl KeyRequest {
         let recipient = file.recipient.map(|text| part("recipient", &text)).transpose()?;
         let (attended, unattended) =
             (part("attended", &file.attended)?, part("unattended", &file.unattended)?);
-        Ok(Self { keys: DeskKeys { attended, unattended }, recipient })
+        let transfer = part("transfer", &file.transfer)?;
+        Ok(Self { keys: DeskKeys { attended, unattended, transfer }, recipient })
     }
 
     /// Gives the request's text.
@@ -59,6 +61,7 @@ impl KeyRequest {
         written(&DeskFile {
             attended: self.keys.attended.to_string(),
             unattended: self.keys.unattended.to_string(),
+            transfer: self.keys.transfer.to_string(),
             recipient: self.recipient.as_ref().map(ToString::to_string),
         })
     }
@@ -71,7 +74,7 @@ impl KeyRequest {
 
 /// What is read out to compare the keys of one desk.
 pub fn fingerprint_of_desk(keys: &DeskKeys) -> OfficeFingerprint {
-    OfficeFingerprint::of(&[keys.attended.id(), keys.unattended.id()], None)
+    OfficeFingerprint::of(&[keys.attended.id(), keys.unattended.id()], Some(&keys.transfer))
 }
 
 /// What is read out to compare the key that is sealed to.

@@ -90,11 +90,13 @@ fn code(reason: Reason) -> Code {
         | R::StreamNotAllowed
         | R::RecipientNotMember
         | R::ReferenceForeign
+        | R::ResealNotAllowed
         | R::AuditNotAllowed
         | R::RenewalForeign
         | R::SignatureInvalid
         | R::SignatureMissing
         | R::KeyUnknown
+        | R::KeyNotAllowed
         | R::Revoked => Code::PermissionDenied,
         R::StreamUnknown | R::OfficeUnknown | R::MessageUnknown => Code::NotFound,
         R::Malformed | R::FieldInvalid | R::PayloadMismatch | R::FrameUnexpected | R::FileMismatch => {

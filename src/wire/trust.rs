@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::model::amendment::SignedAmendment;
+use crate::model::amendment::SignedEntry;
 use crate::model::refusal::{Reason, Refusal};
 
 /// The file's name in every home.
@@ -38,7 +38,7 @@ struct File {
 
 impl Trust {
     /// Trusts a founding.
-    pub fn of(founding: &SignedAmendment) -> Self {
+    pub fn of(founding: &SignedEntry) -> Self {
         Self { founding: founding.digest() }
     }
 
@@ -72,7 +72,7 @@ impl Trust {
     ///
     /// # Errors
     /// [`Reason::FoundingForeign`]
-    pub fn check(self, founding: &SignedAmendment) -> Result<(), Refusal> {
+    pub fn check(self, founding: &SignedEntry) -> Result<(), Refusal> {
         let found = Self::of(founding);
         if found == self {
             return Ok(());

@@ -42,7 +42,7 @@ fn run_ahead(hub: &Path) {
     let time = UnixMicros(resguardo::host::clock::Clock::now(clock.as_ref()).0 + DAY_US);
     let (kind, identity) = (EntryKind::Summary, "urn:resguardo:hub:dev".to_owned());
     let proposals = vec![Proposal { kind, identity, statement: Bytes::new(), payload: None }];
-    opened.journal.append(&Batch { name, time, proposals }).unwrap();
+    opened.journal.append(&Batch { name, time, seed: [0; 32], proposals }).unwrap();
     opened.close().unwrap();
 }
 

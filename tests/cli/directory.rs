@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use super::stage::Stage;
 
 #[test]
@@ -25,7 +27,7 @@ fn only_what_both_registrars_signed_and_follows_changes_the_directory() {
     };
     refused("operator-dev", 3, "SIGNATURE_MISSING", &["hub", "directory", "add", &first]);
     refused("auditor-iachr", 3, "only operators and desks", &["hub", "directory", "add", &both]);
-    refused("operator-dev", 2, "is not an amendment", &["hub", "directory", "add", &garbage]);
+    refused("operator-dev", 2, "is not an amendment or rotation", &["hub", "directory", "add", &garbage]);
     stage.well("operator-dev", &["hub", "directory", "add", &both]);
     refused("operator-dev", 3, "STALE_DIRECTORY", &["hub", "directory", "add", &late]);
     // Whoever does not know whether it arrived hands it in again.
@@ -86,11 +88,12 @@ fn a_home_believes_no_directory_but_its_own_and_no_damaged_file_of_it_stops_an_a
     };
     assert_eq!(publish("before", &[]).code, 0);
     let ok = ["--unconfirmed-ok"];
-    for (number, file, damage, words) in [
-        (1, "trust.toml", Some(format!("founding = \"{}\"\n", "ab".repeat(32))), "another founding"),
-        (2, "trust.toml", None, "trust.toml"),
-        (3, "confirmed.toml", Some("no list".to_owned()), "confirmed.toml"),
-        (4, "keys/request", Some("no request".to_owned()), "request"),
+    // Without a directory that it believes a home has no key to seal to: the alert waits, sealed to its own office.
+    for (code, file, damage, words) in [
+        (4, "trust.toml", Some(format!("founding = \"{}\"\n", "ab".repeat(32))), "another founding"),
+        (4, "trust.toml", None, "trust.toml"),
+        (0, "confirmed.toml", Some("no list".to_owned()), "confirmed.toml"),
+        (0, "keys/request", Some("no request".to_owned()), "request"),
     ] {
         let path = stage.path("iachr").join(file);
         let good = fs::read(&path).unwrap();
@@ -98,11 +101,12 @@ fn a_home_believes_no_directory_but_its_own_and_no_damaged_file_of_it_stops_an_a
             Some(text) => fs::write(&path, text).unwrap(),
             None => fs::remove_file(&path).unwrap(),
         }
-        let sent = publish(&format!("alert-{number}"), &ok);
-        assert!(sent.code == 0 && sent.err.contains(words), "{file}: {sent:?}");
+        let sent = publish("alert", &ok);
+        assert!(sent.code == code && sent.err.contains(words), "{file}: {sent:?}");
         assert_eq!(stage.run("iachr", &["inbox"]).code, 0, "{file}");
         fs::write(&path, good).unwrap();
     }
+    assert_eq!(stage.objects("iachr", &["publish", "pending"]).len(), 2, "they wait no longer");
     // The copy of what the hub told is made anew.
     let copy = stage.path("iachr/directory");
     let mut bytes = fs::read(&copy).unwrap();
@@ -111,7 +115,8 @@ fn a_home_believes_no_directory_but_its_own_and_no_damaged_file_of_it_stops_an_a
     let mended = publish("mended", &[]);
     assert!(mended.code == 0 && mended.err.contains("made anew"), "{mended:?}");
     let quiet = publish("after", &[]);
-    assert!(quiet.code == 0 && quiet.err.is_empty(), "{quiet:?}");
+    let open = "The keys of this home lie open on the disk: for trying, never for use\n";
+    assert!(quiet.code == 0 && quiet.err == open, "{quiet:?}");
 }
 
 #[test]
@@ -180,7 +185,20 @@ fn registrars_found_a_directory_with_keys_that_a_passphrase_wraps() {
     let desk = format!("urn:resguardo:office:iachr:desk-1={}", path("desk/keys/request"));
     let (one, two, founding) = (path("one/public.toml"), path("two/public.toml"), path("founding"));
     let list = concat!(env!("CARGO_MANIFEST_DIR"), "/certs-dev/offices.toml");
-    let found = ["registrar", "found", list, "--registrar", &one, "--registrar", &two, "--desk", &desk];
+    let hub = path("hub/keys/hub.public");
+    let found = [
+        "registrar",
+        "found",
+        list,
+        "--registrar",
+        &one,
+        "--registrar",
+        &two,
+        "--hub",
+        &hub,
+        "--desk",
+        &desk,
+    ];
     stage.well("one", &[&found[..], &["--to", &founding], &by_file].concat());
     let wrong = stage.file("wrong", "incorrect\n");
     let sign = ["registrar", "sign", &founding, "--yes", "--passphrase-file"];
@@ -231,4 +249,44 @@ fn a_hub_that_shows_another_directory_of_the_same_version_is_found_out_and_alert
     assert!(listed.code == 5 && listed.err.contains("two directories are about"), "{listed:?}");
     let sent = stage.run("ohchr-honduras", &["publish", "alert", &stage.alert("one"), "--to", "iachr"]);
     assert!(sent.code == 0 && sent.err.contains("two directories are about"), "{sent:?}");
+}
+
+#[test]
+fn registrars_name_witnesses_and_how_many_of_them_must_sign() {
+    let stage = Stage::set();
+    let listed = |kind: &str| -> Vec<Value> {
+        let all = stage.objects("ohchr-mexico", &["policy", "list"]);
+        all.into_iter().filter(|it| it["object"] == kind).collect()
+    };
+    assert!(listed("witness").is_empty());
+    assert_eq!(
+        listed("quorum")[0]["witnesses"],
+        4,
+        "more than half of seven offices, where nothing was said"
+    );
+    let made = &stage
+        .objects("univ", &["registrar", "init", "univ", "--institution", "ohchr", "--insecure-dev-keys"])[0];
+    let public = fs::read_to_string(made["public"].as_str().unwrap()).unwrap();
+    let key = public.split('"').find(|word| word.starts_with("resguardo-verify1")).unwrap();
+    let (key, wrong) = (stage.file("key", key), stage.file("no-key", "resguardo-verify1qqqq"));
+    let witness = |key: &str, institution: &str| -> Vec<String> {
+        let words = ["policy", "witness", "univ", "--institution", institution, "--key", key];
+        words.map(str::to_owned).to_vec()
+    };
+    let to = stage.path("refused").to_str().unwrap().to_owned();
+    for (words, code) in [(witness(&wrong, "ohchr"), 2), (witness(&key, "unicef"), 2)] {
+        let words: Vec<_> = words.iter().map(String::as_str).chain(["--to", &to]).collect();
+        let ran = stage.run("registrar-iachr", &words);
+        assert_eq!(ran.code, code, "{ran:?}");
+        assert!(!stage.path("refused").exists(), "{ran:?}");
+    }
+    let words = witness(&key, "ohchr");
+    stage.amend(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    stage.amend(&["policy", "quorum", "--witnesses", "3"]);
+    let told = listed("witness").remove(0);
+    assert_eq!(
+        (&told["name"], &told["institution"], &told["key"]),
+        (&"univ".into(), &"ohchr".into(), &made["key"])
+    );
+    assert_eq!(listed("quorum")[0]["witnesses"], 3);
 }

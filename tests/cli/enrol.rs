@@ -66,6 +66,10 @@ fn a_new_desk_enters_with_the_key_that_it_made_and_the_identity_that_was_signed(
             .all(|name| !name.contains("new-key") && !name.contains("request"))
     );
     enrol_keys(&stage, "desk-2", NEW, &[]);
+    let passed = stage.path("passed");
+    let passed = passed.to_str().unwrap();
+    stage.well("ohchr-honduras", &["office", "pass-key", NEW, "--to", passed]);
+    stage.well("desk-2", &["office", "take-key", passed]);
     stage.well("desk-2", &["publish", "alert", &stage.alert("one"), "--to", "iachr", "--unconfirmed-ok"]);
     let came = &stage.objects("iachr", &["subscribe", "--count", "1"]);
     let sender = came.iter().find(|one| one["object"] == "message").unwrap();

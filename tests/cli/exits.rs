@@ -53,7 +53,6 @@ fn a_statement_that_makes_no_sense_ends_with_2_and_is_not_kept() {
         ("what was done", &["--stage", "acted"]),
         ("only `acted` has an action", &["--stage", "read", "--action", "relocation"]),
         ("needs a reason", &["--stage", "acted", "--action", "none"]),
-        ("has no reason", &["--stage", "read", "--reason", "because"]),
     ] {
         let ran = stage.run("iachr", &[&["ack", id][..], arguments].concat());
         assert!(ran.code == 2 && ran.err.contains(words), "{arguments:?}: {ran:?}");

@@ -4,28 +4,36 @@
 
 mod alerts;
 mod audit_watch;
+mod clear_text;
 mod clock;
 mod deadlines;
 mod demo;
 mod directory;
 mod enrol;
 mod erase;
+mod evidence;
 mod examples;
 mod exchange;
 mod exits;
+mod keys;
 mod kills;
 #[path = "../stage/line.rs"]
 mod line;
+mod logs;
 mod metrics;
+mod months;
 mod objects;
 mod obligations;
 mod operator;
 mod packet_cuts;
 mod packet_memory;
 mod packets;
+mod persons;
 mod python;
+mod python_receipts;
 mod real;
 mod renew;
+mod reseal;
 mod restore;
 mod stage;
 mod unread;

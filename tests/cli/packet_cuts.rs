@@ -64,8 +64,9 @@ fn packet_cut_at_200_random_bytes_arrives_whole_and_goes_on_from_where_it_was() 
     watch.signal("TERM");
     assert!(watch.end().success());
     let files = stage.names("iachr/files", "");
-    assert_eq!(files, [sha256_of(&content)]);
-    assert!(fs::read(stage.path(&format!("iachr/files/{}", files[0]))).unwrap() == content);
+    assert_eq!(files, stage.names("ohchr-guatemala/files", ""), "what went is what came");
+    let sealed = fs::read(stage.path(&format!("iachr/files/{}", files[0]))).unwrap();
+    assert_eq!(files, [sha256_of(&sealed)]);
     // Once each, whatever was handed in twice.
     let entries = stage.objects("auditor-iachr", &["audit", "entries"]);
     for kind in ["publish", "receipt"] {
@@ -73,6 +74,9 @@ fn packet_cut_at_200_random_bytes_arrives_whole_and_goes_on_from_where_it_was() 
         assert_eq!(found.len(), 1, "{found:?}");
     }
     assert_eq!(stage.names("iachr/inbox", ".kept").len(), 1);
+    let to = stage.path("got");
+    stage.well("iachr", &["packet", "get", id, "--to", to.to_str().unwrap()]);
+    assert!(fs::read(to.join("long")).unwrap() == content);
     assert_eq!(stage.names("ohchr-guatemala/outbox", ".message.accepted").len(), 1);
     assert!(stage.names("ohchr-guatemala/outbox", ".pending").is_empty());
 }

@@ -4,16 +4,25 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message as _;
 use resguardo::desk::home::Home;
 use resguardo::desk::inbox::InboxWriter;
+use resguardo::desk::keys;
+use resguardo::desk::members::Members;
 use resguardo::files::partial::Digested;
 use resguardo::host::clock::SystemClock;
 use resguardo::host::disk::OsDisk;
 use resguardo::host::random::{OsRandom, Random as _, SeededRandom, uuid_v7};
+use resguardo::model::deadline::Deadlines;
+use resguardo::model::envelope::{
+    CapMsgType, CapStatus, Envelope, FileDigest, FileRef, MessageClass, MessageId, Priority, Recipient,
+};
 use resguardo::model::id::UnixMicros;
-use resguardo::wire::proto;
+use resguardo::model::identity::{Desk, Name};
+use resguardo::seal::{seal_bytes, sha256};
+use resguardo::wire::manifest::{Part, SealedManifest};
+use resguardo::wire::signed::SignedEnvelope;
+use resguardo::wire::{convert, proto};
 use serde_json::Value;
 
 use super::stage::{Stage, until};
@@ -288,55 +297,75 @@ fn running_watch_hands_in_packets_that_wait() {
     assert_eq!(watch.object("published")["outcome"], "accepted");
 }
 
-/// Keeps a packet in headquarters' inbox, as if it had come: with a manifest that names its one file so, and that file.
+/// Keeps a packet in headquarters' inbox, as if it had come: with a manifest that names its one file so, and that file,
+/// sealed and signed by a desk that means no good.
 fn keep_hostile(stage: &Stage, index: u64, name: &str) -> String {
     let home = Home::open(Arc::new(OsDisk), &stage.path("iachr")).unwrap();
+    let policy = Members::copied(&home).unwrap().expect("the directory is known").policy().clone();
+    let office: Name = "iachr".parse().unwrap();
+    let to = [policy.office_key(&office).unwrap().clone()];
+    let key = keys::unlock(&OsDisk, &stage.path("ohchr-guatemala"), None).unwrap().attended;
+    let id = uuid_v7(&SystemClock::new(), &OsRandom);
+    let mut envelope = Envelope {
+        message_id: MessageId::from_slice(id.as_bytes()).unwrap(),
+        class: MessageClass::Packet,
+        stream: "studies".parse().unwrap(),
+        sender: Desk { office: "ohchr-guatemala".parse().unwrap(), desk: "desk-1".parse().unwrap() },
+        recipients: vec![Recipient {
+            office: office.clone(),
+            key: policy.office_key_id(&office).unwrap(),
+            number: 1,
+        }],
+        directory_version: policy.version(),
+        priority: Priority::Normal,
+        status: CapStatus::Actual,
+        msg_type: CapMsgType::Alert,
+        thread_id: [7; 16],
+        references: Vec::new(),
+        sent: UnixMicros(1),
+        expires: None,
+        payload_bytes: 0,
+        payload_digest: [0; 32],
+        deadlines: Deadlines::default(),
+        files: Vec::new(),
+        voided: Vec::new(),
+        about: None,
+    };
+    let sealed = |envelope: &Envelope, part, content: &[u8]| {
+        let inner = SealedManifest::of(envelope, part, sha256(content)).signed_by(&key);
+        seal_bytes(&to, &inner, content).unwrap()
+    };
+    let file = sealed(&envelope, Part::File, b"hostile");
+    let as_sealed = FileRef { digest: FileDigest(sha256(&file)), bytes: file.len() as u64 };
     let files = vec![proto::PacketFile {
         name: name.into(),
         bytes: 7,
-        sha256: digest(&SHA256, b"hostile").as_ref().to_vec().into(),
+        sha256: sha256(b"hostile").to_vec().into(),
+        sealed: Some(convert::wire_file_ref(&as_sealed)),
     }];
     let (title, line_of_action) = ("Hostile".into(), "studies".into());
     let manifest = proto::PacketManifest { title, line_of_action, version: 1, files, ..Default::default() };
-    let payload = manifest.encode_to_vec();
-    let id = uuid_v7(&SystemClock::new(), &OsRandom);
-    let envelope = proto::Envelope {
-        message_id: id.as_bytes().to_vec().into(),
-        message_class: proto::MessageClass::Packet.into(),
-        stream: "studies".into(),
-        sender: "urn:resguardo:office:ohchr-guatemala:desk-1".into(),
-        recipients: vec!["iachr".into()],
-        priority: proto::Priority::Normal.into(),
-        status: proto::CapStatus::Actual.into(),
-        msg_type: proto::CapMsgType::Alert.into(),
-        thread_id: vec![7; 16].into(),
-        sent_unix_us: 1,
-        payload_bytes: payload.len() as u64,
-        payload_digest: digest(&SHA256, &payload).as_ref().to_vec().into(),
-        files: manifest
-            .files
-            .iter()
-            .map(|it| proto::FileRef { sha256: it.sha256.clone(), bytes: it.bytes })
-            .collect(),
-        ..Default::default()
-    };
-    let message = proto::Message {
-        envelope: envelope.encode_to_vec().into(),
-        payload: payload.into(),
-        ..Default::default()
-    };
+    let payload = sealed(&envelope, Part::Payload, &manifest.encode_to_vec());
+    envelope.files = vec![as_sealed];
+    envelope.payload_bytes = payload.len() as u64;
+    envelope.payload_digest = sha256(&payload);
+    let envelope = SignedEnvelope::by(&key, envelope).signed.to_bytes();
+    let message = proto::Message { envelope, payload: payload.into(), ..Default::default() };
     let content = Some(proto::delivery::Content::Message(message));
     let delivery = proto::Delivery { index, accepted_unix_us: 2, content };
-    InboxWriter::open(&home).unwrap().keep(vec![delivery], UnixMicros(3), false).unwrap();
+    let mut writer = InboxWriter::open(&home, None).unwrap();
+    writer.follow(Arc::new(policy));
+    writer.keep(vec![delivery], UnixMicros(3), false).unwrap();
     let shelf = stage.path("iachr/files");
     fs::create_dir_all(&shelf).unwrap();
-    fs::write(shelf.join(sha256_of(b"hostile")), b"hostile").unwrap();
+    fs::write(shelf.join(as_sealed.digest.to_string()), file).unwrap();
     id.to_string()
 }
 
 #[test]
 fn packet_whose_files_have_hostile_names_is_told_and_writes_nothing() {
-    let stage = Stage::without_hub();
+    let stage = Stage::set();
+    stage.well("iachr", &["office", "list"]);
     let to = stage.path("a/b/c/got");
     let to = to.to_str().unwrap();
     let absolute = stage.path("outside");

@@ -92,7 +92,7 @@ impl Stage {
         let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| {
             panic!("{line:?}: {}", fs::read_to_string(self.path("hub.log")).unwrap_or_default())
         });
-        self.rewrite("hub/hub.toml", "127.0.0.1:0\"", &format!("{address}\""));
+        self.rewrite("hub/hub.toml", "listen = \"127.0.0.1:0\"", &format!("listen = \"{address}\""));
         for home in fs::read_dir(self.path("")).unwrap() {
             let name = home.unwrap().file_name().into_string().unwrap();
             if self.path(&name).join("desk.toml").exists() {

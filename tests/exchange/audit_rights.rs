@@ -1,12 +1,12 @@
 //! Who may ask what happened: an auditor everything, an office what it sent, was owed and stated.
 
-use prost::Message as _;
-use resguardo::wire::proto::{DeliveryRow, EntryKind, EntryRow, Receipt, Stage as ReceiptStage};
+use resguardo::wire::proto::{DeliveryRow, EntryKind, EntryRow, Stage as ReceiptStage};
 
 use crate::stage::Stage;
 use crate::stage::audit::{all, of};
 use crate::stage::client::{Auditor, Desk};
 use crate::stage::draft::Draft;
+use crate::stage::statement::decoded;
 use crate::stage::told::told;
 use crate::{COLOMBIA, GUATEMALA, HONDURAS, IACHR, MEXICO};
 
@@ -140,7 +140,7 @@ async fn receipt_that_covers_several_senders_shows_each_sender_its_own() {
     // The entry is the statement's exact bytes: it must not show one sender what another sent.
     let entries = honduras.auditor().entries(all()).await.unwrap();
     for entry in entries.iter().filter(|entry| entry.kind() == EntryKind::Receipt) {
-        let receipt = Receipt::decode(entry.statement.clone()).unwrap();
+        let receipt = decoded(&entry.statement);
         assert!(receipt.messages.iter().all(|message| message.message_id != theirs.id()), "{receipt:?}");
     }
 }

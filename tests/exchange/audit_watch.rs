@@ -105,7 +105,7 @@ async fn a_delivery_is_told_when_it_is_owed_and_at_each_stage_and_the_same_rows_
     live.extend(watch.rows(1).await);
     let message = named(&came[0]);
     let was_read = read(&desk.identity, message.clone());
-    let was_acted = acted(&desk.identity, message, Action::Relocation, "");
+    let was_acted = acted(&desk.identity, message, Action::Relocation);
     for statement in [&was_read, &was_acted] {
         subscription.record(statement).await;
         live.extend(watch.rows(1).await);

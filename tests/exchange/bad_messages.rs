@@ -8,6 +8,7 @@ use crate::stage::Stage;
 use crate::stage::audit::all;
 use crate::stage::chance::random_bytes;
 use crate::stage::client::{Desk, refused};
+use crate::stage::draft::recipient;
 use crate::stage::draft::{Draft, new_id};
 use crate::stage::told::{expect_item, told};
 use crate::{HONDURAS, IACHR, MEXICO};
@@ -22,14 +23,15 @@ fn id_of_version_4() -> Bytes {
     Bytes::copy_from_slice(&id)
 }
 
-const SPOILED: [Spoiled; 44] = [
+const SPOILED: [Spoiled; 45] = [
     ("message_id", |it| it.message_id = Bytes::new()),
     ("message_id", |it| it.message_id.truncate(15)),
     ("message_id", |it| it.message_id = [it.message_id.as_ref(), &[0]].concat().into()),
     ("message_id", |it| it.message_id = Bytes::from_static(&[0; 16])),
     ("message_id", |it| it.message_id = id_of_version_4()),
     ("message_class", |it| it.message_class = 0),
-    ("message_class", |it| it.message_class = 4),
+    ("message_class", |it| it.message_class = 5),
+    ("about", |it| it.message_class = 4),
     ("message_class", |it| it.message_class = i32::MAX),
     ("message_class", |it| it.message_class = -1),
     ("stream", |it| it.stream.clear()),
@@ -42,11 +44,11 @@ const SPOILED: [Spoiled; 44] = [
     ("sender", |it| it.sender = "urn:resguardo:auditor:iachr".into()),
     ("sender", |it| it.sender.push(':')),
     ("recipients", |it| it.recipients.clear()),
-    ("recipients", |it| it.recipients = vec![MEXICO.into(), IACHR.into()]),
-    ("recipients", |it| it.recipients = vec![IACHR.into(), IACHR.into()]),
-    ("recipients", |it| it.recipients = vec![String::new()]),
-    ("recipients", |it| it.recipients = vec!["IACHR".into()]),
-    ("recipients", |it| it.recipients = vec!["urn:resguardo:office:iachr:desk-1".into()]),
+    ("recipients", |it| it.recipients = vec![recipient(MEXICO), recipient(IACHR)]),
+    ("recipients", |it| it.recipients = vec![recipient(IACHR), recipient(IACHR)]),
+    ("recipients", |it| it.recipients = vec![recipient("")]),
+    ("recipients", |it| it.recipients = vec![recipient("IACHR")]),
+    ("recipients", |it| it.recipients = vec![recipient("urn:resguardo:office:iachr:desk-1")]),
     ("priority", |it| it.priority = 0),
     ("priority", |it| it.priority = 4),
     ("priority", |it| it.priority = i32::MIN),
@@ -64,8 +66,8 @@ const SPOILED: [Spoiled; 44] = [
     ("payload_digest", |it| it.payload_digest = Bytes::new()),
     ("payload_digest", |it| it.payload_digest.truncate(31)),
     ("payload_digest", |it| it.payload_digest = [it.payload_digest.as_ref(), &[0]].concat().into()),
-    ("recipients", |it| it.recipients = vec![IACHR.into(), MEXICO.into(), IACHR.into()]),
-    ("recipients", |it| it.recipients = vec!["a".repeat(65)]),
+    ("recipients", |it| it.recipients = vec![recipient(IACHR), recipient(MEXICO), recipient(IACHR)]),
+    ("recipients", |it| it.recipients = vec![recipient(&"a".repeat(65))]),
     ("stream", |it| it.stream = "monitoring-protection\0".into()),
 ];
 
@@ -139,9 +141,9 @@ async fn envelope_larger_than_allowed_is_refused() {
     let desk = stage.desk(HONDURAS).await;
     let mut request = desk.draft(&[IACHR]).request();
     let mut padded = request.envelope.to_vec();
-    // Field 100, which nobody knows, of 17,000 bytes.
-    padded.extend([0xa2, 0x06, 0xe8, 0x84, 0x01]);
-    padded.resize(padded.len() + 17_000, b'.');
+    // Field 100, which nobody knows, of 21,000 bytes.
+    padded.extend([0xa2, 0x06, 0x88, 0xa4, 0x01]);
+    padded.resize(padded.len() + 21_000, b'.');
     request.envelope = padded.into();
     let answer = told(desk.publish_request(request).await);
     answer.expect_reason("TOO_LARGE");

@@ -171,7 +171,6 @@ async fn read_and_acted_say_more_than_received_and_clear_it_too() {
         &office.identity,
         statement::named(&came[1]),
         resguardo::wire::proto::Action::ContactedPerson,
-        "",
     );
     subscription.record(&acted).await;
     let mut again = stage.desk(IACHR).await.subscribe().await;

@@ -48,7 +48,7 @@ async fn dev_set_is_ready_to_use_by_the_hub_the_offices_and_the_auditors() {
         let home = set.join(home);
         let channel = knock_at(&address, &papers(&home)).await.unwrap();
         let desk = crate::stage::client::Desk { identity: String::new(), channel };
-        assert!(!desk.directory().await.unwrap().amendments.is_empty());
+        assert!(!desk.directory().await.unwrap().entries.is_empty());
         let permissions = fs::metadata(home.join("tls/key.pem")).unwrap().permissions();
         assert_eq!(permissions.mode() & 0o077, 0, "{} can be read by others", home.display());
         assert!(home.join("desk.toml").is_file());

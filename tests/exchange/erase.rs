@@ -1,10 +1,12 @@
 //! Erasures: from the order on nobody is given a payload, its bytes go from the disk, and all else stays.
 
+use bytes::Bytes;
 use prost::Message as _;
+use resguardo::seal::{Kind, SigningKey};
 use resguardo::wire::proto::erasure::Erasure as What;
 use resguardo::wire::proto::{
-    EraseRequest, EraseResponse, Erasure, ErasureOrder, Notice, OrderedErasure, Stage as ReceiptStage, Start,
-    delivery, notice,
+    EraseRequest, EraseResponse, Erasure, ErasureOrder, Notice, OrderedErasure, Signed,
+    Stage as ReceiptStage, Start, delivery, notice,
 };
 use tonic::Status;
 
@@ -13,6 +15,8 @@ use crate::stage::audit::{all, assert_same, everything};
 use crate::stage::authority::now_us;
 use crate::stage::client::Desk;
 use crate::stage::draft::{Draft, new_id};
+use crate::stage::founding::{desk_keys, key};
+use crate::stage::sign::signature;
 use crate::stage::statement::{self, named, receipt};
 use crate::stage::subscription::{id, message};
 use crate::stage::told::{expect_item, told};
@@ -27,12 +31,28 @@ pub(crate) fn order(desk: &Desk, draft: &Draft) -> ErasureOrder {
         message_id: draft.id(),
         at_unix_us: now_us(),
         reason: REASON.into(),
+        ..ErasureOrder::default()
     }
 }
 
+/// An order as a desk's person signs it.
+fn signed(order: &ErasureOrder) -> Bytes {
+    signed_with(order, &desk_keys(&order.desk)[0], Kind::ErasureOrder)
+}
+
+fn signed_with(order: &ErasureOrder, key: &SigningKey, kind: Kind) -> Bytes {
+    let statement = order.encode_to_vec().into();
+    let signatures = vec![signature(key, kind, &statement)];
+    Signed { statement, signatures }.encode_to_vec().into()
+}
+
 pub(crate) async fn erase(desk: &Desk, order: &ErasureOrder) -> Result<EraseResponse, Status> {
-    let request = EraseRequest { order: order.encode_to_vec().into() };
-    Ok(within("an order is answered", desk.exchange().erase(request)).await?.into_inner())
+    hand_in(desk, signed(order)).await
+}
+
+async fn hand_in(desk: &Desk, order: Bytes) -> Result<EraseResponse, Status> {
+    let answer = within("an order is answered", desk.exchange().erase(EraseRequest { order })).await;
+    Ok(answer?.into_inner())
 }
 
 #[tokio::test]
@@ -53,12 +73,12 @@ async fn erased_payload_is_given_to_nobody_and_goes_from_the_disk_while_all_else
     // Who has it is told: who received it, who has it outstanding, the other desks of the sender.
     let told = iachr.delivery().await;
     assert_eq!(told.index, answer.index);
-    let Some(delivery::Content::Notice(Notice { notice: Some(notice::Notice::Erasure(bytes)) })) =
+    let Some(delivery::Content::Notice(Notice { notice: Some(notice::Notice::Erasure(bytes)), .. })) =
         &told.content
     else {
         panic!("{told:?}")
     };
-    let ordered = OrderedErasure { order: said.encode_to_vec().into(), message_index: accepted.index };
+    let ordered = OrderedErasure { order: signed(&said), message_index: accepted.index };
     assert_eq!(*bytes, Erasure { erasure: Some(What::Ordered(ordered)) }.encode_to_vec());
     // Who has not got it yet gets it without its payload.
     let mut mexico = stage.desk(MEXICO).await.subscribe().await;
@@ -146,13 +166,82 @@ async fn orders_for_what_is_not_ones_own_and_orders_out_of_form_are_refused() {
         changed(&|order| order.reason = "x".repeat(1_025)),
         changed(&|order| order.message_id = vec![7; 16].into()),
         changed(&|order| order.desk = "urn:resguardo:hub:stage".into()),
+        changed(&|order| order.registrar = "iachr".into()),
+        changed(&|order| order.sender_office = "ohchr-mexico".into()),
     ] {
-        told(erase(&sender, &wrong).await).expect_reason("FIELD_INVALID");
+        let order = signed_with(&wrong, &desk_keys(&sender.identity)[0], Kind::ErasureOrder);
+        told(hand_in(&sender, order).await).expect_reason("FIELD_INVALID");
     }
-    let request = EraseRequest { order: vec![0xff; 9].into() };
-    told(sender.exchange().erase(request).await).expect_reason("MALFORMED");
+    told(hand_in(&sender, vec![0xff; 9].into()).await).expect_reason("MALFORMED");
     let delivered = other.subscribe().await.delivery().await;
     assert_eq!(message(&delivered).payload, draft.payload, "nothing was erased");
+}
+
+#[tokio::test]
+async fn orders_that_nobody_signed_as_they_must_be_are_refused() {
+    let stage = Stage::open().await;
+    let (sender, other) = (stage.desk(HONDURAS).await, stage.desk(MEXICO).await);
+    let draft = sender.draft(&[MEXICO]);
+    sender.send(&draft).await;
+    let own = order(&sender, &draft);
+    let [attended, unattended] = desk_keys(&sender.identity);
+    let [foreign, _] = desk_keys(&other.identity);
+    let kind = Kind::ErasureOrder;
+    let around = |change: &dyn Fn(&mut Signed)| {
+        let mut signed = Signed::decode(signed(&own)).unwrap();
+        change(&mut signed);
+        Bytes::from(signed.encode_to_vec())
+    };
+    let of_registrar = by_registrar(&own, "iachr");
+    let of_nobody = ErasureOrder { registrar: "ohchr-1".into(), ..of_registrar.clone() };
+    let by_iachr = &key(1);
+    for (what, order, reason) in [
+        ("nobody signed", around(&|it| it.signatures.clear()), "SIGNATURE_MISSING"),
+        ("half of it is gone", around(&|it| it.signatures[0].ed25519 = Bytes::new()), "SIGNATURE_INVALID"),
+        ("changed", around(&|it| it.statement = changed_reason(&own)), "SIGNATURE_INVALID"),
+        ("signed as something else", signed_with(&own, &attended, Kind::Receipt), "SIGNATURE_INVALID"),
+        ("a key for when nobody is there", signed_with(&own, &unattended, kind), "KEY_NOT_ALLOWED"),
+        ("another office's key", signed_with(&own, &foreign, kind), "KEY_UNKNOWN"),
+        ("a registrar's, in a desk's name", signed_with(&own, by_iachr, kind), "KEY_UNKNOWN"),
+        ("a desk's, in a registrar's name", signed_with(&of_registrar, &attended, kind), "KEY_UNKNOWN"),
+        ("the other registrar's", signed_with(&of_registrar, &key(2), kind), "KEY_UNKNOWN"),
+        ("of no registrar", signed_with(&of_nobody, by_iachr, kind), "KEY_UNKNOWN"),
+    ] {
+        let refused = told(hand_in(&sender, order).await);
+        assert_eq!(refused.reason, reason, "{what}: {refused:?}");
+    }
+    let elsewhere = ErasureOrder { sender_office: "ohchr-peru".into(), ..of_registrar.clone() };
+    told(hand_in(&other, signed_with(&elsewhere, by_iachr, kind)).await).expect_reason("MESSAGE_UNKNOWN");
+    let delivered = other.subscribe().await.delivery().await;
+    assert_eq!(message(&delivered).payload, draft.payload, "nothing was erased");
+}
+
+fn by_registrar(order: &ErasureOrder, name: &str) -> ErasureOrder {
+    let (registrar, sender_office) = (name.into(), "ohchr-honduras".into());
+    ErasureOrder { desk: String::new(), registrar, sender_office, ..order.clone() }
+}
+
+fn changed_reason(order: &ErasureOrder) -> Bytes {
+    ErasureOrder { reason: "another".into(), ..order.clone() }.encode_to_vec().into()
+}
+
+#[tokio::test]
+async fn one_registrar_has_any_message_erased_and_any_desk_hands_the_order_in() {
+    let stage = Stage::open().await;
+    let sender = stage.desk(HONDURAS).await;
+    let draft = sender.draft(&[IACHR]);
+    sender.send(&draft).await;
+    let order = by_registrar(&order(&sender, &draft), "ohchr");
+    let bytes = signed_with(&order, &key(2), Kind::ErasureOrder);
+    let answer = hand_in(&stage.desk(COLOMBIA).await, bytes.clone()).await.unwrap();
+    assert!(!answer.duplicate);
+    let came = stage.desk(IACHR).await.subscribe().await.next(2).await;
+    assert!(came.iter().any(|it| statement::is_message(it) && message(it).erased));
+    let told = sender.subscribe().await.delivery().await;
+    assert_eq!(told.index, answer.index);
+    let history = stage.auditor("iachr").await.describe(&draft.id(), HONDURAS).await.unwrap();
+    let erasure = history.erasure.unwrap();
+    assert_eq!((erasure.ordered_by.as_str(), erasure.order), ("registrar ohchr", bytes));
 }
 
 #[tokio::test]
@@ -185,7 +274,7 @@ async fn nothing_is_asked_of_an_erased_message_any_more_but_to_erase_it() {
     let mut honduras = sender.subscribe().await;
     loop {
         let came = honduras.delivery().await;
-        if let Some(delivery::Content::Notice(Notice { notice: Some(notice::Notice::Overdue(_)) })) =
+        if let Some(delivery::Content::Notice(Notice { notice: Some(notice::Notice::Overdue(_)), .. })) =
             came.content
         {
             break;

@@ -74,7 +74,7 @@ async fn where_no_further_segment_fits_publishes_are_refused_and_receipts_still_
 #[tokio::test]
 async fn write_that_fails_is_not_confirmed_and_ends_the_hub_with_a_reason() {
     let mut stage = Stage::open().await;
-    let confirmed = publish(&stage.desk(HONDURAS).await, 45).await;
+    let confirmed = publish(&stage.desk(HONDURAS).await, 38).await;
     assert!(stage.stop().await.success());
     // The segment is written beyond this already: the very next write fails.
     stage.start_cramped(1_700).await;

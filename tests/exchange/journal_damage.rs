@@ -363,7 +363,7 @@ async fn torn_tail_is_cut_and_said_and_what_was_in_it_can_be_handed_in_again() {
     let (start, end) =
         (end_of_data(&whole.join("journal").join(file.file_name().unwrap())), end_of_data(&file));
     let block = |at: usize| at.next_multiple_of(512);
-    for cut in [block(start + 1), block(start + 600), block(start + 4_000), block(end) - 512] {
+    for cut in [block(start + 64), block(start + 600), block(start + 4_000), block(end) - 512] {
         replace(&stage.home(), &whole);
         change(&file, |bytes| bytes[start..cut].copy_from_slice(&later[start..cut]));
         stage.start().await;

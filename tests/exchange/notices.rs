@@ -1,12 +1,13 @@
 //! Notices: `declined` and `unreadable` reach the office that sent the message, at once and until acknowledged.
 
 use resguardo::wire::proto::Stage as ReceiptStage;
-use resguardo::wire::proto::{Delivery, Receipt, Start};
+use resguardo::wire::proto::{Delivery, Start};
 
 use crate::stage::Stage;
 use crate::stage::audit::all;
 use crate::stage::client::Desk;
 use crate::stage::draft::Draft;
+use crate::stage::statement::Receipt;
 use crate::stage::statement::{self, named, receipt, turned_down};
 use crate::stage::subscription::{id, notice};
 use crate::stage::told::expect_item;

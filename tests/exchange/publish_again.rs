@@ -1,13 +1,18 @@
 //! Handing in again: the first answer, for ever; other bytes under the same id never.
 
 use bytes::Bytes;
-use resguardo::wire::proto::{Accepted, PublishRequest};
+use prost::Message as _;
+use resguardo::seal::Kind;
+use resguardo::wire::proto::{Accepted, PublishRequest, Signed};
 use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::stage::audit::all;
 use crate::stage::client::{Desk, accepted, refused};
 use crate::stage::draft::Draft;
+use crate::stage::draft::recipient;
+use crate::stage::founding::desk_keys;
+use crate::stage::sign::signature;
 use crate::stage::subscription::id;
 use crate::stage::told::{expect_item, told};
 use crate::stage::{Setup, Stage};
@@ -80,13 +85,17 @@ async fn other_bytes_under_the_same_id_are_refused_and_change_nothing() {
     let desk = stage.desk(HONDURAS).await;
     let draft = desk.draft(&[IACHR]);
     let first = desk.send(&draft).await;
-    let mut padded = draft.envelope_bytes().to_vec();
+    // A field that nobody knows is part of what is signed.
+    let mut padded = draft.envelope.encode_to_vec();
     padded.extend([0xa2, 0x06, 0x01, b'x']);
-    let padded = PublishRequest { envelope: padded.into(), payload: draft.payload.clone() };
+    let statement: Bytes = padded.into();
+    let signatures = vec![signature(&desk_keys(&desk.identity)[0], Kind::Envelope, &statement)];
+    let envelope = Signed { statement, signatures }.encode_to_vec().into();
+    let padded = PublishRequest { envelope, payload: draft.payload.clone() };
     let others = [
         draft.clone().urgent().request(),
         draft.clone().payload(Bytes::from_static(b"another payload")).request(),
-        draft.clone().edit(|envelope| envelope.recipients = vec![MEXICO.into()]).request(),
+        draft.clone().edit(|envelope| envelope.recipients = vec![recipient(MEXICO)]).request(),
         padded,
     ];
     for round in ["at once", "after a kill"] {

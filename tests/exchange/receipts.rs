@@ -1,8 +1,7 @@
 //! Receipts: each statement an entry with who, when and what; a repetition changes nothing and says so.
 
-use prost::Message as _;
 use resguardo::wire::proto::Stage as ReceiptStage;
-use resguardo::wire::proto::{Action, Delivery, EntryKind, MessageRef, Receipt, StageRow};
+use resguardo::wire::proto::{Action, CoveredMessage, Delivery, EntryKind, StageRow};
 use tokio::task::JoinSet;
 
 use crate::stage::Stage;
@@ -10,6 +9,7 @@ use crate::stage::audit::all;
 use crate::stage::client::{Auditor, Desk};
 use crate::stage::draft::new_id;
 use crate::stage::statement::{self, acted, named, read, receipt, received, refused, turned_down};
+use crate::stage::statement::{Receipt, bare, covered, decoded, nobodys};
 use crate::stage::subscription::Subscription;
 use crate::stage::told::expect_item;
 use crate::{COLOMBIA, HONDURAS, IACHR, MEXICO};
@@ -53,7 +53,7 @@ async fn statement_is_an_entry_of_its_exact_bytes_with_office_desk_and_both_time
         read(&desk, first.clone()),
         turned_down(&desk, ReceiptStage::Unreadable, first.clone(), "no key for it"),
         turned_down(&desk, ReceiptStage::Declined, first.clone(), "outside our mandate"),
-        acted(&desk, first.clone(), Action::AskedState, "note 14/2026"),
+        acted(&desk, first.clone(), Action::AskedState),
     ];
     for (at, statement) in (1_u64..).zip(statements) {
         let statement = Receipt { at_unix_us: 1_700_000_000_000_000 + at, ..statement };
@@ -80,7 +80,7 @@ async fn statement_is_an_entry_of_its_exact_bytes_with_office_desk_and_both_time
         assert_eq!(row, expected);
         let listed = scene.auditor.receipts(all()).await.unwrap().pop().unwrap();
         assert_eq!((listed.stage, listed.news), (Some(expected), 1));
-        assert_eq!(listed.messages, std::slice::from_ref(&first));
+        assert_eq!(listed.messages, [bare(&first)]);
     }
     assert_eq!(scene.auditor.entries_of(EntryKind::Receipt).await.len(), 5);
     let history = scene.auditor.describe(&first.message_id, HONDURAS).await.unwrap();
@@ -94,7 +94,7 @@ async fn received_may_cover_many_messages_in_one_entry() {
     assert_eq!(recorded.news, 40);
     let receipts = scene.auditor.receipts(all()).await.unwrap();
     assert_eq!(receipts.len(), 1);
-    assert_eq!(receipts[0].messages, scene.came.iter().map(named).collect::<Vec<_>>());
+    assert_eq!(receipts[0].messages, scene.came.iter().map(|it| bare(&named(it))).collect::<Vec<_>>());
     let rows = scene.auditor.deliveries(all()).await.unwrap();
     for row in rows.iter().filter(|row| row.office == IACHR) {
         assert_eq!(row.stages.len(), 1);
@@ -125,7 +125,7 @@ async fn repeated_receipt_changes_nothing_and_says_so() {
     let statements = [
         received(&desk, &scene.came),
         read(&desk, first.clone()),
-        acted(&desk, first.clone(), Action::Relocation, ""),
+        acted(&desk, first.clone(), Action::Relocation),
     ];
     for statement in statements {
         let recorded = scene.subscription.record(&statement).await;
@@ -201,11 +201,12 @@ async fn receipt_for_what_the_office_was_never_owed_is_refused() {
     let index = colombia.send(&elsewhere).await.index;
     let (one, two) = (named(&scene.came[0]), named(&scene.came[1]));
     let strange = [
-        MessageRef { index, message_id: elsewhere.id() },
-        MessageRef { index: one.index, message_id: two.message_id.clone() },
-        MessageRef { index: one.index, message_id: new_id() },
-        MessageRef { index: 0, message_id: one.message_id.clone() },
-        MessageRef { index: u64::MAX, message_id: one.message_id.clone() },
+        covered(index, &elsewhere.envelope_bytes()),
+        CoveredMessage { index: one.index, ..two.clone() },
+        nobodys(one.index, new_id()),
+        nobodys(one.index, one.message_id.clone()),
+        CoveredMessage { index: 0, ..one.clone() },
+        CoveredMessage { index: u64::MAX, ..one.clone() },
     ];
     for message in strange {
         for stage in [ReceiptStage::Received, ReceiptStage::Read] {
@@ -249,7 +250,7 @@ async fn acted_closes_and_received_and_read_do_not() {
     let declined = turned_down(&desk, ReceiptStage::Declined, first.clone(), "not ours");
     scene.subscription.record(&declined).await;
     assert_eq!(open(&scene).await, [false, false, true], "declined does not close");
-    scene.subscription.record(&acted(&desk, first, Action::None, "the person asked us not to")).await;
+    scene.subscription.record(&acted(&desk, first, Action::None)).await;
     assert_eq!(open(&scene).await, [false, false, false]);
     let rows = scene.auditor.outstanding(all(), ReceiptStage::Acted).await.unwrap();
     assert!(rows.iter().all(|row| row.office == MEXICO), "each office's delivery is its own");
@@ -261,10 +262,7 @@ async fn receipts_of_one_frame_get_their_results_in_order() {
     let desk = scene.desk.identity.clone();
     let mut statements: Vec<_> =
         scene.came.iter().map(|delivery| received(&desk, std::slice::from_ref(delivery))).collect();
-    statements.insert(
-        3,
-        receipt(&desk, ReceiptStage::Received, vec![MessageRef { index: 1, message_id: new_id() }]),
-    );
+    statements.insert(3, receipt(&desk, ReceiptStage::Received, vec![nobodys(1, new_id())]));
     let results = scene.subscription.state_bytes(statements.iter().map(statement::bytes).collect()).await;
     expect_item(&refused(&results[3]), "NOT_OWED");
     let indexes: Vec<_> = results
@@ -275,6 +273,6 @@ async fn receipts_of_one_frame_get_their_results_in_order() {
         .collect();
     assert!(indexes.windows(2).all(|pair| pair[0] < pair[1]), "{indexes:?}");
     let kept = scene.auditor.entries_of(EntryKind::Receipt).await;
-    let first = Receipt::decode(kept[0].statement.clone()).unwrap();
+    let first = decoded(&kept[0].statement);
     assert_eq!(first.messages, [named(&scene.came[0])]);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use resguardo::wire::proto::{CapMsgType, EntryKind, MessageRef, PublishRequest};
+use resguardo::wire::proto::{CapMsgType, EntryKind, PublishRequest};
 use tokio::net::TcpStream;
 
 use crate::stage::Stage;
@@ -12,6 +12,7 @@ use crate::stage::client::{Desk, refused};
 use crate::stage::draft::new_id;
 use crate::stage::raw::{send_plain, shake_hands, tls};
 use crate::stage::statement;
+use crate::stage::statement::nobodys;
 use crate::stage::told::{expect_item, told};
 use crate::stage::wait::until;
 use crate::{HONDURAS, IACHR, MEXICO};
@@ -152,7 +153,7 @@ async fn receipts_that_are_refused_do_not_fill_the_journal() {
     let auditor = stage.auditor("iachr").await;
     let before = auditor.entries(all()).await.unwrap().len();
     for _ in 0..20 {
-        let nobodys = |index| MessageRef { index, message_id: new_id() };
+        let nobodys = |index| nobodys(index, new_id());
         let receipts =
             (1_000..1_100).map(|index| statement::received_of(&desk.identity, vec![nobodys(index)]));
         let results = subscription.state_bytes(receipts.map(|it| statement::bytes(&it)).collect()).await;

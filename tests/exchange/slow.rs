@@ -130,7 +130,9 @@ async fn subscriber_that_reads_no_results_costs_a_bound_and_holds_up_nobody() {
     let before = stage.hub().memory_bytes();
     let mut sending = JoinSet::new();
     sending.spawn(async move {
-        let receipts = Receipts { receipts: vec![bytes::Bytes::from_static(b"\xff\xff"); 256] };
+        let receipts = Receipts {
+            receipts: vec![crate::stage::statement::handed(bytes::Bytes::from_static(b"\xff\xff")); 256],
+        };
         let frame = SubscribeRequest { frame: Some(Up::Receipts(receipts)) };
         for _ in 0..DEAF_FRAMES {
             up.send(frame.clone()).await.expect("the stream stands");

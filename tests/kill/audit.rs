@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use prost::Message as _;
-use resguardo::wire::proto::{DeliveryRow, EntryKind, EntryRow, Receipt, ReceiptRow};
+use resguardo::wire::proto::{DeliveryRow, EntryKind, EntryRow, ReceiptRow};
 
 use crate::SUBSCRIBERS;
 use crate::book::Book;
 use crate::publisher::id_of;
 use crate::stage::Stage;
 use crate::stage::audit::all;
+use crate::stage::statement;
 
 /// The audit at one time.
 pub(crate) struct Picture {
@@ -117,7 +117,7 @@ impl Picture {
         }
         // Confirmed or not: a receipt that is an entry counts for every message that it names.
         for entry in self.entries.iter().filter(|entry| entry.kind() == EntryKind::Receipt) {
-            let receipt = Receipt::decode(entry.statement.clone()).expect("a receipt");
+            let receipt = statement::decoded(&entry.statement);
             let office = receipt.desk.split(':').nth(3).expect("a desk");
             for message in &receipt.messages {
                 let first = stages.get(&(office, message.index, receipt.stage));

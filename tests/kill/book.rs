@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
-use resguardo::wire::proto::{Accepted, MessageRef, Receipt, Recorded};
+use resguardo::wire::proto::{Accepted, CoveredMessage, Recorded};
 use tokio::sync::watch;
 
 use crate::stage::draft::Draft;
+use crate::stage::statement::Receipt;
 
 /// A message that was handed in at least once.
 #[derive(Clone)]
@@ -105,7 +106,7 @@ impl Book {
     }
 
     /// Notes a recorded receipt.
-    pub(crate) fn record(&self, run: u64, stated: Stated, clears: &[MessageRef]) {
+    pub(crate) fn record(&self, run: u64, stated: Stated, clears: &[CoveredMessage]) {
         let mut pages = self.pages();
         let acknowledged = pages.acknowledged.entry(stated.office.clone()).or_default();
         for message in clears {

@@ -178,6 +178,5 @@ impl Publisher {
 
 /// The id of an envelope, and the office that sent it.
 pub(crate) fn id_of(envelope: &Bytes) -> Bytes {
-    use prost::Message as _;
-    resguardo::wire::proto::Envelope::decode(envelope.clone()).expect("an envelope").message_id
+    crate::stage::draft::envelope_of(envelope).message_id
 }

@@ -3,12 +3,11 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use prost::Message as _;
 use resguardo::wire::proto::subscribe_request::Frame as Up;
 use resguardo::wire::proto::subscribe_response::Frame as Down;
 use resguardo::wire::proto::{
-    Action, Credit, Delivery, Envelope, MessageRef, Receipt, ReceiptResult, Receipts, Start,
-    SubscribeRequest, SubscribeResponse,
+    Action, CoveredMessage, Credit, Delivery, ReceiptResult, Receipts, Start, SubscribeRequest,
+    SubscribeResponse,
 };
 use tokio::sync::mpsc;
 use tonic::{Code, Status};
@@ -19,6 +18,8 @@ use crate::stage::Stage;
 use crate::stage::authority::Papers;
 use crate::stage::chance::{Chance, sha256};
 use crate::stage::client::{Desk, knock_at};
+use crate::stage::draft::envelope_of;
+use crate::stage::statement::Receipt;
 use crate::stage::statement::{self, acted, read, received_of};
 use crate::stage::subscription::{Subscription, message};
 use crate::stage::wait::within;
@@ -106,13 +107,14 @@ impl Subscriber {
                 delivery.index
             );
             let came = message(&delivery);
-            let envelope = Envelope::decode(came.envelope.clone()).expect("an envelope");
+            let envelope = envelope_of(&came.envelope);
             assert_eq!(envelope.payload_digest, sha256(&came.payload), "{}: half a payload", self.identity);
             self.book.deliver(&self.office, session.run, &envelope.message_id, &came.envelope);
-            messages.push(MessageRef { index: delivery.index, message_id: envelope.message_id });
+            messages.push(statement::named(&delivery));
         }
         let receipts = self.state(messages);
-        let frame = Receipts { receipts: receipts.iter().map(statement::bytes).collect() };
+        let frame =
+            Receipts { receipts: receipts.iter().map(statement::bytes).map(statement::handed).collect() };
         session.under_way.extend(receipts);
         for frame in [Up::Receipts(frame), Up::Credit(credit)] {
             let sent = session.up.send(SubscribeRequest { frame: Some(frame) });
@@ -124,7 +126,7 @@ impl Subscriber {
     }
 
     /// Receipts for messages: `received` for all of them, some at a time, and now and then a person's stage.
-    fn state(&mut self, mut messages: Vec<MessageRef>) -> Vec<Receipt> {
+    fn state(&mut self, mut messages: Vec<CoveredMessage>) -> Vec<Receipt> {
         messages.sort_by_key(|message| message.index);
         let mut receipts = Vec::new();
         let mut rest = &messages[..];
@@ -136,7 +138,7 @@ impl Subscriber {
         let one = messages[self.chance.place(messages.len())].clone();
         match self.chance.below(6) {
             0 => receipts.push(read(&self.identity, one)),
-            1 => receipts.push(acted(&self.identity, one, Action::AskedState, "")),
+            1 => receipts.push(acted(&self.identity, one, Action::AskedState)),
             _ => {}
         }
         receipts

@@ -1,6 +1,6 @@
 // Another implementation of age, at the service of tests: bytes come on standard input and go to standard output.
 //
-//   encrypt RECIPIENT | decrypt IDENTITY | decrypt-passphrase PASSPHRASE | vectors FOLDER
+//   encrypt RECIPIENT | encrypt-armored RECIPIENT | decrypt IDENTITY | decrypt-passphrase PASSPHRASE | vectors FOLDER
 import { readFileSync, writeFileSync, writeSync } from "node:fs";
 import { inflateSync } from "node:zlib";
 import { Decrypter, Encrypter, armor } from "age-encryption";
@@ -12,10 +12,11 @@ const output = (bytes) => {
   for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
 };
 
-if (command === "encrypt") {
+if (command === "encrypt" || command === "encrypt-armored") {
   const encrypter = new Encrypter();
   encrypter.addRecipient(argument);
-  output(await encrypter.encrypt(input()));
+  const sealed = await encrypter.encrypt(input());
+  output(command === "encrypt" ? sealed : new TextEncoder().encode(armor.encode(sealed)));
 } else if (command === "decrypt") {
   const decrypter = new Decrypter();
   decrypter.addIdentity(argument);

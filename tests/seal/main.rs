@@ -5,6 +5,8 @@
 
 #![cfg(test)]
 
+mod open;
+
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -53,6 +55,8 @@ fn outcomes(folder: &Path, name: &str) -> (String, String) {
     assert!(!keys.is_empty(), "{name}: {about}");
     let expected = match said("payload").next().filter(|_| said("expect").any(|it| it == "success")) {
         Some(hash) => hash.to_owned(),
+        // Its damage is in a stanza of plain X25519, whose keys we do not have: there is nothing in it for us.
+        None if name == "hybrid_x25519_arg" => "no match".to_owned(),
         None => said("expect").next().unwrap().to_owned(),
     };
     let mut clear = Vec::new();
@@ -65,8 +69,8 @@ fn outcomes(folder: &Path, name: &str) -> (String, String) {
     (expected, came)
 }
 
-#[test]
-fn the_published_vectors_for_hybrid_recipients_come_out_as_they_say() {
+/// The published vectors in a folder, and their names.
+fn vectors() -> (tempfile::TempDir, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     other(&["vectors", folder.path().to_str().unwrap()], b"");
     let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
@@ -75,10 +79,35 @@ fn the_published_vectors_for_hybrid_recipients_come_out_as_they_say() {
         files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort_unstable();
     assert_eq!(names.len(), 19, "{names:?}");
+    (folder, names)
+}
+
+#[test]
+fn the_published_vectors_for_hybrid_recipients_come_out_as_they_say() {
+    let (folder, names) = vectors();
     for name in names {
         let (expected, came) = outcomes(folder.path(), &name);
-        // Its damage is in a stanza of plain X25519, whose keys we do not have: there is nothing in it for us.
-        let expected = if name == "hybrid_x25519_arg" { "no match".to_owned() } else { expected };
+        assert_eq!(came, expected, "{name}");
+    }
+}
+
+#[test]
+fn the_published_vectors_come_out_of_the_client_in_python_as_they_say() {
+    let (folder, names) = vectors();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = root.join("target/python/venv/bin/python");
+    assert!(program.exists(), "run examples/python/setup first: {} is missing", program.display());
+    let mut command = Command::new(program);
+    command.args(["-B", "-c", include_str!("vectors.py")]).arg(root.join("examples/python"));
+    command.arg(root.join("target/python/generated")).arg(folder.path());
+    let ran = command.stderr(Stdio::inherit()).output().unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap();
+    let came: Vec<_> = told.lines().filter_map(|line| line.split_once('\t')).collect();
+    assert_eq!(came.len(), names.len(), "{told}");
+    for (name, came) in came {
+        // A sealing is never armored, and so the client does not read it.
+        let armored = name == "armor_hybrid";
+        let expected = if armored { "header failure".to_owned() } else { outcomes(folder.path(), name).0 };
         assert_eq!(came, expected, "{name}");
     }
 }
@@ -106,8 +135,8 @@ fn each_implementation_opens_what_the_other_sealed() {
     assert_eq!(text, format!("{}\n", own.to_text().as_str()).as_bytes());
 }
 
-/// Bytes of the large content: far beyond what may be in memory of it.
-const LARGE: u64 = 256 << 20;
+/// Bytes of the large content: the largest file that there is.
+const LARGE: u64 = 2 << 30;
 /// What sealing and opening it may cost together.
 const MOST: u64 = 8 << 20;
 
@@ -118,12 +147,15 @@ fn peak() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
+const NOUGHT: [u8; 4096] = [0; 4096];
+
 /// Counts zeros, and nothing else comes.
 struct Zeros(u64);
 
 impl Write for Zeros {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        assert_eq!(bytes.iter().max(), Some(&0));
+        // Compared in one go: there are two thousand million of them.
+        assert!(bytes.chunks(NOUGHT.len()).all(|chunk| *chunk == NOUGHT[..chunk.len()]));
         self.0 += bytes.len() as u64;
         Ok(bytes.len())
     }

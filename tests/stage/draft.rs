@@ -2,11 +2,16 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use resguardo::wire::proto::{CapMsgType, CapStatus, Envelope, MessageClass, Priority, PublishRequest};
+use resguardo::seal::{Kind, SigningKey};
+use resguardo::wire::proto::{
+    CapMsgType, CapStatus, Envelope, MessageClass, Priority, PublishRequest, Recipient, Signed,
+};
 use uuid::Builder;
 
 use super::authority::now_us;
 use super::chance::{random_bytes, sha256};
+use super::founding::{desk_keys, opening_id};
+use super::sign::signature;
 
 /// The stream that a message goes to if nothing else is said.
 pub(crate) const STREAM: &str = "monitoring-protection";
@@ -23,8 +28,8 @@ pub(crate) struct Draft {
 impl Draft {
     /// A normal message of a desk to offices, on the usual stream, with a short payload of its own.
     pub(crate) fn new(sender: &str, recipients: &[&str]) -> Self {
-        let mut recipients: Vec<String> = recipients.iter().map(|office| (*office).to_owned()).collect();
-        recipients.sort_unstable();
+        let mut recipients: Vec<_> = recipients.iter().map(|office| recipient(office)).collect();
+        recipients.sort_unstable_by(|a, b| a.office.cmp(&b.office));
         let envelope = Envelope {
             message_id: new_id(),
             message_class: MessageClass::Alert.into(),
@@ -45,6 +50,8 @@ impl Draft {
             read_by_s: None,
             act_by_s: None,
             files: Vec::new(),
+            voided: Vec::new(),
+            about: None,
         };
         let payload = random_bytes::<48>();
         Self { envelope, payload: Bytes::new() }.payload(payload.to_vec())
@@ -89,15 +96,33 @@ impl Draft {
         self.envelope.message_id.clone()
     }
 
-    /// The envelope's exact bytes.
+    /// The envelope's exact bytes, signed by the desk that it names.
     pub(crate) fn envelope_bytes(&self) -> Bytes {
-        self.envelope.encode_to_vec().into()
+        self.signed_with(&desk_keys(&self.envelope.sender)[0])
+    }
+
+    /// The envelope's exact bytes, signed by somebody.
+    pub(crate) fn signed_with(&self, key: &SigningKey) -> Bytes {
+        let statement: Bytes = self.envelope.encode_to_vec().into();
+        let signatures = vec![signature(key, Kind::Envelope, &statement)];
+        Signed { statement, signatures }.encode_to_vec().into()
     }
 
     /// What is handed in.
     pub(crate) fn request(&self) -> PublishRequest {
         PublishRequest { envelope: self.envelope_bytes(), payload: self.payload.clone() }
     }
+}
+
+/// An office that a message is for, by the key that the founding gives it.
+pub(crate) fn recipient(office: &str) -> Recipient {
+    Recipient { office: office.to_owned(), key_id: opening_id(office), number: 1 }
+}
+
+/// Reads an envelope out of what stands around it.
+pub(crate) fn envelope_of(signed: &Bytes) -> Envelope {
+    let signed = Signed::decode(signed.clone()).expect("what stands around an envelope");
+    Envelope::decode(signed.statement).expect("the envelope that was handed in")
 }
 
 /// A new message id: a UUID of version 7.

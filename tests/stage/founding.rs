@@ -8,7 +8,7 @@ use resguardo::model::id::UnixMicros;
 use resguardo::model::identity::{Desk, Name};
 use resguardo::model::policy::Policy;
 use resguardo::registrar::founding;
-use resguardo::seal::SigningKey;
+use resguardo::seal::{OpeningKey, Recipient, SigningKey, sha256};
 use resguardo::wire::amendment;
 
 /// The founding offices with their institutions.
@@ -114,19 +114,31 @@ pub(crate) fn signed(list: &str, offices: &[&str]) -> Bytes {
         let (name, institution) = (name(institution), name(institution));
         facts.push(Fact::Registrar { name, institution, key: key.verifying_key() });
     }
+    facts.push(Fact::HubKey { key: hub_key().verifying_key() });
     for (office, desk) in
         offices.iter().flat_map(|office| desks_of(office).iter().map(move |desk| (office, desk)))
     {
         let number = desk_number(offices, office, desk);
         let [attended, unattended] = [number, number + 100].map(|number| key(number).verifying_key());
         let desk = Desk { office: name(office), desk: name(desk) };
-        facts.push(Fact::Desk { desk, keys: Box::new(DeskKeys { attended, unattended }) });
+        facts.push(Fact::Desk {
+            desk,
+            keys: Box::new(DeskKeys { attended, unattended, transfer: recipient(number) }),
+        });
+    }
+    for office in offices {
+        facts.push(Fact::OfficeKey { office: name(office), recipient: opening(office).recipient() });
     }
     let mut signed = amendment::unsigned(Policy::default().next_amendment(facts, UnixMicros(1)));
     for (_, key) in &registrars {
         amendment::sign(&mut signed, key);
     }
     amendment::bytes(&signed)
+}
+
+/// The key by which a stage's hub signs its logs.
+pub(crate) fn hub_key() -> SigningKey {
+    key(250)
 }
 
 /// From which number the attended key of a desk follows; its unattended one from 100 more.
@@ -136,9 +148,37 @@ pub(crate) fn desk_number(offices: &[&str], office: &str, desk: &str) -> u8 {
     10 + u8::try_from(at).expect("some desks")
 }
 
+/// The key that opens what is sealed to an office.
+pub(crate) fn opening(office: &str) -> OpeningKey {
+    OpeningKey::generate(|seed| seed.copy_from_slice(&sha256(office.as_bytes())))
+}
+
+/// The id of the key that an office is sealed to.
+pub(crate) fn opening_id(office: &str) -> Bytes {
+    Bytes::copy_from_slice(&sha256(&opening(office).recipient().to_bytes()))
+}
+
+/// A desk's keys, attended and unattended, by its identity; those of nobody for one that no founding has.
+pub(crate) fn desk_keys(identity: &str) -> [SigningKey; 2] {
+    let parts: Vec<_> = identity.split(':').collect();
+    let offices = OFFICES.map(|(office, _)| office);
+    let number = match parts.as_slice() {
+        [.., office, desk] if offices.contains(office) && desks_of(office).contains(desk) => {
+            desk_number(&offices, office, desk)
+        }
+        _ => 90,
+    };
+    [key(number), key(number + 100)]
+}
+
 /// A key that follows from a number.
 pub(crate) fn key(number: u8) -> SigningKey {
     SigningKey::generate(|seeds| seeds.fill(number))
+}
+
+/// A key that is sealed to, from a number.
+pub(crate) fn recipient(number: u8) -> Recipient {
+    OpeningKey::generate(|seed| seed.fill(number)).recipient()
 }
 
 fn name(text: &str) -> Name {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use resguardo::seal::key_file::{self, Plain, SecretKey};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -25,6 +26,7 @@ pub(crate) mod founding;
 pub(crate) mod host;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod sign;
 pub(crate) mod statement;
 pub(crate) mod subscription;
 pub(crate) mod told;
@@ -111,6 +113,9 @@ impl Stage {
         let home = stage.home();
         stage.authority.hub().write(&home.join("tls"));
         fs::write(home.join("founding"), stage.setup.founding.signed()).expect("the founding is written");
+        fs::create_dir(home.join("keys")).expect("a folder for the hub's key");
+        let key = key_file::plain(&SecretKey::Signing(founding::hub_key()), Plain::Unattended);
+        fs::write(home.join("keys/hub"), key.expect("a key").as_bytes()).expect("the hub's key is written");
         stage.write_config();
         let founded = stage.program(&["hub", "init"]).await;
         assert!(founded.status.success(), "hub init failed: {founded:?}");
@@ -221,9 +226,14 @@ impl Stage {
     }
 
     fn write_config(&self) {
+        let Setup { limits, files, .. } = &self.setup;
+        // A machine that tests may have less free than a hub in use keeps.
+        let reserve =
+            if files.contains("disk_reserve_bytes") { "" } else { "disk_reserve_bytes = 67108864\n" };
         let text = format!(
-            "name = \"stage\"\nlisten = \"127.0.0.1:{}\"\n\n[limits]\n{}\n\n[files]\n{}\n\n[journal]\nsegment_bytes = 1048576\n",
-            self.port, self.setup.limits, self.setup.files
+            "name = \"stage\"\nlisten = \"127.0.0.1:{}\"\n\n[limits]\n{limits}\n\n[files]\n{reserve}{files}\n\n\
+            [journal]\nsegment_bytes = 1048576\n",
+            self.port
         );
         fs::write(self.home().join("hub.toml"), text).expect("hub.toml written");
     }

@@ -4,20 +4,19 @@ use std::collections::VecDeque;
 use std::panic::Location;
 
 use bytes::Bytes;
-use prost::Message as _;
 use resguardo::wire::proto::subscribe_request::Frame as Up;
 use resguardo::wire::proto::subscribe_response::Frame as Down;
 use resguardo::wire::proto::{
-    Credit, Delivery, Envelope, Message, MessageRef, Receipt, ReceiptResult, Receipts, Recorded, Start,
-    Started, SubscribeRequest, SubscribeResponse, delivery, notice,
+    Credit, Delivery, Envelope, HandedReceipt, Message, ReceiptResult, Receipts, Recorded, Start, Started,
+    SubscribeRequest, SubscribeResponse, delivery, notice,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::client::Desk;
-use super::draft::new_id;
-use super::statement;
+use super::draft::{envelope_of, new_id};
+use super::statement::{self, Receipt};
 use super::wait::within;
 
 /// Frames that wait to go up, at most.
@@ -100,7 +99,7 @@ impl Subscription {
     pub(crate) fn nothing_comes(&mut self) -> impl Future<Output = ()> {
         let caller = Location::caller();
         async move {
-            let nobodys = MessageRef { index: u64::MAX, message_id: new_id() };
+            let nobodys = statement::nobodys(u64::MAX, new_id());
             let receipt = statement::received_of(&self.desk, vec![nobodys]);
             statement::refused(&self.state(&receipt).await);
             assert!(self.deliveries.is_empty(), "{caller}: this came: {:?}", self.deliveries);
@@ -140,6 +139,16 @@ impl Subscription {
         &mut self,
         receipts: Vec<Bytes>,
     ) -> Result<Vec<ReceiptResult>, Status> {
+        self.try_state_handed(receipts.into_iter().map(statement::handed).collect()).await
+    }
+
+    /// Hands up receipts and notes in one frame, whatever they are, and awaits their results.
+    pub(crate) async fn state_handed(&mut self, receipts: Vec<HandedReceipt>) -> Vec<ReceiptResult> {
+        let results = self.try_state_handed(receipts).await;
+        results.unwrap_or_else(|status| panic!("the subscription ended: {status:?}"))
+    }
+
+    async fn try_state_handed(&mut self, receipts: Vec<HandedReceipt>) -> Result<Vec<ReceiptResult>, Status> {
         let count = receipts.len();
         self.send(Up::Receipts(Receipts { receipts })).await;
         while self.results.len() < count {
@@ -215,7 +224,7 @@ pub(crate) fn message(delivery: &Delivery) -> &Message {
 /// The envelope in a delivery.
 #[track_caller]
 pub(crate) fn envelope(delivery: &Delivery) -> Envelope {
-    Envelope::decode(message(delivery).envelope.clone()).expect("the envelope that was handed in")
+    envelope_of(&message(delivery).envelope)
 }
 
 /// The id of the message in a delivery.

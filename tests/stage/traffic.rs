@@ -45,7 +45,7 @@ async fn acknowledge_some(stage: &Stage) {
     subscription.acknowledge(&came[..count - 1]).await;
     subscription.acknowledge(&came[..2]).await;
     subscription.record(&read(&iachr.identity, named(&came[0]))).await;
-    subscription.record(&acted(&iachr.identity, named(&came[0]), Action::UrgentAppeal, "sent at noon")).await;
+    subscription.record(&acted(&iachr.identity, named(&came[0]), Action::UrgentAppeal)).await;
     let mexico = stage.desk_named("ohchr-mexico", "desk-2").await;
     let mut subscription = mexico.subscribe().await;
     let mut came = Vec::new();

@@ -142,6 +142,26 @@ fn what_belongs_to_one_room_is_named_nowhere_else() {
     assert_none(&findings);
 }
 
+/// What runs a hub that looks at no signature: for a benchmark, never for the program.
+const UNCHECKED: &str = "run_without_checking_signatures";
+
+fn unchecked(source: &Source) -> Option<String> {
+    let outside = source.path != "src/hub/run.rs" && source.text.contains(UNCHECKED);
+    outside.then(|| format!("{} names {UNCHECKED}, which only a benchmark may call", source.path))
+}
+
+#[test]
+fn program_cannot_reach_the_hub_that_looks_at_no_signature() {
+    let defined = tree::read("src/hub/run.rs").matches(UNCHECKED).count();
+    assert_eq!(defined, 1, "it is defined in src/hub/run.rs and called nowhere there");
+    assert_none(&rust_sources().iter().filter_map(unchecked).collect::<Vec<_>>());
+    let call = example("src/cli/hub.rs", "run::run_without_checking_signatures(host)");
+    assert_eq!(
+        unchecked(&call),
+        Some("src/cli/hub.rs names run_without_checking_signatures, which only a benchmark may call".into())
+    );
+}
+
 #[cfg(test)]
 const EXAMPLE: &str = "\
 ## Floors

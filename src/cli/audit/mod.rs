@@ -3,6 +3,7 @@
 //! Owns the questions. Never sees a payload: the hub gives none here.
 
 mod csv;
+mod evidence;
 mod history;
 mod listing;
 mod owed;
@@ -19,6 +20,7 @@ use super::ack::named;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::since::{Place, Since};
+use super::witness;
 use crate::desk::home::Home;
 use crate::model::identity::Name;
 use crate::model::receipt::Stage;
@@ -57,6 +59,9 @@ pub enum Audit {
     /// Tells one message's history.
     #[command(after_help = "Example:\n  resguardo audit message 01928f3a-6c1e-7d3b-9f20-5b1c7d9be2c4")]
     Message(history::History),
+    /// Shows what the hub's logs come to, and which offices bear witness to it.
+    #[command(after_help = "Example:\n  resguardo audit log --home certs-dev/auditor-iachr")]
+    Log,
     /// Lists entries of the journal.
     #[command(
         after_help = "Example:\n  resguardo audit entries --limit 20\n  resguardo audit entries --watch --from 2h"
@@ -116,7 +121,7 @@ impl Audit {
             | Self::Entries(selection) => selection.watch,
             Self::Outstanding(asked) => asked.selection.watch,
             Self::Overdue(asked) => asked.selection.watch,
-            Self::Silence(_) | Self::Obligations(_) => false,
+            Self::Silence(_) | Self::Obligations(_) | Self::Log => false,
             Self::Message(history) => history.watches(),
         }
     }
@@ -157,6 +162,7 @@ impl Audit {
                 let selection = Selection { from: None, limit: 0, office: asked.office, watch: false };
                 list(context, &home, &selection, shape, ask).await
             }
+            Self::Log => witness::show(context).await,
             Self::Silence(asked) => asked.silence(context, watch::connect(context, &home).await?).await,
             Self::Receipts(selection) => {
                 let ask = async |mut client: Client, selection| {

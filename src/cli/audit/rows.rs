@@ -13,7 +13,8 @@ use crate::cli::context::Context;
 use crate::cli::facts::fact_words;
 use crate::cli::inbox::banner_of;
 use crate::cli::objects::{self, utc_or_null};
-use crate::cli::screen::{Tone, after, cell, harmless, priority_tone, toned, utc};
+use crate::cli::screen::{Tone, after, cell, harmless, hex, priority_tone, toned, utc};
+use crate::model::amendment::DirectoryEntry;
 use crate::model::clock::ClockRecord;
 use crate::model::entry::EntryKind;
 use crate::model::envelope::{CapMsgType, CapStatus, MessageClass, MessageId, Priority};
@@ -22,6 +23,7 @@ use crate::model::id::UnixMicros;
 use crate::model::overdue::Overdue;
 use crate::model::receipt::{Action, Stage};
 use crate::model::renewal::Renewal;
+use crate::wire::signed::{SignedEnvelope, SignedReceipt};
 use crate::wire::{amendment, convert, erasure, proto};
 
 pub(super) const DELIVERY_HEADER: &[&str] = &["For", "Received", "Read", "Acted", "Open"];
@@ -91,13 +93,6 @@ pub(super) fn id(bytes: &[u8]) -> String {
     uuid::Uuid::from_slice(bytes).map_or_else(|_| hex(bytes), |id| id.to_string())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 pub(super) fn message_fields(object: &mut Map<String, Value>, row: &proto::MessageRow) {
     let office = row.sender.split(':').nth(3).unwrap_or_default();
     for (name, value) in [
@@ -112,9 +107,14 @@ pub(super) fn message_fields(object: &mut Map<String, Value>, row: &proto::Messa
         ("status", named(row.status, CapStatus::from_number, CapStatus::name).into()),
         ("msg_type", named(row.msg_type, CapMsgType::from_number, CapMsgType::name).into()),
         ("expires_at", utc_or_null(row.expires_unix_us.map(UnixMicros))),
+        ("about", row.about.as_ref().map(about_object).into()),
     ] {
         object.insert(name.into(), value);
     }
+}
+
+fn about_object(about: &proto::MessageRef) -> Value {
+    json!({ "index": about.index, "message_id": id(&about.message_id) })
 }
 
 pub(super) fn stage_object(row: &proto::StageRow) -> Value {
@@ -184,14 +184,20 @@ pub(super) fn message_head(context: &Context, row: &proto::MessageRow) -> String
         priority.map_or(Tone::Plain, priority_tone),
         &named(row.priority, Priority::from_number, Priority::name),
     );
+    let about = row.about.as_ref();
+    let what = match about {
+        Some(_) => MessageClass::Reseal.name().to_owned(),
+        None => named(row.msg_type, CapMsgType::from_number, CapMsgType::name),
+    };
+    let about = about.map(|it| format!("\nabout {}, entry {}", id(&it.message_id), it.index));
     format!(
-        "{status}{priority} {} {}\nentry {}, accepted {}\nfrom {}, on {}",
-        named(row.msg_type, CapMsgType::from_number, CapMsgType::name),
+        "{status}{priority} {what} {}\nentry {}, accepted {}\nfrom {}, on {}{}",
         id(&row.message_id),
         row.index,
         context.screen.time(UnixMicros(row.accepted_unix_us)),
         harmless(&row.sender),
-        harmless(&row.stream)
+        harmless(&row.stream),
+        about.unwrap_or_default(),
     )
 }
 
@@ -286,7 +292,8 @@ pub(super) fn erasure_object(row: &proto::ErasureRow) -> Value {
     object.insert("object".into(), "erasure".into());
     object.insert("index".into(), row.index.into());
     object.insert("recorded_at".into(), utc(UnixMicros(row.recorded_unix_us)));
-    object.insert("desk".into(), if row.desk.is_empty() { Value::Null } else { row.desk.clone().into() });
+    let ordered_by = (!row.ordered_by.is_empty()).then(|| row.ordered_by.clone());
+    object.insert("ordered_by".into(), ordered_by.into());
     object.insert("reason".into(), row.reason.clone().into());
     object.insert("until_index".into(), until.into());
     let message = row.message.as_ref().map(|message| {
@@ -305,7 +312,10 @@ pub(super) fn erasure_cells(context: &Context, row: &proto::ErasureRow) -> Vec<C
         }
         None => format!("payloads up to entry {}", row.until_index),
     };
-    let by = row.desk.strip_prefix("urn:resguardo:office:").unwrap_or("the hub, by policy");
+    let by = match row.ordered_by.as_str() {
+        "" => "the hub, by policy",
+        by => by.strip_prefix("urn:resguardo:office:").unwrap_or(by),
+    };
     vec![
         cell(Tone::Plain, &row.index.to_string()),
         cell(Tone::Plain, &context.screen.time(UnixMicros(row.recorded_unix_us))),
@@ -344,30 +354,34 @@ fn what(row: &proto::EntryRow) -> String {
     match entry_kind(row.kind) {
         Some(EntryKind::Directory) => match amendment::read(&row.statement) {
             Ok(it) => {
-                let facts = &it.amendment.facts;
+                let facts = it.entry.facts();
                 let mut words: Vec<_> = facts.iter().take(FACTS_SHOWN).map(fact_words).collect();
                 if facts.len() > FACTS_SHOWN {
                     words.push(format!("and {} more", facts.len() - FACTS_SHOWN));
                 }
-                format!("version {} of the directory: {}", it.amendment.version, words.join("; "))
+                match &it.entry {
+                    DirectoryEntry::Amendment(amendment) => {
+                        format!("amendment {} of the directory: {}", amendment.number, words.join("; "))
+                    }
+                    DirectoryEntry::Rotation(_) => format!("new keys: {}", words.join("; ")),
+                }
             }
             Err(refusal) => unreadable(&refusal.message),
         },
-        Some(EntryKind::Publish) => match convert::envelope(&row.statement) {
+        Some(EntryKind::Publish) => match SignedEnvelope::read(&row.statement).map(|it| it.envelope) {
             Ok(it) => {
-                let names: Vec<_> = it.recipients.iter().map(ToString::to_string).collect();
+                let names: Vec<_> = it.offices().map(ToString::to_string).collect();
                 let (id, status) = (it.message_id, it.status.name());
-                format!(
-                    "{status} {} {} {id} on {} for {}",
-                    it.priority,
-                    it.msg_type,
-                    it.stream,
-                    names.join(", ")
-                )
+                let what = match &it.about {
+                    Some(about) => format!("{} of {}:", it.class, about.message_id),
+                    None => it.msg_type.to_string(),
+                };
+                let names = names.join(", ");
+                format!("{status} {} {what} {id} on {} for {names}", it.priority, it.stream)
             }
             Err(refusal) => unreadable(&refusal.message),
         },
-        Some(EntryKind::Receipt) => match convert::receipt(&row.statement) {
+        Some(EntryKind::Receipt) => match SignedReceipt::read(&row.statement).map(|it| it.receipt) {
             Ok(it) => {
                 let mut named: Vec<_> = it.messages.iter().map(|message| message.index.to_string()).collect();
                 if !it.notices.is_empty() {

@@ -24,8 +24,12 @@ pub(super) type Client = AuditServiceClient<Channel>;
 
 /// The audit of the hub that a home names.
 pub(super) async fn connect(context: &Context, home: &Home) -> Result<Client, Failure> {
-    let channel = context.connect(home).await?;
-    Ok(AuditServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX))
+    Ok(client(context.connect(home).await?))
+}
+
+/// Asks over a connection that is there.
+pub(super) fn client(channel: Channel) -> Client {
+    AuditServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX)
 }
 
 /// Shows rows as they come, from where `selection` says, until the limit or the signal to stop. `ask` makes the call.

@@ -21,16 +21,20 @@ use super::objects::{self, utc_or_null};
 use super::publish::warn;
 use super::screen::{Tone, cell, harmless, table, toned};
 use super::status::bytes;
+use super::unlock::{Unlock, unattended};
 use crate::desk::find::{Found, find};
 use crate::desk::hand_in::{self, HandInError};
 use crate::desk::home::Home;
 use crate::desk::inbox::InboxEntry;
+use crate::desk::opener::Reader;
 use crate::desk::outbox::{OutboxEntry, Stand};
 use crate::desk::packet::catalogue::{Catalogue, Entry};
 use crate::desk::packet::transfer::{Mover, Patience, Progress, TransferError};
-use crate::desk::packet::unpack::{Unpacked, unpack};
+use crate::desk::packet::unpack::{Opens, Unpacked, unpack};
 use crate::desk::packet::{Manifest, ManifestError};
+use crate::desk::reseal::answers::Resealed;
 use crate::files::shelf::Shelf;
+use crate::model::envelope::Envelope;
 use crate::model::receipt::MessageRef;
 
 const LEFT: &str = "What is here stays, and the same command goes on from there.";
@@ -56,6 +60,8 @@ pub struct PacketList {
     /// How many at most.
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
+    #[command(flatten)]
+    unlock: Unlock,
 }
 
 /// `packet get`
@@ -72,6 +78,8 @@ pub struct PacketGet {
     /// The folder; else one of the packet's short id, here.
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
+    #[command(flatten)]
+    unlock: Unlock,
 }
 
 /// `packet history`
@@ -80,6 +88,8 @@ pub struct PacketGet {
 pub struct PacketHistory {
     /// A version of the packet: its id, or at least six characters of its beginning or end.
     packet: String,
+    #[command(flatten)]
+    unlock: Unlock,
 }
 
 impl PacketCommand {
@@ -95,7 +105,7 @@ impl PacketCommand {
 impl PacketList {
     fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
-        let (catalogue, exit) = catalogue(context, &home)?;
+        let (catalogue, exit) = catalogue(context, &home, &self.unlock.reader(context, &home)?)?;
         let newest = |entry: &&Entry| !self.newest || entry.superseded_by.is_none();
         let entries: Vec<_> = catalogue.entries.iter().filter(newest).take(self.limit).collect();
         listed(context, &home, &entries)?;
@@ -106,7 +116,7 @@ impl PacketList {
 impl PacketHistory {
     fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
-        let (catalogue, exit) = catalogue(context, &home)?;
+        let (catalogue, exit) = catalogue(context, &home, &self.unlock.reader(context, &home)?)?;
         let entry = one_of(&catalogue, &self.packet, |_| true)?;
         listed(context, &home, &catalogue.history(entry))?;
         Ok(exit)
@@ -117,7 +127,8 @@ impl PacketGet {
     async fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let home = context.home()?;
         home.desk()?;
-        let (catalogue, _) = catalogue(context, &home)?;
+        let reader = Reader::of(&home, Some(self.unlock.required(context, &home)?.opener));
+        let (catalogue, _) = catalogue(context, &home, &reader)?;
         let entry = one_of(&catalogue, &self.packet, |_| true)?;
         let manifest = entry.manifest.as_ref().map_err(unreadable)?;
         let message = entry.message().ok_or_else(|| {
@@ -129,8 +140,12 @@ impl PacketGet {
             warn(context, &format!("this version is superseded by {newer}"))?;
         }
         let store = home.shelf();
-        fetch(context, &home, &store, &message, manifest).await?;
-        self.write(context, &store, entry, manifest).await?;
+        fetch(context, &home, &store, &message, (&entry.envelope, manifest)).await?;
+        let resealed = match &entry.found {
+            Found::Received(it) => reader.opened(&context.boxes(&home)?.0.read(it)?).1,
+            Found::Sent(_) => None,
+        };
+        self.write(context, (&store, &reader, resealed.as_ref()), entry, manifest).await?;
         if let Found::Received(entry) = &entry.found {
             received(context, &home, entry).await?;
         }
@@ -140,14 +155,16 @@ impl PacketGet {
     async fn write(
         &self,
         context: &Context,
-        store: &Shelf,
+        (store, reader, resealed): (&Shelf, &Reader, Option<&Resealed>),
         entry: &Entry,
         manifest: &Manifest,
     ) -> Result<(), Failure> {
         let short = short(&entry.envelope.message_id.to_string());
         let dir = self.to.clone().unwrap_or_else(|| format!("packet-{short}").into());
+        let opener = reader.opener().map_err(|why| Failure::usage(why.to_string()))?;
         for file in &manifest.files {
-            let done = unpack(&context.disk, store, file, &dir).await?;
+            let by = Opens { opener, resealed, policy: reader.policy(), envelope: &entry.envelope };
+            let done = unpack(&context.disk, store, (by, file), &dir).await?;
             let path = dir.join(&file.name);
             context.screen.object(&json!({
                 "object": "file",
@@ -172,17 +189,17 @@ async fn fetch(
     home: &Home,
     store: &Shelf,
     message: &MessageRef,
-    manifest: &Manifest,
+    (envelope, manifest): (&Envelope, &Manifest),
 ) -> Result<(), Failure> {
-    let bar = Bar::new(context, message.message_id, false, manifest);
+    let bar = Bar::new(context, envelope, false, &manifest.title);
     let dial = context.files_dial(home);
     let tell = |progress: Progress| bar.tell(progress);
     let lost = |error: &TransferError, ms: u64| bar.lost(error, ms);
     let (random, patience) = (&*context.random, Patience::Tries(publish::TRIES));
     let mover = Mover { dial: &dial, random, patience, tell: &tell, lost: &lost };
-    for file in manifest.file_refs() {
+    for file in &envelope.files {
         mover
-            .down(store, message, file)
+            .down(store, message, *file)
             .await
             .map_err(|error| Failure::from(HandInError::from(error)).and(LEFT))?;
     }
@@ -192,17 +209,19 @@ async fn fetch(
 /// Acknowledges as received what is whole on this disk now. Where the hub is not there, a running `subscribe` does it.
 async fn received(context: &Context, home: &Home, entry: &InboxEntry) -> Result<(), Failure> {
     let Ok(channel) = context.connect(home).await else { return Ok(()) };
-    let (now, outbox) = (context.clock.now(), context.boxes(home)?.1);
+    let (now, (inbox, outbox)) = (context.clock.now(), context.boxes(home)?);
     // What was replayed from before, or acknowledged long ago, says nothing new.
-    if let Err(error) = hand_in::received(channel, home, &outbox, entry, now).await {
+    let kept = inbox.read(entry)?;
+    let signer = unattended(context, home)?;
+    if let Err(error) = hand_in::received(channel, home, &outbox, (&kept, now), &signer).await {
         warn(context, &format!("it is not acknowledged as received yet: {}", Failure::from(error).message))?;
     }
     Ok(())
 }
 
-fn catalogue(context: &Context, home: &Home) -> Result<(Catalogue, Exit), Failure> {
+fn catalogue(context: &Context, home: &Home, reader: &Reader) -> Result<(Catalogue, Exit), Failure> {
     let (inbox, outbox) = context.boxes(home)?;
-    let catalogue = Catalogue::of(&inbox, &outbox)?;
+    let catalogue = Catalogue::of(&inbox, &outbox, reader)?;
     for error in &catalogue.damaged {
         warn(context, &error.to_string())?;
     }

@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::screen::{Tone, harmless};
 use crate::cli::status::bytes;
-use crate::desk::packet::Manifest;
 use crate::desk::packet::transfer::{Progress, TransferError};
-use crate::model::envelope::{FileDigest, MessageId};
+use crate::model::envelope::{Envelope, FileDigest, MessageId};
 
 /// How often it is told, in microseconds: twice a second.
 const TELL_EVERY_US: u64 = 500_000;
@@ -69,13 +68,14 @@ struct State {
 }
 
 impl<'a> Bar<'a> {
-    pub(super) fn new(context: &'a Context, message_id: MessageId, up: bool, manifest: &Manifest) -> Self {
+    /// For the files of a message, under a title.
+    pub(super) fn new(context: &'a Context, envelope: &Envelope, up: bool, title: &str) -> Self {
         Self {
             context,
-            message_id,
+            message_id: envelope.message_id,
             up,
-            title: harmless(&manifest.title),
-            total_bytes: manifest.bytes_in_all(),
+            title: harmless(title),
+            total_bytes: envelope.files.iter().map(|file| file.bytes).sum(),
             seldom: Seldom::new(),
             state: Mutex::default(),
         }

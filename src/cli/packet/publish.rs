@@ -15,8 +15,10 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::policy::word;
 use crate::cli::publish::{By, NOTHING, WAITS, reach, recipients, refusal, tell};
-use crate::desk::hand_in;
+use crate::cli::unlock::{Unlock, own_recipient};
+use crate::desk::hand_in::{self, Sealing};
 use crate::desk::home::Home;
+use crate::desk::opener::Reader;
 use crate::desk::outbox::{Outbox, Outcome, Outgoing};
 use crate::desk::packet::catalogue::{Catalogue, Entry};
 use crate::desk::packet::draft::{Found, PacketDraft, compose, digest};
@@ -71,6 +73,8 @@ pub struct PublishPacket {
     status: CapStatus,
     #[command(flatten)]
     by: By,
+    #[command(flatten)]
+    unlock: Unlock,
 }
 
 /// Reads a period: a year, a month, a day, or two days.
@@ -111,17 +115,15 @@ impl PublishPacket {
         let desk = home.desk()?;
         let (inbox, outbox) = context.boxes(&home)?;
         let nothing = |failure: Failure| failure.and(NOTHING);
-        let catalogue = Catalogue::of(&inbox, &outbox)?;
+        let unlocked = self.unlock.required(context, &home).map_err(nothing)?;
+        let catalogue = Catalogue::of(&inbox, &outbox, &Reader::of(&home, Some(unlocked.opener.clone())))?;
         let superseded = self.superseded(&catalogue, desk).map_err(nothing)?;
         let found = found(&self.paths).map_err(nothing)?;
         let manifest = self.manifest(context, &found, superseded).await.map_err(nothing)?;
         let (channel, members) = reach(context, &home).await?;
-        let (recipients, directory_version) =
-            recipients(context, &self.to, &self.stream, members.as_ref(), &desk.office)?;
+        let recipients = recipients(context, &self.to, &self.stream, members.as_ref(), &desk.office)?;
         let class = (MessageClass::Packet, Priority::Normal);
-        Unconfirmed::default()
-            .check(context, &home, members.as_ref(), &recipients, false)
-            .map_err(nothing)?;
+        Unconfirmed::default().check(context, &home, members.as_ref(), &recipients, None).map_err(nothing)?;
         let policy = members.as_ref().and_then(|members| members.policy().deadlines().get(&class));
         let deadlines = self.by.over(policy.copied().unwrap_or_default()).map_err(nothing)?;
         let draft = PacketDraft {
@@ -132,9 +134,11 @@ impl PublishPacket {
             stream: self.stream.clone(),
             deadlines,
             recipients,
-            directory_version,
+            to_members: self.to.is_empty(),
+            own: own_recipient(context, &home, members.as_ref())?,
         };
-        let (outgoing, waits) = compose(desk, draft, &outbox, &*context.clock, &*context.random)?;
+        let (mut outgoing, waits) =
+            compose(desk, draft, &outbox, &*context.clock, &*context.random, &unlocked)?;
         let held = home.lock().await?;
         if !waits {
             outbox.add_message(&held, &outgoing, context.clock.now())?;
@@ -144,7 +148,16 @@ impl PublishPacket {
             tell(context, &outgoing, None)?;
             return Err(Failure::new(Exit::Unreachable, "the packet was not handed in").and(WAITS));
         }
-        let outcome = send(context, &home, &outbox, &outgoing).await;
+        if outgoing.is_draft()
+            && let Some(members) = &members
+        {
+            let held = home.lock().await?;
+            let id = outgoing.envelope.message_id;
+            let sealed = unlocked.seal(&home, &held, &outbox, members.policy(), id);
+            outgoing = sealed.map_err(|error| Failure::from(error).and(WAITS))?;
+        }
+        let sealing = context.sealing(Some(unlocked));
+        let outcome = send(context, &home, &outbox, (&outgoing, &self.title), &sealing).await;
         tell(context, &outgoing, outcome.as_ref().ok())?;
         match outcome? {
             Outcome::Accepted { .. } => Ok(Exit::Done),
@@ -205,17 +218,18 @@ pub(in crate::cli) async fn send(
     context: &Context,
     home: &Home,
     outbox: &Outbox,
-    outgoing: &Outgoing,
+    (outgoing, title): (&Outgoing, &str),
+    sealing: &Sealing,
 ) -> Result<Outcome, Failure> {
-    let manifest = Manifest::of(&outgoing.envelope, &outgoing.payload);
-    let manifest = manifest.map_err(|error| Failure::new(Exit::Integrity, error.to_string()))?;
-    let bar = Bar::new(context, outgoing.envelope.message_id, true, &manifest);
+    let bar = Bar::new(context, &outgoing.envelope, true, title);
     let dial = context.files_dial(home);
     let tell = |progress: Progress| bar.tell(progress);
     let lost = |error: &TransferError, ms: u64| bar.lost(error, ms);
     let (random, patience) = (&*context.random, Patience::Tries(TRIES));
     let mover = Mover { dial: &dial, random, patience, tell: &tell, lost: &lost };
-    hand_in::packet(&mover, home, outbox, outgoing).await.map_err(|error| Failure::from(error).and(WAITS))
+    hand_in::packet(&mover, home, outbox, outgoing, sealing)
+        .await
+        .map_err(|error| Failure::from(error).and(WAITS))
 }
 
 /// The files that paths stand for.

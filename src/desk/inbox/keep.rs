@@ -3,17 +3,20 @@
 //! Owns the lock of the inbox and the memory of what came before. Never acknowledges: it says what may be.
 //! At a crash: see the inbox; the memory is read back from the files' names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use prost::Message as _;
 
+use super::came::{Came, File};
+use super::ordered::Orders;
 use super::{
-    AsideBody, Inbox, InboxEntry, IncomingBody, Kept, KeptNotice, NoticeBody, State, aside_name, notice_name,
+    Inbox, InboxEntry, Kept, KeptNotice, Missing, NoticeBody, Sequence, SequenceBody, State, hold,
+    notice_name, sequence,
 };
 use crate::desk::epochs;
 use crate::desk::home::Home;
+use crate::desk::opener::{Clear, Opener};
 use crate::desk::record;
 use crate::desk::store::StoreError;
 use crate::host::disk::Lock;
@@ -21,25 +24,29 @@ use crate::model::envelope::{Envelope, FileRef, MessageId};
 use crate::model::epoch::{EpochId, Epochs};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
-use crate::model::receipt::MessageRef;
-use crate::wire::{convert, proto};
+use crate::model::policy::{Policy, Stated, When};
+use crate::model::receipt::Covered;
+use crate::model::refusal::Refusal;
+use crate::seal::{Kind, sha256};
+use crate::wire::proto;
+use crate::wire::signed::{Signed, SignedEnvelope};
 
 /// What became of one thing that came. It is on the disk, for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A message that was not here: kept.
-    New(Kept),
+    New(Kept, Option<Clear>),
     /// A message that was here, and was damaged: kept anew.
     Mended {
         /// Which, as it came now.
-        message: MessageRef,
+        message: Covered,
         /// What is kept.
         kept: Kept,
     },
     /// A message that is here: nothing was written.
     Again {
         /// Which.
-        message: MessageRef,
+        message: Covered,
         /// Whether it was replayed on request: then it was acknowledged long ago.
         replayed: bool,
         /// Its files.
@@ -48,18 +55,22 @@ pub enum Outcome {
     /// A message without its payload, which the hub no longer keeps, and which is not here with it either.
     Erased {
         /// Which.
-        message: MessageRef,
+        message: Covered,
+        /// Whether more than the hub's word says so: only then may it be stated.
+        holds: bool,
         /// What is kept of it, if nothing was here.
         kept: Option<Kept>,
     },
     /// A message that cannot be read: kept aside.
     Unreadable {
         /// Which, if that much could be read: else it cannot be acknowledged at all.
-        message: Option<MessageRef>,
+        message: Option<Covered>,
         /// Its index.
         index: Index,
         /// What is wrong, in words that name no person and no place.
         reason: String,
+        /// Whether it took the office's key to find out.
+        opened: bool,
     },
     /// A notice: kept, now or before.
     Notice {
@@ -75,22 +86,44 @@ pub enum Outcome {
 /// A message that was erased here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErasedHere {
-    /// Its index; `None`: the hub has lost it since.
-    pub place: Option<Index>,
+    /// What a receipt for it covers; `None`: the hub has lost it since, or nothing of it could be read.
+    pub place: Option<Covered>,
     /// Its files.
     pub files: Vec<FileRef>,
     /// Whether its payload was here until now.
     pub was_kept: bool,
+    /// Whether the hub alone said until now that it is erased.
+    pub was_unordered: bool,
 }
 
 /// An index and its epoch.
-type Place = (Index, EpochId);
+pub(super) type Place = (Index, EpochId);
+
+/// Why a second message of one id is kept aside.
+const ANOTHER: &str = "another message is kept here under the same id";
+
+/// What a frame changes.
+#[derive(Default)]
+struct Fresh {
+    places: HashMap<(Name, MessageId), Place>,
+    /// The envelopes' digests of what it brings.
+    digests: HashMap<(Name, MessageId), [u8; 32]>,
+    /// What came without its payload, on the hub's word alone.
+    unordered: HashSet<(Name, MessageId)>,
+    /// Files in whose stead others were written.
+    replaced: Vec<String>,
+}
 
 /// The one writer of an inbox.
 pub struct InboxWriter {
-    inbox: Inbox,
-    known: HashMap<(Name, MessageId), Place>,
+    pub(super) inbox: Inbox,
+    pub(super) known: HashMap<(Name, MessageId), Place>,
+    pub(super) orders: Orders,
     epochs: Epochs,
+    pub(super) policy: Arc<Policy>,
+    opener: Option<Opener>,
+    own: Option<Name>,
+    sequence: Sequence,
     _lock: Lock,
 }
 
@@ -99,7 +132,7 @@ impl InboxWriter {
     ///
     /// # Errors
     /// [`StoreError::InUse`]: another subscription of this home runs; [`StoreError::Disk`].
-    pub fn open(home: &Home) -> Result<Self, StoreError> {
+    pub fn open(home: &Home, opener: Option<Opener>) -> Result<Self, StoreError> {
         let inbox = Inbox::open(home)?;
         let lock = inbox.folder.lock()?;
         inbox.folder.sweep()?;
@@ -114,12 +147,34 @@ impl InboxWriter {
             .into_iter()
             .map(|(entry, _)| ((entry.sender, entry.message_id), (entry.index, entry.epoch)));
         let known = known.collect();
-        Ok(Self { inbox, known, epochs: epochs::known(home)?, _lock: lock })
+        let (epochs, policy) = (epochs::known(home)?, Arc::default());
+        let own = home.desk().ok().map(|desk| desk.office.clone());
+        // One that is damaged is begun anew: what is missing then is not known, and nothing else is lost.
+        let sequence = inbox.sequence().unwrap_or_default();
+        let orders = Orders::default();
+        Ok(Self { inbox, known, orders, epochs, policy, opener, own, sequence, _lock: lock })
+    }
+
+    /// Takes in the directory, to which what comes is held.
+    pub fn follow(&mut self, policy: Arc<Policy>) {
+        self.policy = policy;
+    }
+
+    /// The directory that what comes is held to.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Takes in the epochs of the hub's log: indexes that come from here on are of these.
     pub fn adopt(&mut self, epochs: Epochs) {
         self.epochs = epochs;
+    }
+
+    /// The numbers that have not come here by a time, though later ones had.
+    pub fn missing_since(&self, until: UnixMicros) -> Vec<Missing> {
+        let mut missing = self.sequence.missing();
+        missing.retain(|it| it.since <= until);
+        missing
     }
 
     /// The inbox, for reading.
@@ -139,31 +194,37 @@ impl InboxWriter {
         due: bool,
     ) -> Result<Vec<Outcome>, StoreError> {
         let state = if due { State::Due } else { State::Kept };
+        let mut counted = false;
         let mut files = Vec::with_capacity(frame.len());
-        let mut fresh = HashMap::new();
+        let mut fresh = Fresh::default();
         let mut outcomes = Vec::with_capacity(frame.len());
         for delivery in frame {
             let index = Index(delivery.index);
             let accepted = UnixMicros(delivery.accepted_unix_us);
             let (outcome, file) = match delivery.content {
                 Some(proto::delivery::Content::Message(message)) => {
+                    counted |= self.count(&message, now);
                     self.judge(index, Came { accepted, now, state, message }, &mut fresh)?
                 }
-                Some(proto::delivery::Content::Notice(proto::Notice { notice: Some(told) })) => {
-                    self.judge_notice(index, accepted, now, told)?
+                Some(proto::delivery::Content::Notice(proto::Notice { notice: Some(told), note })) => {
+                    self.judge_notice(index, (accepted, now), told, note)?
                 }
                 _ => (Outcome::Unknown(index), None),
             };
             files.extend(file);
             outcomes.push(outcome);
         }
+        if counted {
+            files.push((sequence::FILE.to_owned(), record::encode(&SequenceBody::from(&self.sequence))));
+        }
         self.inbox.folder.keep(&files)?;
-        self.known.extend(fresh);
+        self.inbox.folder.erase(&fresh.replaced)?;
+        self.known.extend(fresh.places);
         Ok(outcomes)
     }
 
-    /// Erases a message that is here, if it is: all but its payload and the reason is kept. One that is erased gets the
-    /// reason that it may lack.
+    /// Erases a message that is here, if it is, by an order that holds: all but its payload and the reason is kept. One that
+    /// is erased gets the reason that it may lack; of one that is not here the order is remembered.
     ///
     /// # Errors
     /// [`StoreError::Disk`]: it may be here in part; ask again.
@@ -174,15 +235,21 @@ impl InboxWriter {
         why: &str,
     ) -> Result<Option<ErasedHere>, StoreError> {
         let key = (sender.clone(), id);
-        let Some((index, epoch)) = self.known.get(&key).copied() else { return Ok(None) };
+        let Some((index, epoch)) = self.known.get(&key).copied() else {
+            self.orders.insert(key, why.to_owned());
+            return Ok(None);
+        };
+        let mut place = None;
         let entry = InboxEntry { index, epoch, message_id: id, sender: sender.clone() };
-        let (mut files, mut was_kept) = (Vec::new(), true);
+        let (mut files, mut was_kept, mut was_unordered) = (Vec::new(), true, false);
         match self.inbox.read(&entry) {
             Ok(kept) => {
                 files.clone_from(&kept.envelope.files);
-                was_kept = kept.erased.is_none();
+                place = Some(kept.covered()).filter(|_| self.epochs.hold(index, epoch));
+                (was_kept, was_unordered) = (kept.erased.is_none(), kept.unordered);
                 if kept.erased.as_deref().is_none_or(|known| known.is_empty() && !why.is_empty()) {
-                    let erased = Kept { payload: Bytes::new(), erased: Some(why.to_owned()), ..kept };
+                    let (payload, erased) = (Bytes::new(), Some(why.to_owned()));
+                    let erased = Kept { payload, erased, unordered: false, ..kept };
                     self.inbox.folder.keep(&[erased.file(State::Erased)])?;
                 }
             }
@@ -194,8 +261,7 @@ impl InboxWriter {
             Err(error) => return Err(error),
         }
         self.inbox.folder.erase(&[State::Due, State::Kept].map(|state| entry.file_name(state)))?;
-        let place = self.epochs.hold(index, epoch).then_some(index);
-        Ok(Some(ErasedHere { place, files, was_kept }))
+        Ok(Some(ErasedHere { place, files, was_kept, was_unordered }))
     }
 
     /// Says what a message is to this inbox, and the file that it takes.
@@ -203,18 +269,15 @@ impl InboxWriter {
         &self,
         index: Index,
         came: Came,
-        fresh: &mut HashMap<(Name, MessageId), Place>,
+        fresh: &mut Fresh,
     ) -> Result<(Outcome, Option<File>), StoreError> {
         let epoch = self.epochs.of(index);
-        let envelope = match convert::envelope(&came.message.envelope).and_then(|envelope| {
-            if !came.message.erased {
-                envelope.check_payload(came.message.payload.len(), &sha256(&came.message.payload))?;
-            }
-            Ok(envelope)
-        }) {
-            Ok(envelope) => envelope,
-            Err(refusal) => return Ok(came.aside((index, epoch), refusal.message)),
+        let signed = match self.hold(&came.message) {
+            Ok(signed) => signed,
+            Err(refusal) => return Ok(came.aside((index, epoch), refusal.message, false)),
         };
+        let digest = signed.digest();
+        let envelope = signed.envelope;
         let entry = InboxEntry {
             index,
             epoch,
@@ -222,63 +285,135 @@ impl InboxWriter {
             sender: envelope.sender.office.clone(),
         };
         let key = (entry.sender.clone(), entry.message_id);
-        if fresh.contains_key(&key) {
-            let message = MessageRef { index, message_id: entry.message_id };
+        if fresh.digests.get(&key).is_some_and(|first| *first != digest) {
+            return Ok(came.aside((index, epoch), ANOTHER.into(), false));
+        }
+        if fresh.places.contains_key(&key) {
+            let message = Covered { index, message_id: entry.message_id, digest };
+            if fresh.unordered.contains(&key) {
+                // It is not acknowledged, so with its payload it comes once more.
+                return Ok((Outcome::Erased { message, holds: false, kept: None }, None));
+            }
             let files = envelope.files;
             return Ok((Outcome::Again { message, replayed: came.message.replayed, files }, None));
         }
         let Some(before) = self.known.get(&key) else {
-            fresh.insert(key, (index, epoch));
-            let erased = came.message.erased;
-            let state = if erased { State::Erased } else { came.state };
-            let kept = came.kept(entry, envelope);
-            let file = kept.file(state);
-            if !erased {
-                return Ok((Outcome::New(kept), Some(file)));
-            }
-            let message = MessageRef { index, message_id: kept.entry.message_id };
-            return Ok((Outcome::Erased { message, kept: Some(kept) }, Some(file)));
+            return Ok(self.judge_new(entry, came, (envelope, digest), fresh));
         };
-        let before = InboxEntry { index: before.0, epoch: before.1, ..entry.clone() };
-        if self.epochs.hold(before.index, before.epoch) {
-            return self.judge_again(index, before, came, envelope);
+        let mut before = InboxEntry { index: before.0, epoch: before.1, ..entry.clone() };
+        if !self.epochs.hold(before.index, before.epoch) {
+            self.inbox.move_to(&before, &entry)?;
+            fresh.places.insert(key, (index, epoch));
+            before = entry.clone();
         }
-        self.inbox.move_to(&before, &entry)?;
-        fresh.insert(key, (index, epoch));
-        self.judge_again(index, entry, came, envelope)
+        match self.inbox.read(&before) {
+            // What is here without its payload on the hub's word alone was never received.
+            Ok(kept)
+                if kept.erased.as_deref() == Some("") && kept.digest == digest && !came.message.erased =>
+            {
+                let judged = self.judge_new(entry, came, (envelope, digest), fresh);
+                if let Outcome::New(..) = judged.0 {
+                    fresh.replaced.push(before.file_name(State::Erased));
+                }
+                Ok(judged)
+            }
+            read => self.judge_again((index, before, read), came, (envelope, digest)),
+        }
+    }
+
+    /// Takes a message that is not here, or not with its payload.
+    fn judge_new(
+        &self,
+        entry: InboxEntry,
+        came: Came,
+        (envelope, digest): (Envelope, [u8; 32]),
+        fresh: &mut Fresh,
+    ) -> (Outcome, Option<File>) {
+        let (place, erased) = ((entry.index, entry.epoch), came.message.erased);
+        let clear = match self.opener.as_ref().filter(|opener| !erased && self.may_open(opener, &envelope)) {
+            None => None,
+            Some(opener) => match opener.open(&self.policy, &envelope, &came.message.payload) {
+                Ok(clear) => Some(clear),
+                Err(found) => return came.aside(place, found.to_string(), true),
+            },
+        };
+        fresh.places.insert((entry.sender.clone(), entry.message_id), place);
+        fresh.digests.insert((entry.sender.clone(), entry.message_id), digest);
+        let state = if erased { State::Erased } else { came.state };
+        let gone = erased.then(|| self.gone(&envelope, came.now));
+        let kept = came.kept(entry, envelope, digest, gone);
+        let file = kept.file(state);
+        if !erased {
+            return (Outcome::New(kept, clear), Some(file));
+        }
+        let (message, holds) = (kept.covered(), !kept.unordered);
+        if kept.unordered {
+            fresh.unordered.insert((kept.entry.sender.clone(), kept.entry.message_id));
+        }
+        (Outcome::Erased { message, holds, kept: Some(kept) }, Some(file))
+    }
+
+    /// Tells whether a message is sealed to a key that is at hand. Where another desk of the office has made a new one that
+    /// has not come here, the message is kept sealed, and nothing is wrong with it.
+    fn may_open(&self, opener: &Opener, envelope: &Envelope) -> bool {
+        let here = envelope.recipients.iter().find(|it| Some(&it.office) == self.own.as_ref());
+        here.is_none_or(|here| opener.holds(&here.key))
+    }
+
+    /// Holds what came to the envelope's signature, the envelope to this home's office, and the payload to the envelope.
+    fn hold(&self, message: &proto::Message) -> Result<SignedEnvelope, Refusal> {
+        let read = SignedEnvelope::read(&message.envelope)?;
+        let Signed { statement, signatures } = &read.signed;
+        let stated = Stated { desk: &read.envelope.sender, kind: Kind::Envelope, statement, signatures };
+        self.policy.check_envelope(stated, When::Once)?;
+        if self.own.as_ref().is_some_and(|own| read.envelope.offices().all(|office| office != own)) {
+            return Err(Refusal::field("recipients", "it is not for this office"));
+        }
+        if !message.erased {
+            read.envelope.check_payload(message.payload.len(), &sha256(&message.payload))?;
+        }
+        Ok(read)
     }
 
     fn judge_again(
         &self,
-        index: Index,
-        before: InboxEntry,
+        (index, before, read): (Index, InboxEntry, Result<Kept, StoreError>),
         came: Came,
-        envelope: Envelope,
+        (envelope, digest): (Envelope, [u8; 32]),
     ) -> Result<(Outcome, Option<File>), StoreError> {
-        let message = MessageRef { index, message_id: before.message_id };
-        match self.inbox.read(&before) {
+        let message = Covered { index, message_id: before.message_id, digest };
+        match read {
+            Ok(kept) if came.message.erased && kept.unordered => {
+                let (why, unordered) = self.gone(&envelope, came.now);
+                let kept = Kept { erased: Some(why), unordered, ..kept };
+                let file = (!unordered).then(|| kept.file(State::Erased));
+                Ok((Outcome::Erased { message, holds: !unordered, kept: None }, file))
+            }
             // Without an order what is here stays: how long the hub keeps a payload is the hub's own affair.
             Ok(kept) if came.message.erased && kept.erased.is_some() => {
-                Ok((Outcome::Erased { message, kept: None }, None))
+                Ok((Outcome::Erased { message, holds: true, kept: None }, None))
             }
-            Ok(kept) if kept.envelope_bytes == came.message.envelope => {
+            Ok(kept) if kept.digest == digest => {
                 // What was erased, here or there, is not fetched again.
                 let gone = kept.erased.is_some() || came.message.erased;
                 let files = if gone { Vec::new() } else { envelope.files };
                 Ok((Outcome::Again { message, replayed: came.message.replayed, files }, None))
             }
-            Ok(_) => {
-                Ok(came.aside((index, before.epoch), "another message is kept here under the same id".into()))
-            }
+            Ok(_) => Ok(came.aside((index, before.epoch), ANOTHER.into(), false)),
             Err(StoreError::Damaged { .. }) => {
                 let state = match self.inbox.due()?.contains(&before) {
                     _ if came.message.erased => State::Erased,
                     true => State::Due,
                     false => State::Kept,
                 };
-                let kept = came.kept(before, envelope);
+                let gone = came.message.erased.then(|| self.gone(&envelope, came.now));
+                let kept = came.kept(before, envelope, digest, gone);
                 let file = kept.file(state);
-                Ok((Outcome::Mended { message, kept }, Some(file)))
+                let outcome = match kept.erased {
+                    Some(_) => Outcome::Erased { message, holds: !kept.unordered, kept: Some(kept) },
+                    None => Outcome::Mended { message, kept },
+                };
+                Ok((outcome, Some(file)))
             }
             Err(error) => Err(error),
         }
@@ -287,9 +422,9 @@ impl InboxWriter {
     fn judge_notice(
         &self,
         index: Index,
-        recorded: UnixMicros,
-        now: UnixMicros,
+        (recorded, now): (UnixMicros, UnixMicros),
         told: proto::notice::Notice,
+        note: Bytes,
     ) -> Result<(Outcome, Option<File>), StoreError> {
         let epoch = self.epochs.of(index);
         match self.inbox.read_notice((index, epoch)) {
@@ -301,7 +436,21 @@ impl InboxWriter {
                     proto::notice::Notice::Erasure(erasure) => (Bytes::new(), None, Some(erasure)),
                 };
                 let (recorded_unix_us, kept_unix_us) = (recorded.0, now.0);
-                let body = NoticeBody { receipt, recorded_unix_us, kept_unix_us, overdue, erasure };
+                let false_word = match (&overdue, &erasure) {
+                    (Some(_), _) => None,
+                    (None, Some(erasure)) => hold::erasure(&self.policy, erasure).err(),
+                    (None, None) => hold::receipt(&self.policy, &receipt).err(),
+                };
+                let false_word = false_word.map(|refusal| refusal.to_string()).unwrap_or_default();
+                let body = NoticeBody {
+                    receipt,
+                    recorded_unix_us,
+                    kept_unix_us,
+                    overdue,
+                    erasure,
+                    note,
+                    false_word,
+                };
                 let file = (notice_name(index, epoch), record::encode(&body));
                 Ok((Outcome::Notice { notice: body.into_notice(index), again: false }, Some(file)))
             }
@@ -310,66 +459,10 @@ impl InboxWriter {
     }
 }
 
-type File = (String, Vec<u8>);
-
-/// A message as it came.
-struct Came {
-    accepted: UnixMicros,
-    now: UnixMicros,
-    state: State,
-    message: proto::Message,
-}
-
-impl Came {
-    fn kept(self, entry: InboxEntry, envelope: Envelope) -> Kept {
-        Kept {
-            entry,
-            accepted: self.accepted,
-            kept: self.now,
-            expired: self.message.expired,
-            replayed: self.message.replayed,
-            envelope,
-            envelope_bytes: self.message.envelope,
-            payload: self.message.payload,
-            erased: self.message.erased.then(String::new),
-        }
+impl InboxWriter {
+    /// Notes the number of a message whose envelope holds.
+    fn count(&mut self, message: &proto::Message, now: UnixMicros) -> bool {
+        let (Some(own), Ok(read)) = (&self.own, self.hold(message)) else { return false };
+        self.sequence.take(own, &read.envelope, now)
     }
-
-    fn aside(self, (index, epoch): Place, reason: String) -> (Outcome, Option<File>) {
-        let message = readable_id(&self.message.envelope).map(|message_id| MessageRef { index, message_id });
-        let body = AsideBody {
-            envelope: self.message.envelope,
-            payload: self.message.payload,
-            accepted_unix_us: self.accepted.0,
-            kept_unix_us: self.now.0,
-            reason: reason.clone(),
-        };
-        let file = (aside_name(index, epoch), record::encode(&body));
-        (Outcome::Unreadable { message, index, reason }, Some(file))
-    }
-}
-
-impl Kept {
-    fn file(&self, state: State) -> File {
-        let body = IncomingBody {
-            envelope: self.envelope_bytes.clone(),
-            payload: self.payload.clone(),
-            index: self.entry.index.0,
-            accepted_unix_us: self.accepted.0,
-            kept_unix_us: self.kept.0,
-            expired: self.expired,
-            replayed: self.replayed,
-            erased: self.erased.clone(),
-        };
-        (self.entry.file_name(state), record::encode(&body))
-    }
-}
-
-/// Reads the id alone, from an envelope that is otherwise not as this version expects.
-fn readable_id(envelope: &Bytes) -> Option<MessageId> {
-    MessageId::from_slice(&proto::Envelope::decode(envelope.clone()).ok()?.message_id)
-}
-
-pub(in crate::desk) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }

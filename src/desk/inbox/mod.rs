@@ -13,12 +13,19 @@
 //! <index, 20 digits>.<message id>.<sending office>.erased  what is left of an erased message: all but its payload
 //! <index, 20 digits>.notice                                a notice
 //! <index, 20 digits>.aside                                 what came and could not be read
+//! sequence                                                 which numbers of each sending desk came
 //! ```
 //!
 //! After a restore of the hub an index is followed by its epoch, `-` and 16 hexadecimal digits. A message that comes again
 //! at another index gets that one's name.
 
+mod came;
+#[cfg(test)]
+mod forged;
+pub mod hold;
 mod keep;
+mod ordered;
+mod sequence;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +33,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use self::sequence::{Sequence, SequenceBody};
 use super::find::parse_message_id;
 use super::home::Home;
 use super::record::{Record, RecordKind};
@@ -36,12 +44,13 @@ use crate::model::erasure::{Erasure, ErasureOrder};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
 use crate::model::overdue::Overdue;
-use crate::model::receipt::Receipt;
-use crate::model::refusal::Refusal;
+use crate::model::receipt::{Covered, Receipt};
+use crate::model::refusal::{Reason, Refusal};
+use crate::wire::signed::{SignedEnvelope, SignedReceipt};
 use crate::wire::{convert, erasure};
 
-pub(super) use self::keep::sha256;
 pub use self::keep::{ErasedHere, InboxWriter, Outcome};
+pub use self::sequence::Missing;
 
 const FOLDER: &str = "inbox";
 
@@ -73,12 +82,17 @@ pub struct Kept {
     pub replayed: bool,
     /// The envelope.
     pub envelope: Envelope,
-    /// The exact bytes of the envelope.
+    /// The exact bytes of the signed envelope.
     pub envelope_bytes: Bytes,
+    /// The digest of what was signed.
+    pub digest: [u8; 32],
     /// The payload, whose digest is the envelope's; empty once it is erased.
     pub payload: Bytes,
     /// Why it is erased, as the office that sent it says, if it is known; `None`: it is not erased.
     pub erased: Option<String>,
+    /// Whether the hub alone says that it is erased: it came without its payload, no order that holds is known here, and the
+    /// time for which payloads are kept is not over.
+    pub unordered: bool,
 }
 
 /// A kept notice.
@@ -88,8 +102,10 @@ pub struct KeptNotice {
     pub index: Index,
     /// The hub's time of what it tells.
     pub recorded: UnixMicros,
-    /// What it tells; an error if this version cannot read it.
+    /// What it tells; an error if this version cannot read it, or if it is not signed as it must be.
     pub told: Result<Told, Refusal>,
+    /// The sealed note that came with a receipt; empty for none.
+    pub note: Bytes,
 }
 
 /// What a notice tells.
@@ -109,6 +125,18 @@ pub struct Inbox {
     folder: Folder,
 }
 
+impl Kept {
+    /// Whether there is nothing of it to read, and nobody misses it. What the hub alone says to be erased is missed.
+    pub fn is_gone(&self) -> bool {
+        self.erased.is_some() && !self.unordered
+    }
+
+    /// What a receipt for it covers.
+    pub fn covered(&self) -> Covered {
+        Covered { index: self.entry.index, message_id: self.entry.message_id, digest: self.digest }
+    }
+}
+
 impl Inbox {
     /// Opens a home's inbox.
     ///
@@ -116,6 +144,21 @@ impl Inbox {
     /// [`StoreError::Disk`].
     pub fn open(home: &Home) -> Result<Self, StoreError> {
         Ok(Self { folder: home.folder(FOLDER)? })
+    }
+
+    /// Lists the numbers of sending desks' messages for this office that have not come here, though later ones have.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`], [`StoreError::Damaged`].
+    pub fn missing(&self) -> Result<Vec<Missing>, StoreError> {
+        Ok(self.sequence()?.missing())
+    }
+
+    fn sequence(&self) -> Result<Sequence, StoreError> {
+        match self.folder.read::<SequenceBody>(sequence::FILE) {
+            Err(error) if error.is_not_found() => Ok(Sequence::default()),
+            body => Ok(body?.into()),
+        }
     }
 
     /// Lists messages, by ascending index.
@@ -318,6 +361,8 @@ struct IncomingBody {
     replayed: bool,
     #[prost(string, optional, tag = "8")]
     erased: Option<String>,
+    #[prost(bool, tag = "9")]
+    unordered: bool,
 }
 
 impl Record for IncomingBody {
@@ -326,7 +371,7 @@ impl Record for IncomingBody {
 
 impl IncomingBody {
     fn into_kept(self, folder: &Folder, entry: &InboxEntry) -> Result<Kept, StoreError> {
-        let envelope = convert::envelope(&self.envelope)
+        let signed = SignedEnvelope::read(&self.envelope)
             .map_err(|refusal| folder.damaged(&entry.file_name(State::Kept), refusal.message))?;
         Ok(Kept {
             entry: entry.clone(),
@@ -334,10 +379,12 @@ impl IncomingBody {
             kept: UnixMicros(self.kept_unix_us),
             expired: self.expired,
             replayed: self.replayed,
-            envelope,
+            digest: signed.digest(),
+            envelope: signed.envelope,
             envelope_bytes: self.envelope,
             payload: self.payload,
             erased: self.erased,
+            unordered: self.unordered,
         })
     }
 }
@@ -355,6 +402,11 @@ struct NoticeBody {
     overdue: Option<Bytes>,
     #[prost(bytes = "bytes", optional, tag = "5")]
     erasure: Option<Bytes>,
+    #[prost(bytes = "bytes", tag = "6")]
+    note: Bytes,
+    /// Why it does not count; empty: it does.
+    #[prost(string, tag = "7")]
+    false_word: String,
 }
 
 impl Record for NoticeBody {
@@ -366,14 +418,18 @@ impl NoticeBody {
         KeptNotice {
             index,
             recorded: UnixMicros(self.recorded_unix_us),
+            note: self.note.clone(),
             told: match (&self.overdue, &self.erasure) {
+                _ if !self.false_word.is_empty() => {
+                    Err(Refusal::new(Reason::SignatureInvalid, self.false_word.clone()))
+                }
                 (Some(overdue), _) => convert::overdue(overdue).map(Told::Overdue),
                 (None, Some(bytes)) => match erasure::read(bytes) {
                     Ok(Erasure::Order { order, .. }) => Ok(Told::Erasure(order)),
                     Ok(Erasure::Retention { .. }) => Err(Refusal::field("erasure", "no order is in it")),
                     Err(refusal) => Err(refusal),
                 },
-                (None, None) => convert::receipt(&self.receipt).map(Told::Receipt),
+                (None, None) => SignedReceipt::read(&self.receipt).map(|it| Told::Receipt(it.receipt)),
             },
         }
     }

@@ -4,16 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::desk::crash;
 use crate::desk::home::tests::home_on;
-use crate::desk::sample::{NOW, delivery, delivery_of, envelope, id, notice};
+use crate::desk::sample::{NOW, delivery, delivery_of, envelope, id, notice, policy, signed, writer};
+use crate::host::disk::crash;
 use crate::host::disk::{CrashStyle, Disk, MemoryDisk};
 use crate::model::epoch::{Begun, Epoch, EpochId, Epochs};
-use crate::model::receipt::MessageRef;
+use crate::model::receipt::Stage;
 use crate::wire::proto;
 
 fn reopen(disk: &MemoryDisk) -> InboxWriter {
-    InboxWriter::open(&Home::open(Arc::new(disk.clone()), Path::new("/home")).unwrap()).unwrap()
+    writer(&Home::open(Arc::new(disk.clone()), Path::new("/home")).unwrap()).unwrap()
 }
 
 fn ids(inbox: &Inbox) -> Vec<u64> {
@@ -24,7 +24,7 @@ fn ids(inbox: &Inbox) -> Vec<u64> {
 fn what_was_returned_survives_every_crash_and_nothing_is_half_there() {
     let disk = MemoryDisk::new();
     disk.record();
-    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let mut writer = writer(&home_on(&disk)).unwrap();
     let ready = disk.recorded().len();
     let frames = [vec![delivery(3), notice(4), delivery(1)], vec![delivery(5)], vec![notice(6), delivery(7)]];
     let mut promised = Vec::new();
@@ -62,6 +62,12 @@ fn what_was_returned_survives_every_crash_and_nothing_is_half_there() {
     });
 }
 
+/// The digest by which a receipt names a message.
+fn digest(delivery: &proto::Delivery) -> [u8; 32] {
+    let Some(proto::delivery::Content::Message(message)) = &delivery.content else { panic!("a message") };
+    SignedEnvelope::read(&message.envelope).unwrap().digest()
+}
+
 fn known(writer: &InboxWriter, index: u64) -> bool {
     ids(writer.inbox()).contains(&index)
         || writer.inbox().notices().unwrap().contains(&(Index(index), EpochId(0)))
@@ -71,12 +77,12 @@ fn known(writer: &InboxWriter, index: u64) -> bool {
 fn a_duplicate_is_told_over_restarts_and_inside_a_frame() {
     let disk = MemoryDisk::new();
     let home = home_on(&disk);
-    let mut writer = InboxWriter::open(&home).unwrap();
+    let mut writer = writer(&home).unwrap();
     let outcomes = writer.keep(vec![delivery(2), delivery(2)], NOW, false).unwrap();
-    assert!(matches!(&outcomes[0], Outcome::New(kept) if kept.entry.index == Index(2)));
+    assert!(matches!(&outcomes[0], Outcome::New(kept, _) if kept.entry.index == Index(2)));
     assert!(matches!(&outcomes[1], Outcome::Again { replayed: false, .. }));
     drop(writer);
-    let mut writer = InboxWriter::open(&home).unwrap();
+    let mut writer = reopen(&disk);
     // After a restore of the hub the same message may come at another index: that one is acknowledged.
     let mut moved = delivery(2);
     moved.index = 40;
@@ -88,8 +94,8 @@ fn a_duplicate_is_told_over_restarts_and_inside_a_frame() {
 #[test]
 fn a_payload_that_is_not_the_digested_one_is_kept_aside_and_told() {
     let disk = MemoryDisk::new();
-    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
-    let bytes = convert::envelope_bytes(&envelope(2, "iachr", "ohchr-honduras", b"payload 2"));
+    let mut writer = writer(&home_on(&disk)).unwrap();
+    let bytes = signed(&envelope(2, "iachr", "ohchr-honduras", b"payload 2"));
     let outcomes = writer.keep(vec![delivery_of(2, bytes, b"payload X")], NOW, false).unwrap();
     let Outcome::Unreadable { message: Some(found), reason, .. } = &outcomes[0] else {
         panic!("{outcomes:?}")
@@ -101,28 +107,29 @@ fn a_payload_that_is_not_the_digested_one_is_kept_aside_and_told() {
     let garbage = writer.keep(vec![delivery_of(3, Bytes::from_static(b"\xff"), b"")], NOW, false).unwrap();
     assert!(matches!(garbage[0], Outcome::Unreadable { message: None, .. }), "{garbage:?}");
     // Whole, it is kept like any other.
-    assert!(matches!(writer.keep(vec![delivery(2)], NOW, false).unwrap()[0], Outcome::New(_)));
+    assert!(matches!(writer.keep(vec![delivery(2)], NOW, false).unwrap()[0], Outcome::New(..)));
 }
 
 #[test]
 fn an_envelope_of_a_later_version_can_still_be_acknowledged_as_unreadable() {
     use prost::Message as _;
     let disk = MemoryDisk::new();
-    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
-    let bytes = convert::envelope_bytes(&envelope(2, "iachr", "ohchr-honduras", b""));
-    let mut later = proto::Envelope::decode(bytes).unwrap();
+    let mut writer = writer(&home_on(&disk)).unwrap();
+    let bytes = signed(&envelope(2, "iachr", "ohchr-honduras", b""));
+    let mut around = proto::Signed::decode(bytes).unwrap();
+    let mut later = proto::Envelope::decode(around.statement.clone()).unwrap();
     later.message_class = 77;
-    let outcomes = writer.keep(vec![delivery_of(2, later.encode_to_vec().into(), b"")], NOW, false).unwrap();
+    around.statement = later.encode_to_vec().into();
+    let outcomes = writer.keep(vec![delivery_of(2, around.encode_to_vec().into(), b"")], NOW, false).unwrap();
     assert!(matches!(&outcomes[0], Outcome::Unreadable { message: Some(_), .. }), "{outcomes:?}");
 }
 
 #[test]
 fn another_message_under_a_kept_id_never_replaces_it() {
     let disk = MemoryDisk::new();
-    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let mut writer = writer(&home_on(&disk)).unwrap();
     writer.keep(vec![delivery(2)], NOW, false).unwrap();
-    let other =
-        delivery_of(9, convert::envelope_bytes(&envelope(2, "iachr", "ohchr-honduras", b"other")), b"other");
+    let other = delivery_of(9, signed(&envelope(2, "iachr", "ohchr-honduras", b"other")), b"other");
     let outcomes = writer.keep(vec![other], NOW, false).unwrap();
     assert!(matches!(&outcomes[0], Outcome::Unreadable { message: Some(_), .. }), "{outcomes:?}");
     let entries = writer.inbox().entries().unwrap();
@@ -132,7 +139,7 @@ fn another_message_under_a_kept_id_never_replaces_it() {
 #[test]
 fn a_damaged_file_is_told_not_served_and_mended_when_it_comes_again() {
     let disk = MemoryDisk::new();
-    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let mut writer = writer(&home_on(&disk)).unwrap();
     writer.keep(vec![delivery(2)], NOW, true).unwrap();
     let entry = writer.inbox().entries().unwrap().remove(0);
     let path = Path::new("/home/inbox").join(entry.file_name(State::Due));
@@ -148,7 +155,7 @@ fn a_damaged_file_is_told_not_served_and_mended_when_it_comes_again() {
 fn a_command_is_due_until_it_succeeded_also_over_crashes() {
     let disk = MemoryDisk::new();
     disk.record();
-    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let mut writer = writer(&home_on(&disk)).unwrap();
     writer.keep(vec![delivery(1), delivery(2)], NOW, true).unwrap();
     let kept = disk.recorded().len();
     let entries = writer.inbox().due().unwrap();
@@ -166,7 +173,7 @@ fn a_command_is_due_until_it_succeeded_also_over_crashes() {
 #[test]
 fn a_notice_is_kept_once() {
     let disk = MemoryDisk::new();
-    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let mut writer = writer(&home_on(&disk)).unwrap();
     let outcomes = writer.keep(vec![notice(5)], NOW, false).unwrap();
     assert!(matches!(outcomes[0], Outcome::Notice { again: false, .. }));
     let Outcome::Notice { notice: kept, again: true } = &writer.keep(vec![notice(5)], NOW, false).unwrap()[0]
@@ -174,7 +181,7 @@ fn a_notice_is_kept_once() {
         panic!("kept twice")
     };
     let Ok(Told::Receipt(receipt)) = &kept.told else { panic!("{kept:?}") };
-    assert_eq!(receipt.reason, "not our territory");
+    assert_eq!(receipt.stage, Stage::Declined);
     assert_eq!(writer.inbox().notices().unwrap(), [(Index(5), EpochId(0))]);
 }
 
@@ -182,8 +189,8 @@ fn a_notice_is_kept_once() {
 fn a_second_writer_is_refused() {
     let disk = MemoryDisk::new();
     let home = home_on(&disk);
-    let _first = InboxWriter::open(&home).unwrap();
-    assert!(matches!(InboxWriter::open(&home).err(), Some(StoreError::InUse { .. })));
+    let _first = writer(&home).unwrap();
+    assert!(matches!(writer(&home).err(), Some(StoreError::InUse { .. })));
 }
 
 #[test]
@@ -191,7 +198,7 @@ fn a_fault_of_the_disk_acknowledges_nothing() {
     use crate::host::disk::{Fault, FaultPoint};
     for point in [FaultPoint::Write, FaultPoint::Sync, FaultPoint::Name] {
         let disk = MemoryDisk::new();
-        let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+        let mut writer = writer(&home_on(&disk)).unwrap();
         let error = std::io::ErrorKind::StorageFull;
         disk.inject(Fault { point, after: 0, error, carried_out: false });
         assert!(writer.keep(vec![delivery(1)], NOW, false).is_err(), "{point:?}");
@@ -203,7 +210,7 @@ fn message_that_comes_again_after_a_restore_gets_its_new_place_and_no_old_index_
     let at = |number, index| proto::Delivery { index, ..delivery(number) };
     let disk = MemoryDisk::new();
     let home = home_on(&disk);
-    let mut writer = InboxWriter::open(&home).unwrap();
+    let mut writer = writer(&home).unwrap();
     writer.keep(vec![at(1, 5), at(2, 6), notice(7)], NOW, true).unwrap();
     let epoch = Epoch { id: EpochId(0xe), number: 2, backup: NOW };
     let epochs: Epochs = [Begun { epoch, first: Index(6) }].into_iter().collect();
@@ -211,13 +218,13 @@ fn message_that_comes_again_after_a_restore_gets_its_new_place_and_no_old_index_
     // What was kept of the log comes at its index; what was lost at another, where somebody else's stood before.
     let outcomes = writer.keep(vec![at(1, 5), at(3, 6), at(2, 9), notice(7)], NOW, true);
     let again = |index, number| Outcome::Again {
-        message: MessageRef { index: Index(index), message_id: id(number) },
+        message: Covered { index: Index(index), message_id: id(number), digest: digest(&delivery(number)) },
         replayed: false,
         files: Vec::new(),
     };
     let outcomes = outcomes.unwrap();
     assert_eq!((&outcomes[0], &outcomes[2]), (&again(5, 1), &again(9, 2)));
-    assert!(matches!(&outcomes[1], Outcome::New(kept) if kept.entry.index == Index(6)), "{outcomes:?}");
+    assert!(matches!(&outcomes[1], Outcome::New(kept, _) if kept.entry.index == Index(6)), "{outcomes:?}");
     assert!(
         matches!(outcomes[3], Outcome::Notice { again: false, .. }),
         "another notice than the one before"
@@ -250,12 +257,12 @@ fn holds(disk: &MemoryDisk, index: u64) -> bool {
 fn ordered_erasure_leaves_all_but_the_payload_at_every_crash_and_is_ended_by_the_next_try() {
     let disk = MemoryDisk::new();
     disk.record();
-    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let mut writer = writer(&home_on(&disk)).unwrap();
     writer.keep(vec![delivery(1), delivery(2)], NOW, true).unwrap();
     let before = disk.recorded().len();
     let sender = "iachr".parse().unwrap();
     let erased = writer.erase(&sender, id(1), "a reason").unwrap().unwrap();
-    assert_eq!((erased.place, erased.was_kept), (Some(Index(1)), true));
+    assert_eq!((erased.place.map(|it| it.index), erased.was_kept), (Some(Index(1)), true));
     let ended = disk.recorded().len();
     crash::at_every_moment(&disk.recorded(), before, |done, disk| {
         let mut writer = reopen(&disk);
@@ -275,7 +282,7 @@ fn ordered_erasure_leaves_all_but_the_payload_at_every_crash_and_is_ended_by_the
 #[test]
 fn message_that_comes_without_its_payload_takes_nothing_from_who_has_it() {
     let disk = MemoryDisk::new();
-    let mut writer = InboxWriter::open(&home_on(&disk)).unwrap();
+    let mut writer = writer(&home_on(&disk)).unwrap();
     let came = writer.keep(vec![delivery(1), without_payload(2)], NOW, false).unwrap();
     assert!(matches!(&came[1], Outcome::Erased { kept: Some(kept), .. } if kept.entry.index == Index(2)));
     // The hub has kept it as long as policy asks; the desk's copy is the desk's.
@@ -292,4 +299,77 @@ fn message_that_comes_without_its_payload_takes_nothing_from_who_has_it() {
     // What is erased here stays so, whatever a hub that lost the order sends.
     writer.keep(vec![delivery(2)], NOW, false).unwrap();
     assert!(!holds(&disk, 2));
+}
+
+/// Whether there is one file of each message.
+fn files(disk: &MemoryDisk) -> Vec<String> {
+    let names = disk.list(Path::new("/home/inbox")).unwrap();
+    let ending =
+        |name: std::ffi::OsString| Path::new(&name).extension().map(|it| it.to_string_lossy().into());
+    names.into_iter().filter_map(ending).collect()
+}
+
+#[test]
+fn what_the_hub_alone_says_to_be_erased_is_missed_and_taken_when_it_comes_after_all() {
+    let disk = MemoryDisk::new();
+    let mut writer = writer(&home_on(&disk)).unwrap();
+    let mut lie = without_payload(2);
+    if let Some(proto::delivery::Content::Message(message)) = &mut lie.content {
+        message.payload = Bytes::from_static(b"words of the hub's own");
+    }
+    let wanted = writer.unordered(&[delivery(1), lie.clone()], NOW).unwrap();
+    assert_eq!(wanted, (Index(2), [("iachr".parse().unwrap(), id(2))].into()));
+    let came = writer.keep(vec![lie], NOW, true).unwrap();
+    let Outcome::Erased { holds: false, kept: Some(kept), .. } = &came[0] else { panic!("{came:?}") };
+    assert!(kept.unordered && !kept.is_gone() && kept.payload.is_empty());
+    drop(writer);
+    let mut writer = reopen(&disk);
+    let again = writer.keep(vec![without_payload(2)], NOW, true).unwrap();
+    assert!(matches!(again[0], Outcome::Erased { holds: false, kept: None, .. }), "{again:?}");
+    let both = writer.keep(vec![without_payload(3), delivery(3)], NOW, true).unwrap();
+    assert!(both.iter().all(|it| matches!(it, Outcome::Erased { holds: false, .. })), "{both:?}");
+    assert!(matches!(writer.keep(vec![delivery(3)], NOW, false).unwrap()[0], Outcome::New(..)));
+    // Another payload than the one that was signed is none.
+    let bytes = signed(&envelope(2, "iachr", "ohchr-honduras", b"payload 2"));
+    let other = writer.keep(vec![delivery_of(2, bytes, b"payload X")], NOW, true).unwrap();
+    assert!(matches!(other[0], Outcome::Unreadable { .. }), "{other:?}");
+    let came = writer.keep(vec![delivery(2)], NOW, true).unwrap();
+    assert!(matches!(&came[0], Outcome::New(kept, _) if kept.payload == "payload 2"), "{came:?}");
+    assert_eq!(writer.inbox().due().unwrap().len(), 1, "its command is due");
+    assert!(matches!(writer.keep(vec![delivery(2)], NOW, true).unwrap()[0], Outcome::Again { .. }));
+    let disk = disk.crash(CrashStyle::DropUnsynced);
+    let kept = reopen(&disk).inbox().clone();
+    assert_eq!(kept.read(&kept.entries().unwrap()[0]).unwrap().payload, "payload 2");
+    assert!(!files(&disk).contains(&"erased".to_owned()), "{:?}", files(&disk));
+}
+
+#[test]
+fn an_order_or_the_end_of_what_policy_asks_for_says_more_than_the_hubs_word() {
+    let disk = MemoryDisk::new();
+    let mut writer = writer(&home_on(&disk)).unwrap();
+    let sender = "iachr".parse().unwrap();
+    writer.erase(&sender, id(1), "an earlier order").unwrap();
+    let three = [without_payload(1), without_payload(2), without_payload(3)].to_vec();
+    let came = writer.keep(three.clone(), NOW, false).unwrap();
+    let stated = |came: &[Outcome]| -> Vec<bool> {
+        came.iter().map(|it| matches!(it, Outcome::Erased { holds: true, .. })).collect()
+    };
+    assert_eq!(stated(&came), [true, false, false]);
+    let erased = writer.erase(&sender, id(2), "a later order").unwrap().unwrap();
+    assert!(erased.was_unordered && !erased.was_kept && erased.place.is_some());
+    assert_eq!(stated(&writer.keep(three.clone(), NOW, false).unwrap()), [true, true, false]);
+    let days = u64::from(policy().retention_days()) * 24 * 60 * 60 * 1_000_000;
+    let day_before = UnixMicros(NOW.0 + days - 1);
+    assert_eq!(stated(&writer.keep(three.clone(), day_before, false).unwrap()), [true, true, false]);
+    let over = UnixMicros(NOW.0 + days);
+    assert_eq!(writer.unordered(&three, over), None);
+    assert_eq!(stated(&writer.keep(three, over, false).unwrap()), [true; 3]);
+    let inbox = writer.inbox();
+    let kept = inbox.entries().unwrap().into_iter().map(|entry| inbox.read(&entry).unwrap());
+    let said: Vec<_> = kept.map(|it| (it.erased.unwrap(), it.unordered)).collect();
+    let said: Vec<_> = said.iter().map(|(why, unordered)| (why.as_str(), *unordered)).collect();
+    assert_eq!(said, [("an earlier order", false), ("a later order", false), ("", false)]);
+    // What is erased by an order stays so.
+    writer.keep(vec![delivery(1), delivery(2)], NOW, false).unwrap();
+    assert!(!holds(&disk, 1) && !holds(&disk, 2));
 }

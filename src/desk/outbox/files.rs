@@ -50,9 +50,9 @@ pub(super) struct OutgoingBody {
     pub(super) payload: Bytes,
     #[prost(uint64, tag = "3")]
     pub(super) written_unix_us: u64,
-    /// `sender,identifier,sent`; empty for what is no alert.
-    #[prost(string, tag = "4")]
-    pub(super) reference: String,
+    /// See `CapName`; empty for what is no alert.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) name: Bytes,
     #[prost(message, optional, tag = "5")]
     pub(super) outcome: Option<OutcomeBody>,
     /// Where a packet's files are, in the order of its manifest.
@@ -61,6 +61,12 @@ pub(super) struct OutgoingBody {
     /// Its payload is erased, by this office's order.
     #[prost(bool, tag = "7")]
     pub(super) erased: bool,
+    /// It is for the members of its stream, whoever they are when it is sealed.
+    #[prost(bool, tag = "8")]
+    pub(super) to_members: bool,
+    /// The fingerprint of the office that a resealing is for, as it was when a person wrote it.
+    #[prost(string, tag = "9")]
+    pub(super) seen: String,
 }
 
 impl Record for OutgoingBody {
@@ -75,6 +81,9 @@ pub(super) struct StatementBody {
     pub(super) written_unix_us: u64,
     #[prost(message, optional, tag = "3")]
     pub(super) outcome: Option<OutcomeBody>,
+    /// The sealed note that goes with it.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) note: Bytes,
 }
 
 impl Record for StatementBody {

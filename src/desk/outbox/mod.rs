@@ -35,7 +35,8 @@ use crate::model::epoch::EpochId;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
 use crate::model::receipt::Stage;
-use crate::wire::convert;
+use crate::seal::{OfficeFingerprint, sha256};
+use crate::wire::signed::SignedEnvelope;
 
 const FOLDER: &str = "outbox";
 
@@ -102,25 +103,55 @@ pub enum Outcome {
 pub struct Outgoing {
     /// The envelope.
     pub envelope: Envelope,
-    /// Its exact bytes.
+    /// The exact bytes of what stands around it: not signed as long as it is a draft, whose recipients' keys and numbers
+    /// are none.
     pub envelope_bytes: Bytes,
-    /// The payload.
+    /// The payload: a draft's is sealed to this office alone.
     pub payload: Bytes,
+    /// Whether it is for the members of its stream, whoever they are when it is sealed.
+    pub to_members: bool,
     /// The name that CAP 1.2 gives it, by which later ones refer to it; `None` for what is no alert.
-    pub reference: Option<Reference>,
+    pub name: Option<CapName>,
     /// Where a packet's files are on this machine, in the order of its manifest.
     pub sources: Vec<PathBuf>,
+    /// Of a resealing, the fingerprint of the office that it is for, as it was when a person wrote it; it is sealed for no other.
+    pub seen: Option<OfficeFingerprint>,
     /// Whether its payload is erased, by this office's order.
     pub erased: bool,
     /// What the hub said; `None` while pending.
     pub outcome: Option<Outcome>,
 }
 
+/// The name that CAP 1.2 gives a message, hidden: an alert's identifier may say what it is about. A name can be held to it by
+/// whoever has the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CapName([u8; 32]);
+
+impl CapName {
+    /// That of a message: two names are the same that name the same moment, however it is written.
+    pub fn of(id: MessageId, name: &Reference) -> Self {
+        let instant = name.sent.unix_micros().to_le_bytes();
+        let (sender, identifier) = (name.sender.to_string(), name.identifier.to_string());
+        let length = (sender.len() as u64).to_le_bytes();
+        let parts = [id.as_bytes(), &length[..], sender.as_bytes(), &instant, identifier.as_bytes()];
+        Self(sha256(&parts.concat()))
+    }
+}
+
+impl Outgoing {
+    /// Whether it was never sealed and signed.
+    pub fn is_draft(&self) -> bool {
+        self.envelope.payload_bytes == 0
+    }
+}
+
 /// A person's receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// The exact bytes of the `Receipt`.
+    /// The exact bytes of the signed receipt.
     pub receipt_bytes: Bytes,
+    /// The sealed note that goes with it; empty for none.
+    pub note: Bytes,
     /// What the hub said; `None` while pending.
     pub outcome: Option<Outcome>,
 }
@@ -163,10 +194,12 @@ impl Outbox {
             envelope: message.envelope_bytes.clone(),
             payload: message.payload.clone(),
             written_unix_us: now.0,
-            reference: message.reference.as_ref().map(Reference::to_string).unwrap_or_default(),
+            name: message.name.map(|name| Bytes::copy_from_slice(&name.0)).unwrap_or_default(),
             outcome: None,
             sources: message.sources.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            seen: message.seen.map(|it| it.to_string()).unwrap_or_default(),
             erased: false,
+            to_members: message.to_members,
         };
         let name = message_name(message.envelope.message_id, Stand::Pending);
         self.folder.keep(&[(name, encode(&body))])
@@ -180,10 +213,10 @@ impl Outbox {
         &self,
         _held: &HomeLock,
         entry: &StatementEntry,
-        receipt_bytes: Bytes,
+        (receipt, note): (Bytes, Bytes),
         now: UnixMicros,
     ) -> Result<(), StoreError> {
-        let body = StatementBody { receipt: receipt_bytes, written_unix_us: now.0, outcome: None };
+        let body = StatementBody { receipt, note, written_unix_us: now.0, outcome: None };
         self.folder.keep(&[(entry.file_name(Stand::Pending), encode(&body))])
     }
 
@@ -239,14 +272,16 @@ impl Outbox {
     /// [`StoreError::Disk`]; [`StoreError::Damaged`]: the file is not as it was written, nothing of it is given.
     pub fn read_message(&self, id: MessageId) -> Result<Outgoing, StoreError> {
         let body: OutgoingBody = self.read(|stand| message_name(id, stand))?;
-        let envelope = convert::envelope(&body.envelope)
+        let signed = SignedEnvelope::read(&body.envelope)
             .map_err(|refusal| self.folder.damaged(&message_name(id, Stand::Pending), refusal.message))?;
         Ok(Outgoing {
-            envelope,
+            envelope: signed.envelope,
+            to_members: body.to_members,
             envelope_bytes: body.envelope,
             payload: body.payload,
-            reference: Reference::parse(&body.reference).ok(),
+            name: body.name.as_ref().try_into().ok().map(CapName),
             sources: body.sources.into_iter().map(PathBuf::from).collect(),
+            seen: body.seen.parse().ok(),
             erased: body.erased,
             outcome: body.outcome.map(OutcomeBody::into_outcome),
         })
@@ -259,7 +294,7 @@ impl Outbox {
     pub fn read_statement(&self, entry: &StatementEntry) -> Result<Statement, StoreError> {
         let body: StatementBody = self.read(|stand| entry.file_name(stand))?;
         let outcome = body.outcome.map(OutcomeBody::into_outcome);
-        Ok(Statement { receipt_bytes: body.receipt, outcome })
+        Ok(Statement { receipt_bytes: body.receipt, note: body.note, outcome })
     }
 
     /// Notes for good what the hub said of a message. What another process noted already stays.
@@ -300,6 +335,21 @@ impl Outbox {
         let body = StatementBody { outcome: Some(OutcomeBody::of(outcome)), ..body };
         self.folder.keep(&[(name, encode(&body))])?;
         self.folder.remove(&[entry.file_name(Stand::Pending)])
+    }
+
+    /// Keeps a message that waits as it was sealed and signed now.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`], [`StoreError::Damaged`].
+    pub fn reseal_message(&self, _held: &HomeLock, sealed: &Outgoing) -> Result<(), StoreError> {
+        let id = sealed.envelope.message_id;
+        let body: OutgoingBody = self.read(|stand| message_name(id, stand))?;
+        if body.outcome.is_some() {
+            return Ok(());
+        }
+        let (envelope, payload) = (sealed.envelope_bytes.clone(), sealed.payload.clone());
+        let body = OutgoingBody { envelope, payload, ..body };
+        self.folder.keep(&[(message_name(id, Stand::Pending), encode(&body))])
     }
 
     /// Makes a message wait again that the hub had and has lost: the same bytes.
@@ -360,9 +410,10 @@ impl Outbox {
                 }
                 Err(error) => return Err(error),
             };
-            let Some(name) = message.reference else { continue };
+            let Some(name) = message.name else { continue };
+            let id = message.envelope.message_id;
             for (_, place) in
-                wanted.iter().zip(&mut found.messages).filter(|(wanted, _)| wanted.names_the_same(&name))
+                wanted.iter().zip(&mut found.messages).filter(|(wanted, _)| CapName::of(id, wanted) == name)
             {
                 *place = Some(message.envelope.clone());
             }

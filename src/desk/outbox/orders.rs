@@ -13,7 +13,7 @@ use crate::model::id::UnixMicros;
 /// An order to erase a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// The exact bytes of the `ErasureOrder`.
+    /// The exact bytes of the signed `ErasureOrder`.
     pub order_bytes: Bytes,
     /// What the hub said; `None` while pending.
     pub outcome: Option<Outcome>,

@@ -4,22 +4,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::desk::crash;
 use crate::desk::home::tests::home_on;
-use crate::desk::sample::{NOW, envelope, id};
+use crate::desk::sample::{NOW, envelope, id, signed};
+use crate::host::disk::crash;
 use crate::host::disk::{CrashStyle, Disk, MemoryDisk};
 
 fn outgoing(seed: u64) -> Outgoing {
     let payload = Bytes::from(format!("payload {seed}"));
     let envelope = envelope(seed, "ohchr-honduras", "iachr", &payload);
-    let envelope_bytes = convert::envelope_bytes(&envelope);
-    let reference = Some(reference(seed, "2026-03-02T09:14:00-06:00"));
+    let envelope_bytes = signed(&envelope);
+    let name = Some(CapName::of(id(seed), &reference(seed, "2026-03-02T09:14:00-06:00")));
     Outgoing {
         envelope,
         envelope_bytes,
         payload,
-        reference,
+        to_members: false,
+        name,
         sources: Vec::new(),
+        seen: None,
         erased: false,
         outcome: None,
     }
@@ -55,7 +57,14 @@ async fn what_was_handed_in_had_been_kept_and_is_handed_in_again_as_the_same_byt
     let mut mark = |what: &'static str| marks.push((what, disk.recorded().len()));
     outbox.add_message(&held, &outgoing(1), NOW).unwrap();
     mark("message kept");
-    outbox.add_statement(&held, &statement(2), Bytes::from_static(b"receipt"), NOW).unwrap();
+    outbox
+        .add_statement(
+            &held,
+            &statement(2),
+            (Bytes::from_static(b"receipt"), Bytes::from_static(b"note")),
+            NOW,
+        )
+        .unwrap();
     mark("statement kept");
     outbox.settle_message(&held, id(1), ACCEPTED).unwrap();
     mark("message settled");
@@ -85,7 +94,14 @@ async fn what_was_handed_in_had_been_kept_and_is_handed_in_again_as_the_same_byt
                 let read = outbox.read_statement(&entry).unwrap();
                 assert!(!passed("statement settled") || entry.stand == Stand::Refused);
                 let outcome = (entry.stand == Stand::Refused).then(refused);
-                assert_eq!(read, Statement { receipt_bytes: Bytes::from_static(b"receipt"), outcome });
+                assert_eq!(
+                    read,
+                    Statement {
+                        receipt_bytes: Bytes::from_static(b"receipt"),
+                        note: Bytes::from_static(b"note"),
+                        outcome
+                    }
+                );
             }
         };
         check(&outbox);

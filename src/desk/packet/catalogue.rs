@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::{Manifest, ManifestError};
 use crate::desk::find::Found;
 use crate::desk::inbox::Inbox;
+use crate::desk::opener::Reader;
 use crate::desk::outbox::{Outbox, Outcome, Stand};
 use crate::desk::store::StoreError;
 use crate::model::envelope::{Envelope, MessageClass, MessageId};
@@ -61,12 +62,12 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn of(inbox: &Inbox, outbox: &Outbox) -> Result<Self, StoreError> {
+    pub fn of(inbox: &Inbox, outbox: &Outbox, reader: &Reader) -> Result<Self, StoreError> {
         let mut catalogue = Self { entries: Vec::new(), damaged: Vec::new() };
         for entry in inbox.entries()? {
             let Some(kept) = catalogue.looked_at(inbox.read(&entry))? else { continue };
             if kept.envelope.class == MessageClass::Packet && kept.erased.is_none() {
-                let manifest = Manifest::of(&kept.envelope, &kept.payload);
+                let manifest = Manifest::opened(&kept.envelope, reader.came(&kept));
                 let (found, index) = (Found::Received(entry.clone()), Some(entry.index));
                 let at = kept.accepted;
                 let envelope = kept.envelope;
@@ -76,7 +77,7 @@ impl Catalogue {
         for entry in outbox.messages()?.into_iter().filter(|entry| entry.stand != Stand::Refused) {
             let Some(sent) = catalogue.looked_at(outbox.read_message(entry.message_id))? else { continue };
             if sent.envelope.class == MessageClass::Packet && !sent.erased {
-                let manifest = Manifest::of(&sent.envelope, &sent.payload);
+                let manifest = Manifest::opened(&sent.envelope, reader.went(&sent));
                 let (index, at) = match sent.outcome {
                     Some(Outcome::Accepted { index, at, .. }) => (Some(index), at),
                     _ => (None, sent.envelope.sent),

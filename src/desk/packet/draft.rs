@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Manifest, PacketFile};
-use crate::desk::compose::{new_id, random_bytes};
+use crate::desk::compose::{drafted, new_id, random_bytes, unsigned};
 use crate::desk::outbox::{Outbox, Outgoing};
-use crate::desk::store::StoreError;
+use crate::desk::sealer::{SealerError, Unlocked, draft_payload};
 use crate::files::partial::Digested;
 use crate::host::clock::Clock;
 use crate::host::disk::{Disk, OpenMode};
@@ -19,7 +19,7 @@ use crate::model::deadline::Deadlines;
 use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
 use crate::model::id::DirectoryVersion;
 use crate::model::identity::{Desk, Name};
-use crate::wire::convert;
+use crate::seal;
 
 /// Bytes read at once.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -50,8 +50,21 @@ pub struct PacketDraft {
     pub deadlines: Deadlines,
     /// The offices that it is for, in any order.
     pub recipients: Vec<Name>,
-    /// The version of the directory that they were taken from; 0: from none.
-    pub directory_version: DirectoryVersion,
+    /// Whether they are the members of the stream, whoever those are when it is sealed.
+    pub to_members: bool,
+    /// What the draft is sealed to: this office's own key.
+    pub own: seal::Recipient,
+}
+
+/// Tells whether what waits is of the same content, as it was or as it was sealed since.
+fn is_of(waits: &Outgoing, draft: &PacketDraft, unlocked: &Unlocked) -> bool {
+    let content = unlocked.opener.own(&waits.payload);
+    let manifest = content.ok().and_then(|content| Manifest::of(&waits.envelope, &content.0).ok());
+    let as_drafted = manifest.map(|manifest| {
+        let files = manifest.files.into_iter().map(|file| PacketFile { sealed: None, ..file });
+        Manifest { files: files.collect(), ..manifest }
+    });
+    as_drafted.as_ref() == Some(&draft.manifest)
 }
 
 /// Reads a file and digests it, piece by piece: another task gets its turn in between.
@@ -71,32 +84,32 @@ pub async fn digest(disk: &Arc<dyn Disk>, found: &Found) -> io::Result<PacketFil
     }
     let bytes = digested.bytes();
     let file = crate::model::envelope::FileRef { digest: digested.finish(), bytes };
-    Ok(PacketFile { name: found.name.clone(), file })
+    Ok(PacketFile { name: found.name.clone(), file, sealed: None })
 }
 
 /// Makes the message; `true`: it is one that waits in the outbox already, of the same content and for the same offices.
 ///
 /// # Errors
-/// [`StoreError`].
+/// [`SealerError`]
 pub fn compose(
     desk: &Desk,
     draft: PacketDraft,
     outbox: &Outbox,
     clock: &dyn Clock,
     random: &dyn Random,
-) -> Result<(Outgoing, bool), StoreError> {
-    let mut recipients = draft.recipients;
+    unlocked: &Unlocked,
+) -> Result<(Outgoing, bool), SealerError> {
+    let mut recipients = draft.recipients.clone();
     recipients.sort();
     recipients.dedup();
-    let payload = draft.manifest.bytes();
     for id in outbox.pending()?.0 {
         // A damaged one is told when it is handed in.
         let Ok(waits) = outbox.read_message(id) else { continue };
         let envelope = &waits.envelope;
-        if waits.payload == payload
+        if is_of(&waits, &draft, unlocked)
             && envelope.class == MessageClass::Packet
             && envelope.stream == draft.stream
-            && envelope.recipients == recipients
+            && envelope.offices().eq(&recipients)
             && envelope.status == draft.status
             && envelope.deadlines == draft.deadlines
         {
@@ -109,8 +122,8 @@ pub fn compose(
         class: MessageClass::Packet,
         stream: draft.stream,
         sender: desk.clone(),
-        recipients,
-        directory_version: draft.directory_version,
+        recipients: recipients.into_iter().map(drafted).collect(),
+        directory_version: DirectoryVersion(0),
         priority: Priority::Normal,
         status: draft.status,
         msg_type: if supersedes.is_empty() { CapMsgType::Alert } else { CapMsgType::Update },
@@ -118,18 +131,22 @@ pub fn compose(
         references: supersedes,
         sent: clock.now(),
         expires: None,
-        payload_bytes: payload.len() as u64,
-        payload_digest: crate::desk::inbox::sha256(&payload),
+        payload_bytes: 0,
+        payload_digest: [0; 32],
         deadlines: draft.deadlines,
-        files: draft.manifest.file_refs(),
+        files: Vec::new(),
+        voided: Vec::new(),
+        about: None,
     };
-    let envelope_bytes = convert::envelope_bytes(&envelope);
+    let envelope_bytes = unsigned(&envelope);
     let outgoing = Outgoing {
         envelope,
         envelope_bytes,
-        payload,
-        reference: None,
+        payload: draft_payload(&draft.own, &draft.manifest.bytes())?.into(),
+        to_members: draft.to_members,
+        name: None,
         sources: draft.sources,
+        seen: None,
         erased: false,
         outcome: None,
     };

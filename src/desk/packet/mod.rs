@@ -6,6 +6,7 @@
 pub mod catalogue;
 pub mod draft;
 pub mod porter;
+pub(in crate::desk) mod sealed;
 pub mod transfer;
 pub mod unpack;
 
@@ -21,9 +22,10 @@ use prost::Message as _;
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::cap::acts_or_hides;
+use crate::desk::opener::{Clear, Unreadable};
 use crate::model::envelope::{Envelope, FILES_MAX, FileDigest, FileRef, MessageId};
 use crate::model::identity::Name;
-use crate::wire::proto;
+use crate::wire::{convert, proto};
 
 /// Longest title and territory, in bytes: a line.
 pub const LINE_BYTES_MAX: usize = 256;
@@ -82,6 +84,8 @@ pub struct PacketFile {
     pub name: String,
     /// What it holds.
     pub file: FileRef,
+    /// What it is once it is sealed: as it travels; not in a draft.
+    pub sealed: Option<FileRef>,
 }
 
 /// Why bytes are no manifest, or not that of their envelope.
@@ -122,6 +126,14 @@ impl Manifest {
             return Err(wrong("it supersedes a packet that the envelope does not refer to"));
         }
         Ok(manifest)
+    }
+
+    /// Reads the payload of a packet that was opened, or says why it was not.
+    ///
+    /// # Errors
+    /// As [`Self::of`]; [`ManifestError`] with the reason.
+    pub fn opened(envelope: &Envelope, content: Result<Clear, Unreadable>) -> Result<Self, ManifestError> {
+        Self::of(envelope, &content.map_err(|why| wrong(why.to_string()))?.0)
     }
 
     fn read(payload: &Bytes) -> Result<Self, ManifestError> {
@@ -198,6 +210,7 @@ impl Manifest {
             name: it.name.clone(),
             bytes: it.file.bytes,
             sha256: Bytes::copy_from_slice(&it.file.digest.0),
+            sealed: it.sealed.as_ref().map(convert::wire_file_ref),
         };
         let wire = proto::PacketManifest {
             title: self.title.clone(),
@@ -214,15 +227,15 @@ impl Manifest {
         wire.encode_to_vec().into()
     }
 
-    /// Its files, as the envelope lists them: ascending, each once.
+    /// Its sealed files, as the envelope lists them: ascending, each once; none in a draft.
     pub fn file_refs(&self) -> Vec<FileRef> {
-        let refs: BTreeSet<FileRef> = self.files.iter().map(|it| it.file).collect();
+        let refs: BTreeSet<FileRef> = self.files.iter().filter_map(|it| it.sealed).collect();
         refs.into_iter().collect()
     }
 
-    /// The bytes of all its files together.
+    /// The bytes of all its files together, in clear.
     pub fn bytes_in_all(&self) -> u64 {
-        self.file_refs().iter().map(|file| file.bytes).sum()
+        self.files.iter().map(|it| it.file.bytes).sum()
     }
 }
 
@@ -275,5 +288,7 @@ fn source(wire: proto::PacketSource) -> Result<Source, ManifestError> {
 fn file(wire: proto::PacketFile) -> Result<PacketFile, ManifestError> {
     let digest = wire.sha256.as_ref().try_into().map(FileDigest);
     let digest = digest.map_err(|_| wrong(format!("the SHA-256 of {:?} has not 32 bytes", wire.name)))?;
-    Ok(PacketFile { name: wire.name, file: FileRef { digest, bytes: wire.bytes } })
+    let sealed = wire.sealed.map(|sealed| convert::file_ref("files.sealed", &sealed));
+    let sealed = sealed.transpose().map_err(|refusal| wrong(refusal.message))?;
+    Ok(PacketFile { name: wire.name, file: FileRef { digest, bytes: wire.bytes }, sealed })
 }

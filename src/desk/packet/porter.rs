@@ -12,13 +12,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::transfer::{Mover, Patience, Progress, TransferError};
 use crate::desk::dial::Dial;
-use crate::desk::hand_in::{self, HandInError};
+use crate::desk::hand_in::{self, HandInError, Sealing};
 use crate::desk::home::Home;
 use crate::desk::outbox::{Outbox, Outcome};
 use crate::host::random::Random;
 use crate::host::tasks::{Task, Tasks};
+use crate::model::envelope::MessageClass;
 use crate::model::envelope::{FileRef, MessageId};
-use crate::model::receipt::MessageRef;
+use crate::model::receipt::Covered;
 
 /// Packets that wait for their files at most; more come again on the next connection.
 pub const WANTED_MAX: usize = 1_024;
@@ -33,7 +34,7 @@ const ASIDE: Duration = Duration::from_mins(10);
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// The message.
-    pub message: MessageRef,
+    pub message: Covered,
     /// Its files.
     pub files: Vec<FileRef>,
 }
@@ -51,7 +52,7 @@ pub enum Moved {
         progress: Progress,
     },
     /// All files of a packet that came are here, for good.
-    Whole(MessageRef),
+    Whole(Covered),
     /// What the hub said in the end of a packet that waited in the outbox.
     HandedIn {
         /// The message.
@@ -87,6 +88,8 @@ pub struct Tools {
     pub dial: Arc<dyn Dial>,
     /// Randomness, for pauses.
     pub random: Arc<dyn Random>,
+    /// What it takes to seal a packet.
+    pub sealing: Sealing,
 }
 
 impl Porter {
@@ -145,7 +148,7 @@ async fn fetch(tools: &Tools, mut come: mpsc::Receiver<Wanted>, news: &mpsc::Sen
             let lost = |error: &TransferError, ms| waits(news, message_id, error, ms);
             let mover = tools.mover(&tell, &lost);
             for file in &wanted.files {
-                mover.down(&store, &wanted.message, *file).await?;
+                mover.down(&store, &wanted.message.message(), *file).await?;
             }
             Ok::<_, TransferError>(())
         };
@@ -164,12 +167,13 @@ async fn send(tools: &Tools, outbox: &Outbox, news: &mpsc::Sender<Moved>) {
         let pending = outbox.pending().map(|(messages, _)| messages).unwrap_or_default();
         for id in pending {
             let Ok(outgoing) = outbox.read_message(id) else { continue };
-            if outgoing.envelope.files.is_empty() {
+            if outgoing.envelope.class != MessageClass::Packet {
                 continue;
             }
             let tell = |progress| piece(news, id, true, progress);
             let lost = |error: &TransferError, ms| waits(news, id, error, ms);
-            match hand_in::packet(&tools.mover(&tell, &lost), &tools.home, outbox, &outgoing).await {
+            let mover = tools.mover(&tell, &lost);
+            match hand_in::packet(&mover, &tools.home, outbox, &outgoing, &tools.sealing).await {
                 Ok(outcome) => drop(news.send(Moved::HandedIn { message_id: id, outcome }).await),
                 Err(error) => waits(news, id, &error, in_ms(OUTBOX_LOOK)),
             }

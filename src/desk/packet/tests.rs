@@ -6,14 +6,20 @@ use super::catalogue::Catalogue;
 use super::*;
 use crate::desk::home::tests::home_on;
 use crate::desk::inbox::{Inbox, InboxWriter};
-use crate::desk::outbox::Outbox;
-use crate::desk::sample::{NOW, delivery_of, envelope, id};
-use crate::host::disk::{Disk as _, MemoryDisk};
+use crate::desk::members::tests::keep_copy;
+use crate::desk::opener::{Opener, Reader};
+use crate::desk::outbox::{Outbox, Outgoing};
+use crate::desk::sample::{NOW, delivery_of, envelope, id, keys, policy, signed, writer};
+use crate::desk::sealer::SealerError;
+use crate::host::disk::{Disk as _, MemoryDisk, OpenMode};
 use crate::model::envelope::{FILE_BYTES_MAX, MessageClass};
-use crate::wire::convert;
+use crate::seal::{OpeningKey, seal_bytes, sha256};
+use crate::wire::manifest::{Part, SealedManifest};
 
 fn file(name: &str, digest: u8, bytes: u64) -> proto::PacketFile {
-    proto::PacketFile { name: name.into(), bytes, sha256: vec![digest; 32].into() }
+    let sha256: Bytes = vec![digest; 32].into();
+    let sealed = Some(proto::FileRef { sha256: sha256.clone(), bytes });
+    proto::PacketFile { name: name.into(), bytes, sha256, sealed }
 }
 
 fn named(names: &[&str]) -> proto::PacketManifest {
@@ -162,6 +168,10 @@ fn every_other_field_is_refused_with_its_name() {
     assert!(Manifest::read(&Bytes::from_static(b"\xff\xff no protobuf")).is_err());
 }
 
+fn opening() -> OpeningKey {
+    OpeningKey::generate(|bytes| bytes.fill(8))
+}
+
 /// Keeps a packet of `iachr` whose envelope lists what its manifest names, or what is given.
 fn keep(
     writer: &mut InboxWriter,
@@ -169,12 +179,16 @@ fn keep(
     manifest: &proto::PacketManifest,
     supersedes: Option<MessageId>,
 ) {
-    let payload = manifest.encode_to_vec();
-    let mut envelope = envelope(index, "iachr", "ohchr-honduras", &payload);
+    let content = manifest.encode_to_vec();
+    let mut envelope = envelope(index, "iachr", "ohchr-honduras", b"");
     envelope.class = MessageClass::Packet;
     envelope.references = supersedes.into_iter().collect();
-    envelope.files = Manifest::read(&payload.clone().into()).map(|it| it.file_refs()).unwrap_or_default();
-    let delivery = delivery_of(index, convert::envelope_bytes(&envelope), &payload);
+    envelope.files = Manifest::read(&content.clone().into()).map(|it| it.file_refs()).unwrap_or_default();
+    let inner = SealedManifest::of(&envelope, Part::Payload, sha256(&content)).signed_by(&keys("iachr")[0]);
+    let payload = seal_bytes(&[opening().recipient()], &inner, &content).unwrap();
+    envelope.payload_bytes = payload.len() as u64;
+    envelope.payload_digest = sha256(&payload);
+    let delivery = delivery_of(index, signed(&envelope), &payload);
     writer.keep(vec![delivery], NOW, false).unwrap();
 }
 
@@ -221,13 +235,19 @@ fn manifest_of_another_envelope_is_refused() {
 fn catalogue_of_packets_that_supersede_in_circles_and_cannot_be_read_is_listed_whole() {
     let disk = MemoryDisk::new();
     let home = home_on(&disk);
-    let mut writer = InboxWriter::open(&home).unwrap();
+    keep_copy(&home, &policy());
+    let mut writer = writer(&home).unwrap();
     // 1 and 2 supersede each other, 3 itself, 4 something that nobody has; 5 cannot be read.
     for (index, of) in [(1, 2), (2, 1), (3, 3), (4, 99)] {
         keep(&mut writer, index, &version(id(of)), Some(id(of)));
     }
     keep(&mut writer, 5, &named(&["../../outside"]), None);
-    let catalogue = Catalogue::of(&Inbox::open(&home).unwrap(), &Outbox::open(&home).unwrap()).unwrap();
+    let catalogue = Catalogue::of(
+        &Inbox::open(&home).unwrap(),
+        &Outbox::open(&home).unwrap(),
+        &Reader::of(&home, Some(Opener::new(vec![opening()]))),
+    )
+    .unwrap();
     assert!(catalogue.damaged.is_empty());
     let found: Vec<_> = catalogue.entries.iter().map(|it| it.index.unwrap().0).collect();
     assert_eq!(found, [5, 4, 3, 2, 1]);
@@ -239,4 +259,80 @@ fn catalogue_of_packets_that_supersede_in_circles_and_cannot_be_read_is_listed_w
     let unreadable = catalogue.entries[0].manifest.as_ref().unwrap_err().to_string();
     assert!(unreadable.contains("is no name"), "{unreadable}");
     assert!(disk.list(Path::new("/home/files")).is_err(), "nothing was written");
+}
+
+#[test]
+fn a_file_that_was_not_sealed_for_its_packet_is_not_opened() {
+    const WORDS: &[u8] = b"what the file holds";
+    let disk = MemoryDisk::new();
+    let at = Path::new("/file");
+    let ([attended, unattended], [foreign, _]) = (keys("iachr"), keys("ohchr-honduras"));
+    let envelope = envelope(1, "iachr", "ohchr-honduras", b"");
+    let good = SealedManifest::of(&envelope, Part::File, sha256(WORDS));
+    let opened = |inner: &[u8], content: &[u8], expected: &[u8]| {
+        let sealed = seal_bytes(&[opening().recipient()], inner, content).unwrap();
+        disk.write_atomically(at, &sealed).unwrap();
+        let source = disk.open(at, OpenMode::Read).unwrap();
+        let target = disk.open(Path::new("/target"), OpenMode::Replace).unwrap();
+        let clear = FileRef { digest: FileDigest(sha256(expected)), bytes: expected.len() as u64 };
+        let file = PacketFile { name: "a".into(), file: clear, sealed: None };
+        let opens = sealed::Opens {
+            opener: &Opener::new(vec![opening()]),
+            resealed: None,
+            policy: &policy(),
+            envelope: &envelope,
+        };
+        sealed::open_file(opens, &file, source, target).map_err(|error| error.to_string())
+    };
+    let with = |change: &dyn Fn(&mut SealedManifest)| {
+        let mut manifest = good.clone();
+        change(&mut manifest);
+        manifest.signed_by(&attended)
+    };
+    assert_eq!(opened(&good.signed_by(&attended), WORDS, WORDS), Ok(()));
+    for (what, inner, words) in [
+        ("of another packet", with(&|it| it.message_id = id(9)), "message id is not the envelope's"),
+        ("for others", with(&|it| it.recipients.push("ohchr-peru".parse().unwrap())), "list of recipients"),
+        ("a payload", with(&|it| it.part = Part::Payload), "its part"),
+        ("about other words", with(&|it| it.content_digest[0] ^= 1), "its content"),
+        ("signed by a machine", good.signed_by(&unattended), "while nobody is there"),
+        ("signed by another office", good.signed_by(&foreign), "is none of"),
+    ] {
+        let said = opened(&inner, WORDS, WORDS).unwrap_err();
+        assert!(said.contains(words), "{what}: {said:?} does not say {words:?}");
+    }
+    // Its sender sealed it for this packet, in the place of another file.
+    let said = opened(&good.signed_by(&attended), WORDS, b"what the packet names").unwrap_err();
+    assert!(said.contains("its file is not the envelope's"), "{said}");
+}
+
+#[test]
+fn a_file_that_changed_since_the_packet_was_made_is_not_sealed() {
+    let disk = MemoryDisk::new();
+    let (home, source) = (home_on(&disk), Path::new("/file"));
+    let envelope = envelope(1, "iachr", "ohchr-honduras", b"");
+    let mut manifest = Manifest::read(&named(&["a"]).encode_to_vec().into()).unwrap();
+    let file = FileRef { digest: FileDigest(sha256(b"the words")), bytes: 9 };
+    manifest.files[0] = PacketFile { file, sealed: None, ..manifest.files[0].clone() };
+    let outgoing = Outgoing {
+        envelope: envelope.clone(),
+        envelope_bytes: Bytes::new(),
+        payload: Bytes::new(),
+        to_members: false,
+        name: None,
+        sources: vec![source.to_owned()],
+        seen: None,
+        erased: false,
+        outcome: None,
+    };
+    let seal = |words: &[u8]| {
+        disk.write_atomically(source, words).unwrap();
+        let keys = (&[opening().recipient()][..], &keys("iachr")[0]);
+        sealed::seal_files(&home, &outgoing, &envelope, manifest.clone(), keys)
+    };
+    assert!(seal(b"the words").unwrap().files[0].sealed.is_some());
+    for changed in [&b"New words"[..], b"the word", b"the words and more"] {
+        let said = seal(changed).unwrap_err();
+        assert!(matches!(&said, SealerError::Changed(path) if path == source), "{said}");
+    }
 }

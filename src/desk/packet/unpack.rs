@@ -8,10 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::PacketFile;
+use super::sealed::open_file;
+use crate::desk::opener::Unreadable;
 use crate::files::partial::Digested;
 use crate::files::shelf::Shelf;
 use crate::host::disk::{Disk, DiskFile, OpenMode};
 use crate::model::envelope::FileDigest;
+use crate::seal::OpenError;
+
+pub use super::sealed::Opens;
 
 /// Bytes copied at once.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -22,9 +27,16 @@ pub enum UnpackError {
     /// Something else is there.
     #[error("{} is there and is another file: it stays as it is. Name another folder with --to", .0.display())]
     Taken(PathBuf),
-    /// What this home keeps is not what was sent.
-    #[error("the file {0} that this home keeps is damaged: remove it from its files/ and fetch it again")]
-    Damaged(FileDigest),
+    /// What this home keeps is not what was sent, or what was sent does not hold.
+    #[error(
+        "{name}: {why}. Nothing of it was written. If it comes out the same once it was fetched again, tell the sender"
+    )]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        why: Unreadable,
+    },
     /// The disk did not do what was asked.
     #[error("{}: {source}", path.display())]
     Disk {
@@ -51,7 +63,7 @@ pub enum Unpacked {
 pub async fn unpack(
     disk: &Arc<dyn Disk>,
     store: &Shelf,
-    file: &PacketFile,
+    (opens, file): (Opens<'_>, &PacketFile),
     dir: &Path,
 ) -> Result<Unpacked, UnpackError> {
     let path = dir.join(&file.name);
@@ -63,16 +75,18 @@ pub async fn unpack(
         return Ok(Unpacked::There);
     }
     let source = store
-        .open(&file.file)
+        .open(&file.sealed.unwrap_or(file.file))
         .map_err(|error| UnpackError::Disk { path: error.path, source: error.source })?;
     disk.create_dir_all(dir).map_err(failed(dir))?;
     // A name of its own, so that two that run at once do not write into one file.
     let growing = dir.join(format!(".{}.{}.new", file.file.digest, std::process::id()));
     let target = disk.open(&growing, OpenMode::Replace).map_err(failed(&growing))?;
-    let digest = copy(source.as_ref(), target.as_ref()).await.map_err(failed(&growing))?;
-    if digest != file.file.digest {
+    if let Err(why) = open_file(opens, file, source, Arc::clone(&target)) {
         disk.remove(&growing).map_err(failed(&growing))?;
-        return Err(UnpackError::Damaged(file.file.digest));
+        return Err(match why {
+            Unreadable::Sealing(OpenError::Write(source)) => UnpackError::Disk { path: growing, source },
+            why => UnpackError::Unreadable { name: file.name.clone(), why },
+        });
     }
     target.sync_data().map_err(failed(&growing))?;
     // It may have come to be there meanwhile.
@@ -100,26 +114,14 @@ async fn is_same(disk: &Arc<dyn Disk>, path: &Path, file: &PacketFile) -> Result
     if same { Ok(true) } else { Err(UnpackError::Taken(path.to_owned())) }
 }
 
-async fn digest(file: &dyn DiskFile) -> io::Result<FileDigest> {
-    each_piece(file, |_, _| Ok(())).await
-}
-
-async fn copy(from: &dyn DiskFile, to: &dyn DiskFile) -> io::Result<FileDigest> {
-    each_piece(from, |piece, at| to.write_all_at(piece, at)).await
-}
-
 /// Digests a file; another task gets its turn after each piece.
-async fn each_piece(
-    file: &dyn DiskFile,
-    mut take: impl FnMut(&[u8], u64) -> io::Result<()>,
-) -> io::Result<FileDigest> {
+async fn digest(file: &dyn DiskFile) -> io::Result<FileDigest> {
     let (mut digested, mut piece) = (Digested::nothing(), vec![0; PIECE_BYTES]);
     loop {
         let read = file.read_at(&mut piece, digested.bytes())?;
         if read == 0 {
             return Ok(digested.finish());
         }
-        take(&piece[..read], digested.bytes())?;
         digested.take(&piece[..read]);
         tokio::task::yield_now().await;
     }

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use crate::desk::hand_in::FRAME_RECEIPTS_MAX;
 use crate::desk::inbox::InboxEntry;
 use crate::desk::outbox::StatementEntry;
-use crate::model::envelope::{MessageId, Priority};
+use crate::desk::signer::Signer;
+use crate::model::envelope::Priority;
 use crate::model::id::{Index, UnixMicros};
-use crate::model::identity::Desk;
 use crate::model::receipt::{
-    MessageRef, REASON_BYTES_MAX, RECEIPT_MESSAGES_MAX, RECEIPT_NOTICES_MAX, Receipt, Stage,
+    Covered, REASON_BYTES_MAX, RECEIPT_MESSAGES_MAX, RECEIPT_NOTICES_MAX, Receipt, Stage,
 };
-use crate::wire::{convert, proto};
+use crate::wire::proto;
 
 /// A receipt that was handed up, until its result is there.
 #[derive(Clone, Debug)]
@@ -34,13 +34,13 @@ pub(super) enum Own {
     /// It has erased these.
     Erased(Batch),
     /// It cannot read this, for this reason.
-    Unreadable(MessageRef, String),
+    Unreadable(Covered, String, bool),
 }
 
 /// What one `received` or `erased` names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Batch {
-    pub(super) messages: BTreeMap<Index, MessageId>,
+    pub(super) messages: BTreeMap<Index, Covered>,
     pub(super) notices: BTreeSet<Index>,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct Acknowledger {
     gathered: Batch,
     erased: Batch,
     apart: Vec<Own>,
-    statements: Vec<(StatementEntry, Bytes)>,
+    statements: Vec<(StatementEntry, proto::HandedReceipt)>,
     due: Vec<(Priority, InboxEntry)>,
     queue: VecDeque<Outgoing>,
     sent: VecDeque<Sent>,
@@ -95,8 +95,8 @@ pub(super) struct Acknowledger {
 
 impl Acknowledger {
     /// A message that the inbox has; with `due`, a command may run for it once its receipt is on the way.
-    pub(super) fn message(&mut self, message: MessageRef, due: Option<(Priority, InboxEntry)>) {
-        self.gathered.messages.insert(message.index, message.message_id);
+    pub(super) fn message(&mut self, message: Covered, due: Option<(Priority, InboxEntry)>) {
+        self.gathered.messages.insert(message.index, message);
         self.due.extend(due);
     }
 
@@ -105,17 +105,17 @@ impl Acknowledger {
     }
 
     /// A message that was erased here.
-    pub(super) fn erased(&mut self, message: MessageRef) {
+    pub(super) fn erased(&mut self, message: Covered) {
         self.gathered.messages.remove(&message.index);
-        self.erased.messages.insert(message.index, message.message_id);
+        self.erased.messages.insert(message.index, message);
     }
 
-    pub(super) fn unreadable(&mut self, message: MessageRef, reason: String) {
-        self.apart.push(Own::Unreadable(message, reason));
+    pub(super) fn unreadable(&mut self, message: Covered, reason: String, opened: bool) {
+        self.apart.push(Own::Unreadable(message, reason, opened));
     }
 
-    pub(super) fn statement(&mut self, entry: StatementEntry, receipt_bytes: Bytes) {
-        self.statements.push((entry, receipt_bytes));
+    pub(super) fn statement(&mut self, entry: StatementEntry, receipt: proto::HandedReceipt) {
+        self.statements.push((entry, receipt));
     }
 
     /// Tells whether a person's receipt is on its way already.
@@ -148,13 +148,13 @@ impl Acknowledger {
         self.queue.push_back(Outgoing { frame, sent: Vec::new(), due: Vec::new() });
     }
 
-    /// Puts what was gathered in frames.
-    pub(super) fn flush(&mut self, desk: &Desk, now: UnixMicros) {
+    /// Puts what was gathered in frames. What took the office's key to find out is signed by who has unlocked it.
+    pub(super) fn flush(&mut self, (signer, attended): (&Signer, Option<&Signer>), now: UnixMicros) {
         let mut own: Vec<_> =
             std::mem::take(&mut self.gathered).parts().into_iter().map(Own::Received).collect();
         own.extend(std::mem::take(&mut self.erased).parts().into_iter().map(Own::Erased));
         own.append(&mut self.apart);
-        let mut receipts: Vec<_> = own.iter().map(|own| own.receipt(desk, now)).collect();
+        let mut receipts: Vec<_> = own.iter().map(|own| own.receipt((signer, attended), now)).collect();
         let mut sent: Vec<_> = own.into_iter().map(Sent::Own).collect();
         for (entry, receipt) in std::mem::take(&mut self.statements) {
             receipts.push(receipt);
@@ -255,33 +255,63 @@ impl Own {
         }
     }
 
-    fn receipt(&self, desk: &Desk, now: UnixMicros) -> Bytes {
+    fn receipt(
+        &self,
+        (signer, attended): (&Signer, Option<&Signer>),
+        now: UnixMicros,
+    ) -> proto::HandedReceipt {
         match self {
-            Self::Received(batch) => of_batch(desk, now, Stage::Received, batch),
-            Self::Erased(batch) => of_batch(desk, now, Stage::Erased, batch),
-            Self::Unreadable(message, reason) => {
-                let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
-                stated(desk, now, Stage::Unreadable, vec![*message], Vec::new(), reason)
+            Self::Received(batch) => of_batch(signer, now, Stage::Received, batch),
+            Self::Erased(batch) => of_batch(signer, now, Stage::Erased, batch),
+            Self::Unreadable(message, reason, opened) => {
+                let reason = reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned();
+                let (stage, opened) = (Stage::Unreadable, *opened);
+                let receipt = Receipt::received(signer.desk().clone(), vec![*message], now);
+                let signer = attended.filter(|_| opened).unwrap_or(signer);
+                handed(signer, Receipt { stage, reason, opened, ..receipt })
             }
         }
     }
 }
 
-fn of_batch(desk: &Desk, now: UnixMicros, stage: Stage, batch: &Batch) -> Bytes {
-    let messages = batch.messages.iter();
-    let messages = messages.map(|(index, message_id)| MessageRef { index: *index, message_id: *message_id });
-    let notices = batch.notices.iter().copied().collect();
-    stated(desk, now, stage, messages.collect(), notices, "")
+fn of_batch(signer: &Signer, now: UnixMicros, stage: Stage, batch: &Batch) -> proto::HandedReceipt {
+    let receipt = Receipt::received(signer.desk().clone(), batch.messages.values().copied().collect(), now);
+    handed(signer, Receipt { stage, notices: batch.notices.iter().copied().collect(), ..receipt })
 }
 
-fn stated(
-    desk: &Desk,
-    at: UnixMicros,
-    stage: Stage,
-    messages: Vec<MessageRef>,
-    notices: Vec<Index>,
-    reason: &str,
-) -> Bytes {
-    let (desk, reason) = (desk.clone(), reason.to_owned());
-    convert::receipt_bytes(&Receipt { desk, stage, messages, notices, at, action: None, reason })
+fn handed(signer: &Signer, receipt: Receipt) -> proto::HandedReceipt {
+    proto::HandedReceipt { receipt: signer.sign(receipt), note: Bytes::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::desk::sample::{NOW, desk, id, keys};
+    use crate::host::random::SeededRandom;
+    use crate::wire::signed::SignedReceipt;
+
+    #[test]
+    fn what_took_the_offices_key_to_find_out_is_signed_by_who_has_unlocked_it_and_all_else_by_the_machine() {
+        let [attended, unattended] =
+            keys("iachr").map(|key| Signer::new(desk("iachr"), key, Arc::new(SeededRandom::new(4))));
+        let mut acknowledger = Acknowledger::default();
+        let message = |index| Covered { index: Index(index), message_id: id(index), digest: [4; 32] };
+        acknowledger.message(message(1), None);
+        acknowledger.erased(message(2));
+        acknowledger.unreadable(message(3), "its payload is another".into(), false);
+        acknowledger.unreadable(message(4), "its inside is another's".into(), true);
+        acknowledger.flush((&unattended, Some(&attended)), NOW);
+        let (frame, _) = acknowledger.next_frame().unwrap();
+        let Some(proto::subscribe_request::Frame::Receipts(frame)) = frame.frame else { panic!("receipts") };
+        let [attended, unattended] = keys("iachr").map(|key| key.verifying_key().id());
+        let signed = frame.receipts.iter().map(|it| {
+            let SignedReceipt { receipt, signed, .. } = SignedReceipt::read(&it.receipt).unwrap();
+            (receipt.messages[0].index.0, receipt.opened, signed.signatures[0].0)
+        });
+        let expected =
+            [(1, false, unattended), (2, false, unattended), (3, false, unattended), (4, true, attended)];
+        assert_eq!(signed.collect::<Vec<_>>(), expected);
+    }
 }

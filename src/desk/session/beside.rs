@@ -2,6 +2,7 @@
 //!
 //! Owns the rhythm. Never hands in a packet: its files go first, on a connection of their own.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +12,25 @@ use tonic::transport::Channel;
 
 use super::{Event, Observer, SessionError};
 use crate::desk::erasure;
-use crate::desk::hand_in::{self, HandInError};
+use crate::desk::hand_in::{self, HandInError, Sealing};
 use crate::desk::home::Home;
+use crate::desk::included;
+use crate::desk::members::Members;
 use crate::desk::outbox::Outbox;
 use crate::desk::renew::{self, Renewed};
+use crate::desk::sealer::SealerError;
 use crate::desk::store::StoreError;
+use crate::desk::witness;
 use crate::host::clock::Clock;
+use crate::model::envelope::{MessageClass, MessageId};
 use crate::wire::proto;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(10);
+/// How often the hub's logs are witnessed: each cosignature is 3.3 KB.
+const WITNESS_EVERY: Duration = Duration::from_mins(10);
+/// By when the hub has signed a checkpoint over an urgent message, and a round of witnesses has begun.
+const URGENT_SIGNED_IN: Duration = Duration::from_secs(7);
 
 /// Hands in messages that wait in the outbox, again and again; ends with a fault only.
 pub(super) async fn courier(
@@ -28,10 +38,11 @@ pub(super) async fn courier(
     outbox: &Outbox,
     channel: Channel,
     observer: &dyn Observer,
-    waiting: Arc<Notify>,
+    (waiting, sealing): (Arc<Notify>, Sealing),
 ) -> SessionError {
+    let mut locked = HashSet::new();
     loop {
-        if let Err(error) = carry(home, outbox, &channel, observer).await {
+        if let Err(error) = carry(home, outbox, &channel, observer, (&sealing, &mut locked)).await {
             return error;
         }
         tokio::select! {
@@ -73,6 +84,49 @@ pub(super) async fn renewing(
     }
 }
 
+/// Bears witness to the hub's logs, again and again, and soon after an urgent message; ends with a fault only.
+pub(super) async fn witnessing(
+    home: &Home,
+    channel: Channel,
+    clock: &dyn Clock,
+    (observer, urgent): (&dyn Observer, &Notify),
+) -> SessionError {
+    // The same is not told twice.
+    let mut failed = String::new();
+    loop {
+        // Without a directory there is nobody whose word could be checked.
+        if let Ok(Some(members)) = Members::copied(home) {
+            let policy = members.policy();
+            let looked = match witness::look(home, channel.clone(), policy, clock.now()).await {
+                Ok(seen) => {
+                    included::look(home, channel.clone(), policy).await.map(|included| (seen, included))
+                }
+                Err(error) => Err(error),
+            };
+            let told = match looked {
+                Ok((seen, included)) => {
+                    failed.clear();
+                    let seen = seen.iter().filter(|seen| seen.cosigned);
+                    let mut told = seen.map(Event::Witnessed).chain(included.as_ref().map(Event::Included));
+                    told.try_for_each(|event| observer.tell(event))
+                }
+                Err(error) if error.to_string() != failed => {
+                    failed = error.to_string();
+                    observer.tell(Event::NotWitnessed(&error))
+                }
+                Err(_) => Ok(()),
+            };
+            if let Err(error) = told {
+                return error.into();
+            }
+        }
+        tokio::select! {
+            () = sleep(WITNESS_EVERY) => {}
+            () = urgent.notified() => sleep(URGENT_SIGNED_IN).await,
+        }
+    }
+}
+
 /// Asks once which erasures this home was not told of yet. Without an answer it is asked on the next connection.
 pub(super) async fn missed_erasures(home: &Home, channel: Channel) -> Vec<proto::ErasureRow> {
     erasure::missed(home, channel).await.unwrap_or_default()
@@ -83,6 +137,7 @@ async fn carry(
     outbox: &Outbox,
     channel: &Channel,
     observer: &dyn Observer,
+    (sealing, locked): (&Sealing, &mut HashSet<MessageId>),
 ) -> Result<(), SessionError> {
     for id in outbox.pending_orders()? {
         match hand_in::order(channel.clone(), home, outbox, id).await {
@@ -93,13 +148,15 @@ async fn carry(
     }
     for id in outbox.pending()?.0 {
         // Packets go on a line of their own.
-        if outbox.read_message(id).is_ok_and(|message| !message.envelope.files.is_empty()) {
+        if outbox.read_message(id).is_ok_and(|message| message.envelope.class == MessageClass::Packet) {
             continue;
         }
-        match hand_in::message(channel.clone(), home, outbox, id).await {
+        match hand_in::message(channel.clone(), home, outbox, id, sealing).await {
+            // It is told once, and keeps none of the others waiting.
+            Err(HandInError::Sealer(SealerError::Locked)) if !locked.insert(id) => {}
             Ok(outcome) => observer.tell(Event::MessageHandedIn { message_id: id, outcome: &outcome })?,
             // A damaged file keeps none of the others waiting.
-            Err(error @ HandInError::Store(_)) => tell_pending(observer, error)?,
+            Err(error @ (HandInError::Store(_) | HandInError::Sealer(_))) => tell_pending(observer, error)?,
             Err(error) => return tell_pending(observer, error),
         }
     }

@@ -10,7 +10,7 @@ use crate::files::DiskError;
 use crate::files::shelf::Shelf;
 use crate::model::envelope::{FileRef, MessageId, Priority};
 use crate::model::id::Index;
-use crate::model::receipt::MessageRef;
+use crate::model::receipt::Covered;
 
 /// A command that may run once its message is acknowledged.
 pub(super) type Due = Option<(Priority, InboxEntry)>;
@@ -39,7 +39,7 @@ impl Incomplete {
         &mut self,
         store: &Shelf,
         porter: Option<&Porter>,
-        message: MessageRef,
+        message: Covered,
         files: &[FileRef],
         due: &Due,
     ) -> Result<bool, DiskError> {
@@ -60,7 +60,7 @@ impl Incomplete {
     }
 
     /// Lets go of a packet whose files are all here; gives its command.
-    pub(super) fn whole(&mut self, message: &MessageRef) -> Option<Due> {
+    pub(super) fn whole(&mut self, message: &Covered) -> Option<Due> {
         self.packets.remove(&(message.index, message.message_id)).map(|packet| packet.due)
     }
 
@@ -69,7 +69,7 @@ impl Incomplete {
         &mut self,
         store: &Shelf,
         porter: Option<&Porter>,
-    ) -> Result<Vec<(MessageRef, Due)>, DiskError> {
+    ) -> Result<Vec<(Covered, Due)>, DiskError> {
         let mut whole = Vec::new();
         for packet in self.packets.values_mut().filter(|packet| !packet.given) {
             if all_here(store, &packet.wanted.files)? {
@@ -78,7 +78,7 @@ impl Incomplete {
                 packet.given = porter.is_some_and(|porter| porter.fetch(packet.wanted.clone()));
             }
         }
-        let let_go = |message: MessageRef| Some((message, self.whole(&message)?));
+        let let_go = |message: Covered| Some((message, self.whole(&message)?));
         Ok(whole.into_iter().filter_map(let_go).collect())
     }
 }

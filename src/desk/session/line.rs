@@ -8,24 +8,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, Sleep, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::acknowledge::{Acknowledger, Own, Sent};
-use super::beside::{courier, missed_erasures, renewing, tell_pending};
+use super::beside::{courier, missed_erasures, renewing, tell_pending, witnessing};
 use super::incomplete::Due;
-use super::{End, Event, LineEnd, ReplayFrom, SessionError, Subscription};
+use super::timer::Timer;
+use super::{Closing, End, Event, LineEnd, ReplayFrom, SessionError, Subscription};
 use crate::desk::epochs;
 use crate::desk::hand_in::{self, HandInError, passes_after_ms};
-use crate::desk::inbox::{Outcome, Told};
+use crate::desk::inbox::{Outcome, Told, hold};
+use crate::desk::opener::known;
 use crate::desk::packet::porter::{Moved, Porter};
-use crate::model::envelope::{FileRef, MessageId};
+use crate::model::envelope::{FileRef, Priority};
 use crate::model::epoch::Epochs;
+use crate::model::erasure::ErasureOrder;
 use crate::model::id::Index;
-use crate::model::identity::{Desk, Identity, Name};
-use crate::model::receipt::MessageRef;
+use crate::model::receipt::Covered;
+use crate::model::refusal::Reason;
 use crate::wire::proto;
 use crate::wire::proto::subscribe_response::Frame;
 use crate::wire::status::{CallError, Refused};
@@ -45,7 +48,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(3);
 
 struct Line<'s, 'a> {
     subscription: &'s mut Subscription<'a>,
-    desk: Desk,
+    channel: Channel,
     receipts: Acknowledger,
     /// Deliveries that the hub may still send.
     credit: u32,
@@ -55,22 +58,6 @@ struct Line<'s, 'a> {
     gather: Timer,
     grace: Timer,
     rounds: u32,
-}
-
-/// Why a connection is being ended from here.
-#[derive(Clone, Copy)]
-enum Closing {
-    Done(End),
-    Renewed,
-}
-
-impl From<Closing> for LineEnd {
-    fn from(closing: Closing) -> Self {
-        match closing {
-            Closing::Done(end) => Self::Done(end),
-            Closing::Renewed => Self::Renewed,
-        }
-    }
 }
 
 /// Serves one connection.
@@ -107,13 +94,17 @@ pub(super) async fn serve(
         Err(status) => return Ok(LineEnd::Lost(status.into())),
     };
     let (home, outbox) = (subscription.home, subscription.outbox.clone());
-    let courier =
-        courier(home, &outbox, channel.clone(), subscription.observer, Arc::clone(&subscription.waiting));
+    let beside = (Arc::clone(&subscription.waiting), subscription.host.sealing());
+    let courier = courier(home, &outbox, channel.clone(), subscription.observer, beside);
     let (clock, observer) = (subscription.host.clock.clone(), subscription.observer);
     let missed = pin!(missed_erasures(home, channel.clone()));
-    let renewed = pin!(renewing(home, channel, clock.as_ref(), observer));
+    let renewed = pin!(renewing(home, channel.clone(), clock.as_ref(), observer));
+    let urgent = Arc::clone(&subscription.urgent);
+    let witness = witnessing(home, channel.clone(), clock.as_ref(), (observer, &urgent));
+    subscription.writer.follow(known(home));
+    subscription.keep_up(channel.clone()).await;
     let mut line = Line {
-        desk: home.desk()?.clone(),
+        channel: channel.clone(),
         subscription,
         receipts: Acknowledger::default(),
         credit,
@@ -126,6 +117,7 @@ pub(super) async fn serve(
     tokio::select! {
         end = line.run(down, sender, renewed, missed) => end,
         error = courier => Err(error),
+        error = witness => Err(error),
     }
 }
 
@@ -199,7 +191,9 @@ impl Line<'_, '_> {
 
     fn flush(&mut self) {
         self.gather.clear();
-        self.receipts.flush(&self.desk, self.subscription.host.clock.now());
+        let host = &self.subscription.host;
+        let attended = host.unlocked.as_ref().map(|unlocked| unlocked.signer(host.random.clone()));
+        self.receipts.flush((&host.signer, attended.as_ref()), host.clock.now());
     }
 
     fn hand_up(&mut self, permit: mpsc::Permit<'_, proto::SubscribeRequest>) {
@@ -255,11 +249,12 @@ impl Line<'_, '_> {
         Ok(())
     }
 
-    async fn keep(&mut self, deliveries: Vec<proto::Delivery>) -> Result<(), SessionError> {
+    async fn keep(&mut self, mut deliveries: Vec<proto::Delivery>) -> Result<(), SessionError> {
         let came = u32::try_from(deliveries.len()).unwrap_or(u32::MAX);
         self.credit = self.credit.saturating_sub(came);
         let due = self.subscription.commands.is_some();
         let now = self.subscription.host.clock.now();
+        self.subscription.look_up(self.channel.clone(), &mut deliveries).await?;
         for outcome in self.subscription.writer.keep(deliveries, now, due)? {
             self.kept(outcome).await?;
         }
@@ -273,7 +268,7 @@ impl Line<'_, '_> {
     }
 
     /// Acknowledges a message as soon as it and its files are here.
-    fn acknowledge(&mut self, message: MessageRef, files: &[FileRef], due: Due) -> Result<(), SessionError> {
+    fn acknowledge(&mut self, message: Covered, files: &[FileRef], due: Due) -> Result<(), SessionError> {
         let Subscription { home, porter, incomplete, .. } = &mut *self.subscription;
         if incomplete.take(&home.shelf(), porter.as_ref(), message, files, &due)? {
             self.receipts.message(message, due);
@@ -292,14 +287,16 @@ impl Line<'_, '_> {
 
     async fn kept(&mut self, outcome: Outcome) -> Result<(), SessionError> {
         match outcome {
-            Outcome::New(kept) => {
-                self.tell(Event::Message(&kept))?;
+            Outcome::New(kept, clear) => {
+                self.tell(Event::Message(&kept, clear.as_ref()))?;
+                if kept.envelope.priority == Priority::Urgent {
+                    self.subscription.urgent.notify_one();
+                }
                 if let Some(remaining) = &mut self.subscription.remaining {
                     *remaining = remaining.saturating_sub(1);
                 }
                 if !kept.replayed {
-                    let message =
-                        MessageRef { index: kept.entry.index, message_id: kept.envelope.message_id };
+                    let message = kept.covered();
                     let due = Some((kept.envelope.priority, kept.entry));
                     self.acknowledge(message, &kept.envelope.files, due)?;
                 }
@@ -312,17 +309,19 @@ impl Line<'_, '_> {
             }
             Outcome::Again { message, replayed: false, files } => self.acknowledge(message, &files, None)?,
             Outcome::Again { .. } => {}
-            Outcome::Erased { message, kept } => {
+            Outcome::Erased { message, holds, kept } => {
                 if let Some(kept) = kept {
                     self.tell(Event::ErasedCame(&kept))?;
                 }
-                self.receipts.erased(message);
+                if holds {
+                    self.receipts.erased(message);
+                }
             }
-            Outcome::Unreadable { message, index, reason } => {
+            Outcome::Unreadable { message, index, reason, opened } => {
                 let message_id = message.map(|message| message.message_id);
                 self.tell(Event::Unreadable { message_id, index, reason: &reason })?;
                 if let Some(message) = message {
-                    self.receipts.unreadable(message, reason);
+                    self.receipts.unreadable(message, reason, opened);
                 }
             }
             Outcome::Notice { notice, again } => {
@@ -330,7 +329,7 @@ impl Line<'_, '_> {
                     self.tell(Event::Notice(&notice))?;
                 }
                 if let Ok(Told::Erasure(order)) = &notice.told {
-                    self.erase((&order.desk.office, order.message_id), &order.reason).await?;
+                    self.erase(order).await?;
                 }
                 self.receipts.notice(notice.index);
             }
@@ -340,8 +339,9 @@ impl Line<'_, '_> {
     }
 
     /// Erases what is here of a message, and states it.
-    async fn erase(&mut self, (sender, id): (&Name, MessageId), why: &str) -> Result<(), SessionError> {
-        if let Some(message) = self.subscription.erase((sender, id), why).await? {
+    async fn erase(&mut self, order: &ErasureOrder) -> Result<(), SessionError> {
+        let (message, why) = ((order.sender(), order.message_id), &order.reason);
+        if let Some(message) = self.subscription.erase(message, why).await? {
             self.receipts.erased(message);
         }
         Ok(())
@@ -349,15 +349,22 @@ impl Line<'_, '_> {
 
     /// Carries out what this home was not told of while it was away.
     async fn carry_out(&mut self, rows: Vec<proto::ErasureRow>) -> Result<(), SessionError> {
-        let last = rows.last().map(|row| Index(row.index));
+        let (mut last, mut all_held) = (None, true);
         for row in rows {
+            let index = Index(row.index);
             // The end of a retention is the hub's own affair.
-            let Some(message) = row.message else { continue };
-            if let (Ok(Identity::Desk(desk)), Some(id)) =
-                (message.sender.parse(), MessageId::from_slice(&message.message_id))
-            {
-                self.erase((&desk.office, id), &row.reason).await?;
+            let order =
+                (!row.order.is_empty()).then(|| hold::order(self.subscription.writer.policy(), &row.order));
+            match order.transpose() {
+                Ok(Some(order)) => self.erase(&order).await?,
+                Ok(None) => {}
+                Err(refusal) => {
+                    all_held = false;
+                    self.tell(Event::OrderNotHeld { index, refusal: &refusal })?;
+                }
             }
+            // One that does not hold is asked for again: the directory may be behind.
+            last = if all_held { Some(index) } else { last };
         }
         last.map_or(Ok(()), |last| self.subscription.told_of_erasures(last))
     }
@@ -371,7 +378,7 @@ impl Line<'_, '_> {
                 Ok(Ok(_)) => {
                     self.tell(Event::Acknowledged { count: own.len() })?;
                 }
-                Ok(Err(refused)) => self.refused(own, &refused)?,
+                Ok(Err(refused)) => self.refused(own, &refused).await?,
                 Err(error) => return Ok(Err(error)),
             },
             Some(Sent::Statement(entry)) => {
@@ -392,8 +399,8 @@ impl Line<'_, '_> {
         Ok(Ok(()))
     }
 
-    fn refused(&mut self, own: Own, refused: &Refused) -> Result<(), SessionError> {
-        if passes_after_ms(refused).is_some() {
+    async fn refused(&mut self, own: Own, refused: &Refused) -> Result<(), SessionError> {
+        if passes_after_ms(refused).is_some() || self.was_rekeyed(refused).await? {
             self.receipts.again_later(Sent::Own(own));
             Ok(())
         } else if self.receipts.again_parted(own) {
@@ -401,6 +408,15 @@ impl Line<'_, '_> {
         } else {
             self.tell(Event::ReceiptRefused(refused))
         }
+    }
+
+    /// Tells whether what was refused was signed with a key that was replaced, and another is at hand by now.
+    async fn was_rekeyed(&mut self, refused: &Refused) -> Result<bool, SessionError> {
+        if refused.known_reason() != Some(Reason::DirectoryStale) {
+            return Ok(false);
+        }
+        self.subscription.look_at_directory(self.channel.clone()).await?;
+        Ok(self.subscription.keep_up(self.channel.clone()).await)
     }
 
     /// Hands up again what the hub could not take, and persons' receipts that wait in the outbox.
@@ -411,6 +427,8 @@ impl Line<'_, '_> {
         if !due || self.closing.is_some() {
             return Ok(());
         }
+        self.subscription.tell_missing()?;
+        self.subscription.keep_up(self.channel.clone()).await;
         let Subscription { home, porter, incomplete, .. } = &mut *self.subscription;
         for (message, due) in incomplete.look(&home.shelf(), porter.as_ref())? {
             self.receipts.message(message, due);
@@ -464,27 +482,4 @@ async fn next_moved(porter: &mut Option<Porter>) -> Moved {
 
 fn ended() -> CallError {
     CallError::Unreachable { message: "the hub ended the subscription".into() }
-}
-
-/// A wait that may or may not be on.
-#[derive(Default)]
-struct Timer(Option<Pin<Box<Sleep>>>);
-
-impl Timer {
-    /// Starts it, unless it is on.
-    fn start(&mut self, duration: Duration) {
-        self.0.get_or_insert_with(|| Box::pin(sleep(duration)));
-    }
-
-    fn clear(&mut self) {
-        self.0 = None;
-    }
-
-    /// Waits for its end; for ever while it is off.
-    async fn elapsed(&mut self) {
-        match &mut self.0 {
-            Some(sleep) => sleep.await,
-            None => pending().await,
-        }
-    }
 }

@@ -7,10 +7,15 @@
 mod acknowledge;
 mod beside;
 mod incomplete;
+mod known;
 mod line;
 #[cfg(test)]
 mod tests;
+mod timer;
 
+pub use self::known::{Again, Rekey};
+
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +24,24 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::incomplete::Incomplete;
+use self::known::Season;
 use super::dial::Dial;
 use super::epochs::{self, Restored};
 use super::erasure::{self, EraseError};
 use super::exec::{Commands, Plan as ExecPlan, Ran};
-use super::hand_in::{HandInError, passes_after_ms};
+use super::hand_in::{HandInError, Sealing, passes_after_ms};
 use super::home::{Home, HomeError};
-use super::inbox::{InboxEntry, InboxWriter, Kept, KeptNotice};
+use super::inbox::{InboxEntry, InboxWriter, Kept, KeptNotice, Missing};
+use super::included::Included;
+use super::members::MembersError;
+use super::opener::Clear;
 use super::outbox::{Outbox, Outcome, StatementEntry};
 use super::packet::porter::{Moved, Porter, Tools};
 use super::renew::{RenewError, Renewed};
+use super::sealer::Unlocked;
+use super::signer::Signer;
 use super::store::StoreError;
+use super::witness::{Seen, WitnessError};
 use crate::files::DiskError;
 use crate::host::clock::Clock;
 use crate::host::random::Random;
@@ -37,7 +49,8 @@ use crate::host::tasks::Tasks;
 use crate::model::envelope::MessageId;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
-use crate::model::receipt::MessageRef;
+use crate::model::receipt::Covered;
+use crate::model::refusal::Refusal;
 use crate::wire::connect_error::{self, ConnectError};
 use crate::wire::status::{CallError, Refused};
 
@@ -78,6 +91,16 @@ pub struct Host {
     pub tasks: Arc<dyn Tasks>,
     /// The way for packets' files; `None`: they are not moved here.
     pub files: Option<Arc<dyn Dial>>,
+    /// What the desk signs with what a machine may state.
+    pub signer: Signer,
+    /// The desk's keys, where a person has unlocked them: what comes is then opened before it is acknowledged.
+    pub unlocked: Option<Unlocked>,
+}
+
+impl Host {
+    fn sealing(&self) -> Sealing {
+        Sealing { unlocked: self.unlocked.clone(), clock: self.clock.clone() }
+    }
 }
 
 /// What happened, for whoever looks on. What is told of messages is on the disk.
@@ -97,13 +120,17 @@ pub enum Event<'a> {
         /// When the next try is, in milliseconds.
         retry_in_ms: u64,
     },
-    /// A message came that was not here.
-    Message(&'a Kept),
+    /// A message came that was not here; with its content, where the keys are unlocked.
+    Message(&'a Kept, Option<&'a Clear>),
+    /// A message has not come here, though later ones of the same desk have.
+    Missing(&'a Missing),
+    /// What the hub tells of the directory does not count here; what was known before stays.
+    Directory(&'a MembersError),
     /// A message came again whose file was damaged: it is whole again.
     Mended(&'a Kept),
-    /// A message came that was not here, without its payload: it is erased.
+    /// A message came that was not here, without its payload: it is erased, or the hub alone says so.
     ErasedCame(&'a Kept),
-    /// A message that was here is erased.
+    /// A message that was here is erased, or the order has come for what the hub alone said to be erased.
     Erased {
         /// The office that sent it.
         sender: &'a Name,
@@ -125,6 +152,13 @@ pub enum Event<'a> {
     Notice(&'a KeptNotice),
     /// Something came that only a later version of this program knows.
     Unknown(Index),
+    /// The hub told of an order to erase a message that nobody is seen to have given: it is not carried out.
+    OrderNotHeld {
+        /// The index of its entry.
+        index: Index,
+        /// What is wrong with it.
+        refusal: &'a Refusal,
+    },
     /// The hub has the receipt of so many messages and notices.
     Acknowledged {
         /// How many.
@@ -157,6 +191,12 @@ pub enum Event<'a> {
     Renewal(&'a Renewed),
     /// This desk's next certificate could not be asked for or installed, and why; it is tried again.
     RenewalFailed(&'a RenewError),
+    /// What this desk has borne witness to.
+    Witnessed(&'a Seen),
+    /// How far what this home has was found in the history that enough offices have cosigned.
+    Included(&'a Included),
+    /// The hub's logs could not be looked at, or are not what they were.
+    NotWitnessed(&'a WitnessError),
     /// Something in the outbox still waits, and why.
     StillPending(&'a HandInError),
     /// What became of packets' files.
@@ -227,10 +267,18 @@ pub struct Subscription<'a> {
     started_once: bool,
     /// Told: something waits in the outbox now.
     waiting: Arc<Notify>,
+    /// Told: an urgent message came.
+    urgent: Arc<Notify>,
     /// Moves packets' files.
     porter: Option<Porter>,
     /// Packets that are kept and acknowledged as soon as their files are here.
     incomplete: Incomplete,
+    /// What was told to be missing.
+    missing_told: HashSet<(String, u64)>,
+    /// Reads the keys again.
+    rekey: Option<&'a dyn Rekey>,
+    /// For which the keys are that are at hand; `None` before the first connection.
+    season: Option<Season>,
 }
 
 /// Why one connection ended.
@@ -239,6 +287,22 @@ enum LineEnd {
     /// The desk has another certificate: it connects with that one.
     Renewed,
     Lost(CallError),
+}
+
+/// Why a connection is being ended from here.
+#[derive(Clone, Copy)]
+enum Closing {
+    Done(End),
+    Renewed,
+}
+
+impl From<Closing> for LineEnd {
+    fn from(closing: Closing) -> Self {
+        match closing {
+            Closing::Done(end) => Self::Done(end),
+            Closing::Renewed => Self::Renewed,
+        }
+    }
 }
 
 impl<'a> Subscription<'a> {
@@ -255,13 +319,17 @@ impl<'a> Subscription<'a> {
         stop: CancellationToken,
     ) -> Result<Self, SessionError> {
         home.desk()?;
-        let writer = InboxWriter::open(home)?;
+        let opener = host.unlocked.as_ref().map(|unlocked| unlocked.opener.clone());
+        let writer = InboxWriter::open(home, opener)?;
         let outbox = Outbox::open(home)?;
         let exec = plan.exec.clone();
-        let commands = exec.map(|plan| Commands::new(writer.inbox().clone(), plan, host.tasks.clone()));
+        let opener = host.unlocked.as_ref().map(|unlocked| unlocked.opener.clone());
+        let reads = (home.clone(), writer.inbox().clone(), opener);
+        let commands = exec.map(|plan| Commands::new(reads, plan, host.tasks.clone()));
         let (commands, remaining) = (commands.transpose()?.map(Arc::new), plan.count);
         let start = |dial: Arc<dyn Dial>| {
-            let tools = Tools { home: home.clone(), dial, random: host.random.clone() };
+            let (random, sealing) = (host.random.clone(), host.sealing());
+            let tools = Tools { home: home.clone(), dial, random, sealing };
             Porter::start(tools, outbox.clone(), host.tasks.as_ref())
         };
         let porter = host.files.clone().map(start).transpose()?;
@@ -278,8 +346,12 @@ impl<'a> Subscription<'a> {
             remaining,
             started_once: false,
             waiting: Arc::default(),
+            urgent: Arc::default(),
             porter,
             incomplete: Incomplete::default(),
+            missing_told: HashSet::new(),
+            rekey: None,
+            season: None,
         })
     }
 
@@ -341,7 +413,7 @@ impl<'a> Subscription<'a> {
         &mut self,
         (sender, id): (&Name, MessageId),
         why: &str,
-    ) -> Result<Option<MessageRef>, SessionError> {
+    ) -> Result<Option<Covered>, SessionError> {
         let mut was_here = false;
         if self.home.desk()?.office == *sender {
             match erasure::sent(self.home, &self.outbox, id).await {
@@ -354,12 +426,11 @@ impl<'a> Subscription<'a> {
             EraseError::Store(error) => SessionError::Store(error),
             EraseError::Files(error) => SessionError::Files(error),
         })?;
-        was_here |= erased.as_ref().is_some_and(|erased| erased.was_kept);
+        was_here |= erased.as_ref().is_some_and(|erased| erased.was_kept || erased.was_unordered);
         if was_here {
             self.observer.tell(Event::Erased { sender, message_id: id, reason: why })?;
         }
-        let place = erased.and_then(|erased| erased.place);
-        let message = place.map(|index| MessageRef { index, message_id: id });
+        let message = erased.and_then(|erased| erased.place);
         // Its files are not waited for any more.
         if let Some(message) = &message {
             self.incomplete.whole(message);
@@ -378,7 +449,7 @@ impl<'a> Subscription<'a> {
             () = self.stop.cancelled() => return Ok(LineEnd::Done(End::Stopped)),
         };
         match channel {
-            Ok(channel) => line::serve(self, channel).await,
+            Ok(channel) => Box::pin(line::serve(self, channel)).await,
             Err(error) => Ok(LineEnd::Lost(error.into())),
         }
     }

@@ -6,6 +6,8 @@
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+pub(crate) mod crash;
 mod image;
 mod memory;
 mod os;
@@ -194,7 +196,7 @@ impl fmt::Debug for Lock {
 }
 
 /// The folder that holds a path's name; `.` for a bare name.
-fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),

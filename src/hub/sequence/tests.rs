@@ -13,6 +13,7 @@ use crate::files::partial::Digested;
 use crate::files::store as files;
 use crate::host::clock::ManualClock;
 use crate::host::disk::{CrashStyle, Fault, FaultPoint, MemoryDisk};
+use crate::host::random::SeededRandom;
 use crate::host::tasks::LocalTasks;
 use crate::journal::{self, Options, SEGMENT_BYTES_MIN};
 use crate::ledger::Opened;
@@ -82,6 +83,7 @@ fn run(
             live: Arc::new(Live::default()),
             meters: Meters::new(),
             clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(1)),
             submissions,
             drain: drain.clone(),
             batch_bytes_max: BATCH_BYTES_MAX,

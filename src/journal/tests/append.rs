@@ -193,7 +193,7 @@ fn bounds_are_kept_and_what_is_refused_leaves_no_trace() {
                 of(vec![proposal(b"", Some(&vec![0; PAYLOAD_BYTES_MAX + 1]))]),
                 "a payload of 4194305 bytes, expected at most 4194304",
             ),
-            (of(vec![proposal(b"", Some(&[0; 13_000]))]), "a batch of 13200 bytes, expected at most 12160"),
+            (of(vec![proposal(b"", Some(&[0; 13_000]))]), "a batch of 13216 bytes, expected at most 12160"),
             (
                 batch(4, vec![proposal(b"", None)]),
                 "a batch of the time 1700000000000004 µs, expected 1700000000000005 or later",
@@ -216,7 +216,7 @@ fn largest_batch_fits_into_a_default_segment_and_a_full_small_one() {
         let (mut writer, reader, _) = open_small(&disk);
         let room = super::super::segment::batch_room(SMALL.segment_bytes);
         for number in 0..3 {
-            let frames = 80 + 16 + 32 + 45 + 3 + 16;
+            let frames = 80 + 16 + 48 + 45 + 3 + 16;
             let payload = vec![1; usize::try_from(room.end - room.start).unwrap() - frames];
             writer.append(&batch(number, vec![proposal(b"", Some(&payload))])).unwrap();
         }

@@ -209,11 +209,11 @@ fn segment_of_another_journal_or_another_history_is_refused() {
             assert!(error.to_string().contains("00000002.segment is damaged at byte 16304"), "{error}");
         }
         let disk = written.disk.crash(CrashStyle::ProcessEnd);
-        header[8] = 3;
+        header[8] = 4;
         header.extend(crc32c::crc32c(&header).to_le_bytes());
         overwrite(&disk, &path, 0, &header);
         let error = open_in(&disk, SMALL, None).map(|_| ()).unwrap_err();
-        assert_eq!(error.to_string(), "/home/journal/00000003.segment has format version 3, expected 2");
+        assert_eq!(error.to_string(), "/home/journal/00000003.segment has format version 4, expected 3");
     });
 }
 
@@ -397,7 +397,7 @@ fn three_payloads() -> (MemoryDisk, [u64; 3]) {
     let (mut writer, ..) = open_small(&disk);
     let payloads = [1, 2, 3].map(|byte| proposal(b"", Some(&[byte; 1_000])));
     writer.append(&batch(0, payloads.into())).unwrap();
-    let entry = 16 + 32 + 45 + 3;
+    let entry = 16 + 48 + 45 + 3;
     let first = SEGMENT_HEADER_BYTES + 80 + entry;
     (disk, [0, 1, 2].map(|number| first + number * (entry + 16 + 1_000 + 8)))
 }

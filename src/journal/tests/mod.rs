@@ -72,6 +72,7 @@ fn batch(number: u64, proposals: Vec<Proposal>) -> Batch {
     Batch {
         name: BatchName { hub: 3, run: 2, number },
         time: UnixMicros(1_700_000_000_000_000 + number),
+        seed: [7; 32],
         proposals,
     }
 }
@@ -92,17 +93,17 @@ fn random_batch(number: u64, random: &SeededRandom) -> Batch {
 
 /// Entries as they should be read back, without asking the journal.
 fn entries_expected(batches: &[Batch]) -> Vec<Entry> {
-    let entry = |batch: &Batch, proposal: &Proposal| Entry {
-        index: Index(0),
+    let entry = |batch: &Batch, proposal: &Proposal, index: u64| Entry {
+        index: Index(index),
         time: batch.time,
+        nonce: batch.nonce(Index(index)),
         kind: proposal.kind,
         identity: proposal.identity.clone(),
         statement: proposal.statement.clone(),
         payload: proposal.payload.clone().map_or(Payload::None, Payload::Kept),
     };
-    let all =
-        batches.iter().flat_map(|batch| batch.proposals.iter().map(move |proposal| entry(batch, proposal)));
-    all.zip(0..).map(|(entry, index)| Entry { index: Index(index), ..entry }).collect()
+    let all = batches.iter().flat_map(|batch| batch.proposals.iter().map(move |proposal| (batch, proposal)));
+    all.zip(0..).map(|((batch, proposal), index)| entry(batch, proposal, index)).collect()
 }
 
 fn entries_read(reader: &Reader) -> Result<Vec<Entry>, JournalError> {

@@ -7,15 +7,16 @@ use crate::ledger::store::Store;
 use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::view::{Lane, Owed, View};
 use crate::ledger::{Ledger, Opened, Staged, Writer};
-use crate::model::amendment::SignedAmendment;
+use crate::model::amendment::SignedEntry;
 use crate::model::deadline::Deadlines;
 use crate::model::entry::Mark;
-use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority};
+use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageClass, MessageId, Priority, Recipient};
+use crate::model::erasure::{ErasureOrder, OrderedBy};
 use crate::model::id::{DirectoryVersion, Index, Position, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::policy::tests::{desk_fact, registrar_facts, registrars, signed};
 use crate::model::policy::{Fact, OfficeNumber, Policy};
-use crate::model::receipt::{Action, MessageRef, Receipt, Stage};
+use crate::model::receipt::{Action, Covered, Receipt, Stage};
 use crate::model::refusal::Reason;
 
 pub(super) const JOURNAL: [u8; 16] = [7; 16];
@@ -35,6 +36,11 @@ pub(super) struct Bench {
 
 pub(super) fn name(text: &str) -> Name {
     text.parse().unwrap()
+}
+
+/// An order to erase a message of an office.
+pub(super) fn ordered(by: OrderedBy, message_id: MessageId) -> ErasureOrder {
+    ErasureOrder { by, message_id, at: UnixMicros(5), reason: "a reason".into() }
 }
 
 pub(super) fn desk(office: &str) -> Desk {
@@ -60,8 +66,9 @@ pub(super) fn id(number: u64) -> MessageId {
 }
 
 pub(super) fn envelope(number: u64, sender: &str, recipients: &[&str]) -> Envelope {
-    let mut recipients: Vec<_> = recipients.iter().map(|office| name(office)).collect();
-    recipients.sort_unstable();
+    let recipient = |office: &&str| Recipient { office: name(office), key: [0; 32], number: 1 };
+    let mut recipients: Vec<_> = recipients.iter().map(recipient).collect();
+    recipients.sort_unstable_by(|a, b| a.office.cmp(&b.office));
     Envelope {
         message_id: id(number),
         class: MessageClass::Alert,
@@ -80,25 +87,38 @@ pub(super) fn envelope(number: u64, sender: &str, recipients: &[&str]) -> Envelo
         payload_digest: [0; 32],
         deadlines: Deadlines::default(),
         files: Vec::new(),
+        voided: Vec::new(),
+        about: None,
     }
 }
 
 pub(super) fn publish(envelope: Envelope) -> Statement {
-    let mut digest = [0; 32];
-    digest[..16].copy_from_slice(envelope.message_id.as_bytes());
+    let digest = digest(envelope.message_id);
     Statement::Publish { envelope: Box::new(envelope), digest }
 }
 
+fn digest(id: MessageId) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest[..16].copy_from_slice(id.as_bytes());
+    digest
+}
+
+/// What a receipt covers of a message.
+pub(super) fn covered(index: Index, message_id: MessageId) -> Covered {
+    Covered { index, message_id, digest: digest(message_id) }
+}
+
 pub(super) fn receipt(office: &str, stage: Stage, messages: &[(Index, MessageId)]) -> Receipt {
-    let stated = matches!(stage, Stage::Declined | Stage::Unreadable);
     Receipt {
         desk: desk(office),
         stage,
-        messages: messages.iter().map(|(index, id)| MessageRef { index: *index, message_id: *id }).collect(),
+        messages: messages.iter().map(|(index, id)| covered(*index, *id)).collect(),
         notices: Vec::new(),
         at: UnixMicros(5),
         action: (stage == Stage::Acted).then_some(Action::ContactedPerson),
-        reason: if stated { "a reason".into() } else { String::new() },
+        reason: if stage == Stage::Unreadable { "a reason".into() } else { String::new() },
+        note_digest: stage.is_persons().then_some([6; 32]),
+        opened: false,
     }
 }
 
@@ -132,7 +152,7 @@ pub(super) fn directory() -> Vec<Fact> {
 
 /// The directory's founding, the same each time: a signature is another one whenever it is made.
 pub(super) fn founding() -> Statement {
-    static FOUNDING: OnceLock<Arc<SignedAmendment>> = OnceLock::new();
+    static FOUNDING: OnceLock<Arc<SignedEntry>> = OnceLock::new();
     let sign = || signed(&Policy::default(), directory(), &registrars());
     Statement::Amendment(Arc::clone(FOUNDING.get_or_init(sign)))
 }

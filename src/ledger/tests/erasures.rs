@@ -6,7 +6,7 @@ use crate::ledger::entry::{Outcome, Statement};
 use crate::ledger::erasures::{Erased, ErasureRow};
 use crate::model::clock::ClockRecord;
 use crate::model::envelope::Priority;
-use crate::model::erasure::{Erasure, ErasureOrder, RETENTION_DAYS_DEFAULT};
+use crate::model::erasure::{Erasure, OrderedBy, RETENTION_DAYS_DEFAULT};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::policy::{AuditPermit, Fact};
@@ -25,8 +25,7 @@ fn send(hub: &mut Hub, number: u64) -> Index {
 }
 
 fn order(number: u64, message: Index) -> Statement {
-    let (desk, reason) = (desk("ohchr-mexico"), "a reason".into());
-    let order = ErasureOrder { desk, message_id: id(number), at: UnixMicros(5), reason };
+    let order = ordered(OrderedBy::Desk(desk("ohchr-mexico")), id(number));
     Statement::Erasure(Erasure::Order { order, message })
 }
 
@@ -70,6 +69,15 @@ fn order_ends_what_is_asked_and_unsays_nothing_that_fell_due_before() {
     let missed = hub.bench.view.overdue((AuditPermit::All, None), Index(0), 100).unwrap().rows.len();
     assert_eq!(missed, 6);
     assert!(hub.bench.view.is_erased(early) && !hub.bench.view.is_erased(late));
+}
+
+#[test]
+fn order_at_the_place_of_another_message_is_refused_and_erases_neither() {
+    let mut hub = Hub::founded();
+    let (first, second) = (send(&mut hub, 1), send(&mut hub, 2));
+    let said = hub.batch(vec![(by("ohchr-mexico"), order(1, second))]).remove(0);
+    assert!(matches!(&said, Outcome::Refused(it) if it.reason == Reason::MessageUnknown), "{said:?}");
+    assert!(!hub.bench.view.is_erased(first) && !hub.bench.view.is_erased(second));
 }
 
 #[test]

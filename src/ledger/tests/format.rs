@@ -17,18 +17,19 @@ use crate::ledger::store::memory::MemoryStore;
 use crate::ledger::sum::RowSum;
 use crate::ledger::table::{Table, hex};
 use crate::ledger::{Tally, keys};
-use crate::model::amendment::{Amendment, SignedAmendment};
+use crate::model::amendment::{Amendment, DirectoryEntry, SignedEntry};
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::entry::Mark;
 use crate::model::envelope::{CapMsgType, CapStatus, FileDigest, MessageClass, Priority};
-use crate::model::id::{DirectoryVersion, Index, Position, UnixMicros};
+use crate::model::epoch::EpochId;
+use crate::model::id::{AmendmentNumber, Index, Position, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::obligation::{Duty, Obligation, Who};
-use crate::model::policy::tests::{registrars, signed};
+use crate::model::policy::tests::{key, registrars, rotation, signed};
 use crate::model::policy::{Fact, Policy};
-use crate::model::receipt::{Action, Stage};
+use crate::model::receipt::{Action, MessageRef, Stage};
 use crate::model::renewal::Renewal;
-use crate::seal::{KeyId, OpeningKey, Signature};
+use crate::seal::{KeyId, OpeningKey, Signature, sha256};
 
 fn shown(rows: &RowBatch) -> Vec<(String, String)> {
     rows.iter().map(|(key, value)| (hex(key), hex(value.as_deref().unwrap_or_default()))).collect()
@@ -58,6 +59,7 @@ fn message(index: u64) -> Arc<MessageRow> {
         follow_ups: Vec::new(),
         thread: None,
         answers: Vec::new(),
+        about: None,
     })
 }
 
@@ -103,6 +105,20 @@ fn message_rows() {
                 d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1788407",
         )],
     );
+}
+
+#[test]
+fn message_row_of_a_resealing_names_the_message_that_it_is_about() {
+    let row = MessageRow {
+        class: MessageClass::Reseal,
+        about: Some(MessageRef { index: Index(7), message_id: id(0x0203) }),
+        ..(*message(300)).clone()
+    };
+    let mut bytes = Vec::new();
+    row.encode(&mut bytes);
+    let about = "a201140807121000000000000270008000000000000003";
+    assert!(hex(&bytes).ends_with(about), "{}", hex(&bytes));
+    assert_eq!(MessageRow::decode(Index(300), &bytes), Ok(row));
 }
 
 #[test]
@@ -168,6 +184,10 @@ fn amendment_rows() {
             duty: Duty::Monthly { grace_days: 5 },
         }),
         Fact::ObligationEnded(name("analyses")),
+        Fact::Witness { name: name("w"), institution: name("both"), key: key(71).verifying_key() },
+        Fact::Quorum { witnesses: 3 },
+        Fact::HubKey { key: key(72).verifying_key() },
+        Fact::Restored { id: EpochId(0x0102_0304_0506_0708), kept: 9, root: [7; 32] },
         Fact::Retention { days: 30 },
         Fact::DeskRevoked { desk: Desk { office, desk: name("desk-1") }, reason: "stolen".into() },
         Fact::OfficeRemoved { name: name("ohchr-mexico"), reason: "closed".into() },
@@ -179,6 +199,18 @@ fn amendment_rows() {
         policy.amend(&signed).unwrap();
         rows.push(Arc::new(AmendmentRow { index: Index(index), signed }));
     }
+    let replaced = sha256(&OpeningKey::generate(|seed| seed.fill(7)).recipient().to_bytes());
+    let recipient = OpeningKey::generate(|seed| seed.fill(8)).recipient();
+    for fact in [
+        Fact::OfficeKey { office: name("iachr"), recipient: recipient.clone() },
+        Fact::TransferKey { desk: Desk { office: name("iachr"), desk: name("desk-1") }, recipient },
+    ] {
+        let mut signed = SignedEntry::clone(&rotation(replaced, fact, &registrars()));
+        if let DirectoryEntry::Rotation(rotation) = &mut signed.entry {
+            rotation.handover = Bytes::from_static(b"sealed");
+        }
+        rows.push(Arc::new(AmendmentRow { index: Index(11), signed: Arc::new(signed) }));
+    }
     for row in &rows {
         let mut bytes = Vec::new();
         row.encode(&mut bytes);
@@ -186,13 +218,13 @@ fn amendment_rows() {
     }
     // A small one whose signatures are always the same, byte for byte.
     let signature = Signature::from_parts(&[1; 64], &[2; 2420]).unwrap();
-    let signed = SignedAmendment {
-        amendment: Amendment {
-            version: DirectoryVersion(2),
+    let signed = SignedEntry {
+        entry: DirectoryEntry::Amendment(Amendment {
+            number: AmendmentNumber(2),
             previous: [9; 32],
             made: UnixMicros(5),
             facts: vec![Fact::Retention { days: 30 }],
-        },
+        }),
         statement: Bytes::from_static(b"what is signed"),
         signatures: vec![(KeyId([3; 32]), signature)],
     };

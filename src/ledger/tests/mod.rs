@@ -10,4 +10,5 @@ mod load;
 mod model;
 mod obligations;
 mod recover;
+mod reseal;
 mod rules;

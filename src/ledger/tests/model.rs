@@ -7,11 +7,11 @@ use crate::host::random::SeededRandom;
 use crate::ledger::entry::{Decoded, Outcome, Statement};
 use crate::ledger::view::Backlog;
 use crate::model::envelope::{CapMsgType, CapStatus, Envelope, MessageId, Priority};
-use crate::model::erasure::{Erasure, ErasureOrder};
+use crate::model::erasure::{Erasure, ErasureOrder, OrderedBy};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Identity;
 use crate::model::policy::OfficeNumber;
-use crate::model::receipt::{MessageRef, Receipt, Stage};
+use crate::model::receipt::{Covered, Receipt, Stage};
 use crate::model::refusal::Reason;
 
 /// An accepted message.
@@ -156,7 +156,7 @@ impl Model {
         let message = Message {
             id: envelope.message_id,
             sender,
-            recipients: envelope.recipients.iter().map(|it| number(it.as_str())).collect(),
+            recipients: envelope.offices().map(|it| number(it.as_str())).collect(),
             urgent: envelope.priority == Priority::Urgent,
             real: envelope.status == CapStatus::Actual,
             envelope: envelope.clone(),
@@ -169,7 +169,7 @@ impl Model {
     }
 
     fn erase(&mut self, entry: &Decoded, order: &ErasureOrder, message: Index) -> Expected {
-        let office = number(order.desk.office.as_str());
+        let office = number(order.sender().as_str());
         let Some((index, sent)) = self.find(office, order.message_id).filter(|(index, _)| **index == message)
         else {
             return Expected::Refused(Reason::MessageUnknown);
@@ -185,7 +185,7 @@ impl Model {
 
     fn receipt(&mut self, entry: &Decoded, receipt: &Receipt) -> Expected {
         let office = number(receipt.desk.office.as_str());
-        let owed = |named: &MessageRef| {
+        let owed = |named: &Covered| {
             let message = self.messages.get(&named.index);
             message.is_some_and(|it| it.id == named.message_id && it.recipients.contains(&office))
         };
@@ -193,7 +193,7 @@ impl Model {
         if !receipt.messages.iter().all(owed) || !receipt.notices.iter().all(noticed) {
             return Expected::Refused(Reason::NotOwed);
         }
-        let erased = |named: &MessageRef| self.erased.contains_key(&named.index);
+        let erased = |named: &Covered| self.erased.contains_key(&named.index);
         if receipt.stage == Stage::Erased && !receipt.messages.iter().all(erased) {
             return Expected::Refused(Reason::NotErased);
         }
@@ -269,8 +269,14 @@ impl Draw {
         let Some((index, message)) = all.get(self.below(all.len().max(1))) else {
             return (hub(), Statement::Refusal);
         };
-        let (desk, reason) = (desk(office), "a reason".into());
-        let order = ErasureOrder { desk, message_id: message.id, at: UnixMicros(5), reason };
+        let by_whom = match self.below(3) {
+            0 => OrderedBy::Registrar {
+                name: name("iachr"),
+                sender: name(OFFICES[usize::from(message.sender.0)]),
+            },
+            _ => OrderedBy::Desk(desk(office)),
+        };
+        let order = ordered(by_whom, message.id);
         let message = if self.below(20) == 0 { index.next() } else { **index };
         (by(office), Statement::Erasure(Erasure::Order { order, message }))
     }

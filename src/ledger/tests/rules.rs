@@ -4,11 +4,11 @@ use super::bench::*;
 use crate::ledger::entry::{Outcome, Statement};
 use crate::ledger::view::{Lane, Owed, OwedCount};
 use crate::model::envelope::{CapMsgType, FileDigest, FileRef, MessageClass, Priority};
-use crate::model::erasure::{Erasure, ErasureOrder};
-use crate::model::id::{Index, UnixMicros};
+use crate::model::erasure::{Erasure, OrderedBy};
+use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::model::policy::Fact;
-use crate::model::receipt::Stage;
+use crate::model::receipt::{Covered, Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
 
 #[test]
@@ -315,6 +315,14 @@ fn receipt_for_what_was_never_owed_is_refused_whole() {
             assert_eq!(bench.refused(by("ohchr-mexico"), stated), Reason::NotOwed, "{stage} {messages:?}");
         }
     }
+    // Neither the id nor the digest names a message alone.
+    let good = receipt("ohchr-mexico", Stage::Received, &[(owed, id(1))]);
+    let named = covered(owed, id(1));
+    for half in [Covered { digest: [9; 32], ..named }, Covered { message_id: id(2), ..named }] {
+        let stated = Receipt { messages: vec![half], ..good.clone() };
+        assert_eq!(bench.view.check_receipt(MEXICO, &stated).unwrap().unwrap_err().reason, Reason::NotOwed);
+        assert_eq!(bench.refused(by("ohchr-mexico"), state(stated)), Reason::NotOwed);
+    }
     for notice in [Index(0), owed, beyond] {
         let stated = noticed("ohchr-mexico", &[notice]);
         assert_eq!(bench.view.check_receipt(MEXICO, &stated).unwrap().unwrap_err().reason, Reason::NotOwed);
@@ -350,8 +358,7 @@ fn file_belongs_to_the_messages_of_its_sender_that_name_it_and_to_no_other() {
     let mut bench = bench.reopened();
     hold(&bench);
     // One that is erased needs none, and has none any more.
-    let (desk, message_id, reason) = (desk("iachr"), id(1), "a reason".into());
-    let order = ErasureOrder { desk, message_id, at: UnixMicros(5), reason };
+    let order = ordered(OrderedBy::Desk(desk("iachr")), id(1));
     bench.batch(vec![(by("iachr"), Statement::Erasure(Erasure::Order { order, message: first }))]);
     assert_eq!([1, 2, 3].map(|byte| needs(&bench, byte)), [false, true, true]);
     assert!(!bench.view.has_file(IACHR, &digest(2), first).unwrap());

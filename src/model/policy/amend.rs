@@ -1,22 +1,25 @@
-//! How an amendment is held to its signatures, and what follows from each fact.
+//! How an entry of the directory is held to its place and its signatures.
 //!
-//! Owns who must sign what. Never takes in a part of an amendment.
+//! Owns who must sign an amendment. Never takes in a part of one.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{OFFICES_MAX, OfficeNumber, Policy, Registrar, StreamRights};
-use crate::model::amendment::{Amendment, FACTS_MAX, SIGNATURES_MAX, SignedAmendment};
-use crate::model::erasure::RETENTION_DAYS_MAX;
+use super::Policy;
+use super::keys::{By, Replaced};
+use crate::model::amendment::{Amendment, DirectoryEntry, FACTS_MAX, SIGNATURES_MAX, SignedEntry};
 use crate::model::fact::Fact;
 use crate::model::id::UnixMicros;
 use crate::model::identity::{Desk, Name};
 use crate::model::refusal::{Reason, Refusal};
-use crate::seal::{KeyId, Kind, VerifyingKey, sha256};
+use crate::seal::{KeyId, VerifyingKey};
 
-/// Who signed an amendment.
+/// Of facts that are only tried.
+const UNTOLD: By = By { replaced: Replaced::Lost, made: UnixMicros(0) };
+
+/// Who signed an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Signer {
+pub(super) enum Signer {
     /// A registrar.
     Registrar {
         /// Its name.
@@ -29,26 +32,38 @@ enum Signer {
 }
 
 impl Policy {
-    /// Takes in an amendment: the founding, where nothing was taken in before.
+    /// Takes in an entry: the founding, where nothing was taken in before.
     ///
     /// # Errors
-    /// [`Reason::DirectoryStale`] for one that does not follow the newest; [`Reason::KeyUnknown`],
+    /// [`Reason::DirectoryStale`] for one that does not follow the newest of its kind; [`Reason::KeyUnknown`],
     /// [`Reason::SignatureInvalid`], [`Reason::SignatureMissing`]; [`Reason::FieldInvalid`] for facts that do not follow.
-    pub fn amend(&mut self, signed: &Arc<SignedAmendment>) -> Result<(), Refusal> {
-        let amendment = &signed.amendment;
-        let next = self.version().next();
-        if amendment.version != next {
+    pub fn amend(&mut self, signed: &Arc<SignedEntry>) -> Result<(), Refusal> {
+        let mut amended = self.clone();
+        match &signed.entry {
+            DirectoryEntry::Amendment(amendment) => amended.take_amendment(amendment, signed)?,
+            DirectoryEntry::Rotation(rotation) => amended.take_rotation(rotation, signed)?,
+        }
+        amended.heads.push(signed.head_after(&self.head()));
+        amended.taken.insert(signed.signed_digest());
+        amended.entries.push(Arc::clone(signed));
+        *self = amended;
+        Ok(())
+    }
+
+    fn take_amendment(&mut self, amendment: &Amendment, signed: &SignedEntry) -> Result<(), Refusal> {
+        let next = self.amendments.next();
+        if amendment.number != next {
             let message = format!(
-                "the amendment is for version {} of the directory; {next} is the next: look at the directory and have it \
-                 made and signed anew",
-                amendment.version
+                "this is amendment {} of the directory; {next} is the next: look at the directory and have it made and \
+                 signed anew",
+                amendment.number
             );
             return Err(Refusal::new(Reason::DirectoryStale, message));
         }
-        if amendment.previous != self.head {
+        if amendment.previous != self.newest_amendment {
             let message = format!(
-                "the amendment for version {next} follows another directory than this one: tell the registrars, for two \
-                 directories may be about"
+                "amendment {next} follows another directory than this one: tell the registrars, for two directories may \
+                 be about"
             );
             return Err(Refusal::new(Reason::DirectoryStale, message));
         }
@@ -58,23 +73,20 @@ impl Policy {
             return Err(Refusal::field("facts", message));
         }
         // At the founding those sign whom it names: who pins its digest pins their keys.
-        let founding = self.amendments.is_empty();
+        let founding = self.entries.is_empty();
         let signers = if founding { signers(&founders(facts)?, signed) } else { signers(self, signed) };
-        self.authorise(facts, &signers?, founding)?;
-        let mut amended = self.clone();
-        for fact in facts {
-            let taken = amended.take(fact);
-            taken.map_err(|found| Refusal::field("facts", format!("a fact does not follow: {found}")))?;
-        }
-        amended.head = signed.digest();
-        amended.amendments.push(Arc::clone(signed));
-        *self = amended;
+        authorise(facts, &signers?, founding)?;
+        // What registrars have to replace was lost or stolen.
+        let by = By { replaced: Replaced::Lost, made: amendment.made };
+        let taken = facts.iter().try_for_each(|fact| self.take(fact, by));
+        taken.map_err(|found| unfounded(&found))?;
+        (self.amendments, self.newest_amendment) = (next, signed.digest());
         Ok(())
     }
 
     /// Gives what the next amendment says, with these facts.
     pub fn next_amendment(&self, facts: Vec<Fact>, made: UnixMicros) -> Amendment {
-        Amendment { version: self.version().next(), previous: self.head, made, facts }
+        Amendment { number: self.amendments.next(), previous: self.newest_amendment, made, facts }
     }
 
     /// Tells whether facts follow from the directory as it stands, one after the other, whoever signs them.
@@ -83,205 +95,55 @@ impl Policy {
     /// A sentence that says what does not follow.
     pub fn check(&self, facts: &[Fact]) -> Result<(), String> {
         let mut amended = self.clone();
-        facts.iter().try_for_each(|fact| amended.take(fact))
+        facts.iter().try_for_each(|fact| amended.take(fact, UNTOLD))
     }
 
-    /// Holds the signatures that an amendment has so far to their keys, whoever is still to sign.
+    /// Holds the signatures that an entry has so far to their keys, whoever is still to sign.
     ///
     /// # Errors
     /// [`Reason::KeyUnknown`], [`Reason::SignatureInvalid`].
-    pub fn check_signatures(&self, signed: &SignedAmendment) -> Result<(), Refusal> {
-        if self.amendments.is_empty() {
-            return signers(&founders(&signed.amendment.facts)?, signed).map(|_| ());
+    pub fn check_signatures(&self, signed: &SignedEntry) -> Result<(), Refusal> {
+        if self.entries.is_empty() {
+            return signers(&founders(signed.entry.facts())?, signed).map(|_| ());
         }
         signers(self, signed).map(|_| ())
     }
 
-    /// Registrars of both institutions sign everything; a desk's next keys need its present one and one registrar; an office's
-    /// next key for sealing needs one of its desks.
-    fn authorise(&self, facts: &[Fact], signers: &[Signer], founding: bool) -> Result<(), Refusal> {
-        let institutions: BTreeSet<_> = signers
-            .iter()
-            .filter_map(
-                |it| if let Signer::Registrar { institution, .. } = it { Some(institution) } else { None },
-            )
-            .collect();
-        if founding {
-            let named = facts.iter().filter(|fact| matches!(fact, Fact::Registrar { .. })).count();
-            if signers.len() < named {
-                return Err(missing("each registrar that a founding names signs it; one has not"));
-            }
-            if institutions.len() < 2 {
-                return Err(missing("a founding names registrars of two institutions"));
-            }
-        }
-        if institutions.len() >= 2 {
-            return Ok(());
-        }
-        for fact in facts {
-            match fact {
-                Fact::Desk { desk, .. } if self.desks.contains_key(desk) => {
-                    let own = signers.contains(&Signer::Desk(desk.clone()));
-                    if !own || institutions.is_empty() {
-                        let message = format!(
-                            "new keys of {desk} are signed with its present key and by one registrar, or by registrars \
-                             of two institutions"
-                        );
-                        return Err(missing(message));
-                    }
-                }
-                Fact::OfficeKey { office, .. } if self.office_keys.contains_key(office) => {
-                    let own = |it: &Signer| matches!(it, Signer::Desk(desk) if desk.office == *office);
-                    if !signers.iter().any(own) {
-                        return Err(missing(format!("a new key of {office} is signed by one of its desks")));
-                    }
-                }
-                _ => return Err(missing("registrars of two institutions sign an amendment together")),
-            }
-        }
-        Ok(())
-    }
-
     fn signer(&self, id: KeyId) -> Option<(Signer, &VerifyingKey)> {
-        if let Some((name, registrar)) = self.registrars.iter().find(|(_, it)| it.key.id() == id) {
+        if let Some(name) = self.keys.registrar(id) {
+            let registrar = self.registrars.get(name)?;
             let (name, institution) = (name.clone(), registrar.institution.clone());
             return Some((Signer::Registrar { name, institution }, &registrar.key));
         }
-        let mut desks = self.desks.iter();
-        let (desk, keys) = desks.find(|(_, keys)| keys.attended.id() == id)?;
-        let counts = self.is_member(&desk.office) && !self.revoked.contains_key(desk);
-        counts.then(|| (Signer::Desk(desk.clone()), &keys.attended))
+        let (desk, key) = self.keys.attended(id)?;
+        self.counts(desk).then(|| (Signer::Desk(desk.clone()), key))
     }
+}
 
-    fn take(&mut self, fact: &Fact) -> Result<(), String> {
-        match fact.clone() {
-            Fact::Institution(name) => {
-                if !self.institutions.insert(name.clone()) {
-                    return Err(format!("institution {name} is there already"));
-                }
-            }
-            Fact::Office { name, institution } => self.add_office(name, institution)?,
-            Fact::Auditor { name, institution } => {
-                self.known_institution(&institution)?;
-                if self.auditors.contains_key(&name) {
-                    return Err(format!("auditor {name} is there already"));
-                }
-                self.auditors.insert(name, institution);
-            }
-            Fact::Stream { name, publishers, subscribers } => {
-                if let Some(office) = publishers.union(&subscribers).find(|office| !self.is_member(office)) {
-                    return Err(format!(
-                        "stream {name} names office {office}, which the directory does not hold"
-                    ));
-                }
-                self.streams.insert(name, StreamRights { publishers, subscribers });
-            }
-            Fact::Headquarters(name) => {
-                self.member(&name, "headquarters")?;
-                self.headquarters = Some(name);
-            }
-            Fact::Operator { name, institution } => {
-                self.known_institution(&institution)?;
-                if self.operators.contains_key(&name) {
-                    return Err(format!("operator {name} is there already"));
-                }
-                self.operators.insert(name, institution);
-            }
-            Fact::Registrar { name, institution, key } => {
-                self.known_institution(&institution)?;
-                if self.registrars.get(&name).is_some_and(|it| it.institution != institution) {
-                    return Err(format!("registrar {name} is of another institution than {institution}"));
-                }
-                self.unused(&[&key])?;
-                self.registrars.insert(name, Registrar { institution, key });
-            }
-            Fact::Desk { desk, keys } => {
-                self.member(&desk.office, "the office of a desk,")?;
-                if self.revoked.contains_key(&desk) {
-                    return Err(format!("{desk} was revoked: its name is never used again"));
-                }
-                self.unused(&[&keys.attended, &keys.unattended])?;
-                self.desks.insert(desk, *keys);
-            }
-            Fact::OfficeKey { office, recipient } => {
-                self.member(&office, "the office of a key,")?;
-                if !self.used.insert(sha256(&recipient.to_bytes())) {
-                    return Err(format!("the key of {office} was an office's before: a key is used once"));
-                }
-                self.office_keys.insert(office, recipient);
-            }
-            Fact::OfficeRemoved { name, reason } => self.remove_office(name, reason)?,
-            Fact::DeskRevoked { desk, reason } => {
-                if !self.desks.contains_key(&desk) {
-                    return Err(format!("there is no {desk}"));
-                }
-                if self.revoked.contains_key(&desk) {
-                    return Err(format!("{desk} is revoked already"));
-                }
-                self.revoked.insert(desk, reason);
-            }
-            Fact::Deadlines { class, priority, deadlines } => {
-                deadlines.check().map_err(|refusal| refusal.message)?;
-                self.deadlines.insert((class, priority), deadlines);
-            }
-            Fact::Obligation(obligation) => {
-                obligation.follows(self)?;
-                self.obligations.set(obligation)?;
-            }
-            Fact::ObligationEnded(name) => self.obligations.end(&name)?,
-            Fact::Retention { days } => {
-                if !(1..=RETENTION_DAYS_MAX).contains(&days) {
-                    return Err(format!("payloads are kept for 1 to {RETENTION_DAYS_MAX} days, not {days}"));
-                }
-                self.retention_days = Some(days);
-            }
-        }
-        Ok(())
+/// Registrars of both institutions sign every amendment.
+fn authorise(facts: &[Fact], signers: &[Signer], founding: bool) -> Result<(), Refusal> {
+    let institutions = institutions(signers);
+    if !founding {
+        let message = "registrars of two institutions sign an amendment together";
+        return if institutions >= 2 { Ok(()) } else { Err(missing(message)) };
     }
+    let named = facts.iter().filter(|fact| matches!(fact, Fact::Registrar { .. })).count();
+    if signers.len() < named {
+        return Err(missing("each registrar that a founding names signs it; one has not"));
+    }
+    if institutions < 2 {
+        return Err(missing("a founding names registrars of two institutions"));
+    }
+    Ok(())
+}
 
-    fn member(&self, office: &Name, what: &str) -> Result<(), String> {
-        if self.is_member(office) {
-            return Ok(());
-        }
-        Err(format!("{what} {office} is not an office of the directory"))
-    }
-
-    /// A key speaks for one alone and once, else a signature would not say who signed, and a stolen key could come back.
-    fn unused(&mut self, keys: &[&VerifyingKey]) -> Result<(), String> {
-        match keys.iter().map(|key| key.id()).find(|id| !self.used.insert(id.0)) {
-            None => Ok(()),
-            Some(id) => Err(format!("key {id} is or was in use: make another")),
-        }
-    }
-
-    fn add_office(&mut self, name: Name, institution: Name) -> Result<(), String> {
-        self.known_institution(&institution)?;
-        if self.numbers.contains_key(&name) {
-            return Err(format!("office {name} is there already"));
-        }
-        let number = u16::try_from(self.offices.len())
-            .ok()
-            .filter(|number| usize::from(*number) < OFFICES_MAX)
-            .ok_or_else(|| format!("a directory holds at most {OFFICES_MAX} offices; {name} is one more"))?;
-        self.numbers.insert(name.clone(), OfficeNumber(number));
-        self.offices.push((name, institution));
-        Ok(())
-    }
-
-    fn remove_office(&mut self, name: Name, reason: String) -> Result<(), String> {
-        if !self.is_member(&name) {
-            return Err(format!("{name} is not an office of the directory"));
-        }
-        if self.headquarters.as_ref() == Some(&name) {
-            return Err(format!("{name} is headquarters: name another office headquarters first"));
-        }
-        for rights in self.streams.values_mut() {
-            rights.publishers.remove(&name);
-            rights.subscribers.remove(&name);
-        }
-        self.removed.insert(name, reason);
-        Ok(())
-    }
+/// How many institutions have a registrar among who signed.
+fn institutions(signers: &[Signer]) -> usize {
+    let institutions = signers.iter().filter_map(|it| match it {
+        Signer::Registrar { institution, .. } => Some(institution),
+        Signer::Desk(_) => None,
+    });
+    institutions.collect::<BTreeSet<_>>().len()
 }
 
 /// A policy that holds the registrars alone that a founding names.
@@ -289,28 +151,29 @@ fn founders(facts: &[Fact]) -> Result<Policy, Refusal> {
     let mut founders = Policy::default();
     for fact in facts {
         if matches!(fact, Fact::Institution(_) | Fact::Registrar { .. }) {
-            founders.take(fact).map_err(|found| Refusal::field("facts", found))?;
+            founders.take(fact, UNTOLD).map_err(|found| Refusal::field("facts", found))?;
         }
     }
     Ok(founders)
 }
 
 /// Holds each signature to the key that it names.
-fn signers(policy: &Policy, signed: &SignedAmendment) -> Result<Vec<Signer>, Refusal> {
+pub(super) fn signers(policy: &Policy, signed: &SignedEntry) -> Result<Vec<Signer>, Refusal> {
     if signed.signatures.len() > SIGNATURES_MAX {
-        let message = format!("an amendment has at most {SIGNATURES_MAX} signatures");
+        let message = format!("an entry of the directory has at most {SIGNATURES_MAX} signatures");
         return Err(Refusal::field("signatures", message));
     }
-    let mut signers = Vec::new();
+    let (kind, mut signers) = (signed.entry.kind(), Vec::new());
     for (id, signature) in &signed.signatures {
         let Some((who, key)) = policy.signer(*id) else {
-            let message = format!(
-                "the amendment is signed with key {id}, which the directory does not hold (any more)"
-            );
+            let message =
+                format!("the entry is signed with key {id}, which the directory does not hold (any more)");
             return Err(Refusal::new(Reason::KeyUnknown, message));
         };
-        let held = key.verify(Kind::DirectoryEntry, &signed.statement, signature);
-        held.map_err(|error| Refusal::new(Reason::SignatureInvalid, format!("the amendment: {error}")))?;
+        let held = key.verify(kind, &signed.statement, signature);
+        held.map_err(|error| {
+            Refusal::new(Reason::SignatureInvalid, format!("the entry of the directory: {error}"))
+        })?;
         if !signers.contains(&who) {
             signers.push(who);
         }
@@ -318,6 +181,10 @@ fn signers(policy: &Policy, signed: &SignedAmendment) -> Result<Vec<Signer>, Ref
     Ok(signers)
 }
 
-fn missing(message: impl Into<String>) -> Refusal {
+pub(super) fn missing(message: impl Into<String>) -> Refusal {
     Refusal::new(Reason::SignatureMissing, message)
+}
+
+pub(super) fn unfounded(found: &str) -> Refusal {
+    Refusal::field("facts", format!("a fact does not follow: {found}"))
 }

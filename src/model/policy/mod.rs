@@ -5,22 +5,31 @@
 //! Never reads configuration: the same amendments give the same policy.
 
 mod amend;
+mod keys;
+mod rotate;
+mod signed;
+mod take;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::amendment::SignedAmendment;
+use keys::Keys;
+pub use keys::{Role, SigningKeyStanding};
+
+pub use self::signed::{Stated, When};
+use super::amendment::SignedEntry;
 use super::deadline::Deadlines;
 use super::envelope::{Envelope, MessageClass, Priority};
-use super::erasure::{ErasureOrder, RETENTION_DAYS_DEFAULT};
+use super::epoch::EpochId;
+use super::erasure::{ErasureOrder, OrderedBy, RETENTION_DAYS_DEFAULT};
 pub use super::fact::{DeskKeys, Fact};
-use super::id::DirectoryVersion;
+use super::id::{AmendmentNumber, DirectoryVersion};
 use super::identity::{Desk, Identity, Name};
 use super::obligation::Obligations;
 use super::refusal::{Reason, Refusal};
-use crate::seal::{Recipient, VerifyingKey};
+use crate::seal::VerifyingKey;
 
 /// Offices that a directory holds at most: an office's number takes two bytes.
 pub const OFFICES_MAX: usize = 4096;
@@ -36,6 +45,17 @@ pub struct StreamRights {
     pub publishers: BTreeSet<Name>,
     /// Offices that receive it.
     pub subscribers: BTreeSet<Name>,
+}
+
+/// A restore of the hub that registrars have signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The epoch that began with it.
+    pub id: EpochId,
+    /// How many entries of the journal were kept.
+    pub kept: u64,
+    /// The root of the journal's tree over those.
+    pub root: [u8; 32],
 }
 
 /// The right to publish one envelope. Made by [`Policy::permit_publish`] alone.
@@ -71,7 +91,7 @@ pub struct AmendPermit(());
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OperatePermit(());
 
-/// A registrar: its institution and its key.
+/// A registrar or a witness: its institution and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registrar {
     /// Its institution.
@@ -83,12 +103,15 @@ pub struct Registrar {
 /// Who is who and who may do what, at one version of the directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    amendments: Vec<Arc<SignedAmendment>>,
-    head: [u8; 32],
+    entries: Vec<Arc<SignedEntry>>,
+    /// The digest of the directory at each version, the first.
+    heads: Vec<[u8; 32]>,
+    /// Of what was signed in each entry.
+    taken: BTreeSet<[u8; 32]>,
+    amendments: AmendmentNumber,
+    newest_amendment: [u8; 32],
     registrars: BTreeMap<Name, Registrar>,
-    desks: BTreeMap<Desk, DeskKeys>,
-    office_keys: BTreeMap<Name, Recipient>,
-    used: BTreeSet<[u8; 32]>,
+    keys: Keys,
     institutions: BTreeSet<Name>,
     offices: Vec<(Name, Name)>,
     numbers: BTreeMap<Name, OfficeNumber>,
@@ -101,6 +124,12 @@ pub struct Policy {
     deadlines: BTreeMap<(MessageClass, Priority), Deadlines>,
     obligations: Obligations,
     retention_days: Option<u32>,
+    /// The newest last.
+    restored: Vec<Restored>,
+    /// The present one last.
+    hub_keys: Vec<VerifyingKey>,
+    witnesses: BTreeMap<Name, Registrar>,
+    quorum: Option<u32>,
 }
 
 impl Policy {
@@ -134,6 +163,34 @@ impl Policy {
         self.retention_days.unwrap_or(RETENTION_DAYS_DEFAULT)
     }
 
+    /// Who signs what the hub's journal comes to, by name.
+    pub fn witnesses(&self) -> &BTreeMap<Name, Registrar> {
+        &self.witnesses
+    }
+
+    /// The restores of the hub that registrars have signed, the newest last.
+    pub fn restored(&self) -> &[Restored] {
+        &self.restored
+    }
+
+    /// The key by which the hub signs what its logs come to; `None` where registrars named none.
+    pub fn hub_key(&self) -> Option<&VerifyingKey> {
+        self.hub_keys.last()
+    }
+
+    /// All keys by which the hub signed, the present one last.
+    pub fn hub_keys(&self) -> &[VerifyingKey] {
+        &self.hub_keys
+    }
+
+    /// How many witnesses must have signed, of both institutions in any case: where nothing was said, more than half as many
+    /// as there are offices.
+    pub fn quorum(&self) -> u32 {
+        let members = self.numbers.keys().filter(|office| self.is_member(office)).count();
+        let majority = u32::try_from(members / 2 + 1).unwrap_or(u32::MAX);
+        self.quorum.unwrap_or(majority.max(2))
+    }
+
     /// Operators with their institutions, by name.
     pub fn operators(&self) -> &BTreeMap<Name, Name> {
         &self.operators
@@ -146,39 +203,45 @@ impl Policy {
         Err(format!("institution {institution} is not in the directory"))
     }
 
-    /// How many amendments were taken in.
+    /// How many entries were taken in.
     pub fn version(&self) -> DirectoryVersion {
-        DirectoryVersion(self.amendments.len() as u64)
+        DirectoryVersion(self.entries.len() as u64)
     }
 
-    /// The digest of the newest amendment, which the next one names; zeros before the founding.
+    /// How many of them are amendments.
+    pub fn amendments(&self) -> AmendmentNumber {
+        self.amendments
+    }
+
+    /// The digest of the directory, over all entries in their order; zeros before the founding.
     pub fn head(&self) -> [u8; 32] {
-        self.head
+        self.heads.last().copied().unwrap_or_default()
     }
 
-    /// The amendments, in order; the first is the founding.
-    pub fn amendments(&self) -> &[Arc<SignedAmendment>] {
-        &self.amendments
+    /// The digest of the directory as it was at a version; `None`: it has not come so far, or that is 0.
+    pub fn head_at(&self, version: DirectoryVersion) -> Option<[u8; 32]> {
+        let at = usize::try_from(version.0).ok()?.checked_sub(1)?;
+        self.heads.get(at).copied()
+    }
+
+    /// The entries, in order; the first is the founding.
+    pub fn entries(&self) -> &[Arc<SignedEntry>] {
+        &self.entries
+    }
+
+    /// Tells whether an entry was taken in, whoever else signed it there.
+    pub fn holds(&self, signed: &SignedEntry) -> bool {
+        self.taken.contains(&signed.signed_digest())
     }
 
     /// The facts, in the order in which they were taken in.
     pub fn facts(&self) -> impl Iterator<Item = &Fact> {
-        self.amendments.iter().flat_map(|signed| &signed.amendment.facts)
+        self.entries.iter().flat_map(|signed| signed.entry.facts())
     }
 
     /// The registrars, by name.
     pub fn registrars(&self) -> &BTreeMap<Name, Registrar> {
         &self.registrars
-    }
-
-    /// The desks that were ever enrolled, with their keys.
-    pub fn desks(&self) -> &BTreeMap<Desk, DeskKeys> {
-        &self.desks
-    }
-
-    /// What messages for an office are sealed to.
-    pub fn office_key(&self, office: &Name) -> Option<&Recipient> {
-        self.office_keys.get(office)
     }
 
     /// Offices with their institutions, by number.
@@ -215,6 +278,7 @@ impl Policy {
             Identity::Desk(desk) => return self.enrolled(desk).map(|_| ()),
             Identity::Auditor(name) => self.auditors.contains_key(name),
             Identity::Operator(name) => self.operators.contains_key(name),
+            Identity::Witness(name) => self.witnesses.contains_key(name),
             Identity::Hub(_) => false,
         };
         if enrolled {
@@ -224,7 +288,8 @@ impl Policy {
         Err(Refusal::new(Reason::NotEnrolled, message))
     }
 
-    /// Lets a desk publish an envelope.
+    /// Lets a desk publish an envelope. A resealing needs no right on its stream: what gives it standing is the message that it is
+    /// about, which is not looked at here.
     ///
     /// # Errors
     /// [`Reason::SenderForeign`], [`Reason::NotEnrolled`], [`Reason::StreamUnknown`], [`Reason::StreamNotAllowed`],
@@ -240,25 +305,32 @@ impl Policy {
             return Err(Refusal::new(Reason::SenderForeign, message).of_field("sender"));
         }
         let rights = self.stream(&envelope.stream)?;
-        if !rights.publishers.contains(&desk.office) {
+        let by_right = envelope.class != MessageClass::Reseal;
+        if by_right && !rights.publishers.contains(&desk.office) {
             let message =
                 format!("policy does not let {} publish to stream {}", desk.office, envelope.stream);
             return Err(Refusal::new(Reason::StreamNotAllowed, message).of_field("stream"));
         }
-        let recipients = envelope.recipients.iter().map(|office| {
+        let recipients = envelope.offices().map(|office| {
             let number = self.number(office).ok_or_else(|| {
                 let message =
                     format!("the directory holds no office {office}: take recipients from the directory");
                 Refusal::new(Reason::OfficeUnknown, message).of_field("recipients")
             })?;
-            if !rights.subscribers.contains(office) {
+            if by_right && !rights.subscribers.contains(office) {
                 let message = format!(
                     "{office} is not a member of stream {}: it may not receive from it",
                     envelope.stream
                 );
                 return Err(Refusal::new(Reason::RecipientNotMember, message).of_field("recipients"));
             }
-            Ok(number)
+            match self.removed(office) {
+                Some(reason) if !by_right => {
+                    let message = format!("office {office} was removed: {reason}");
+                    Err(Refusal::new(Reason::OfficeUnknown, message).of_field("recipients"))
+                }
+                _ => Ok(number),
+            }
         });
         Ok(PublishPermit { sender, recipients: recipients.collect::<Result<_, _>>()? })
     }
@@ -311,21 +383,28 @@ impl Policy {
         Ok(office)
     }
 
-    /// Lets a desk have a message of its office erased.
+    /// Lets a desk have a message erased: one of its office on its own order, any on a registrar's. Gives the office that sent
+    /// it.
     ///
     /// # Errors
-    /// [`Reason::DeskForeign`], [`Reason::RoleNotAllowed`], [`Reason::NotEnrolled`], [`Reason::Revoked`].
+    /// [`Reason::DeskForeign`], [`Reason::RoleNotAllowed`], [`Reason::NotEnrolled`], [`Reason::Revoked`];
+    /// [`Reason::MessageUnknown`] for one of an office that there is not.
     pub fn permit_erase(&self, caller: &Identity, order: &ErasureOrder) -> Result<OfficeNumber, Refusal> {
         let desk = Self::desk(caller)?;
         let office = self.enrolled(desk)?;
-        if order.desk != *desk {
-            let message = format!(
-                "the order is in the name of {}, the caller is {desk}: a desk orders in its own name",
-                order.desk
-            );
-            return Err(Refusal::new(Reason::DeskForeign, message).of_field("desk"));
+        match &order.by {
+            OrderedBy::Desk(by) if by != desk => {
+                let message = format!(
+                    "the order is in the name of {by}, the caller is {desk}: a desk orders in its own name"
+                );
+                Err(Refusal::new(Reason::DeskForeign, message).of_field("desk"))
+            }
+            OrderedBy::Desk(_) => Ok(office),
+            OrderedBy::Registrar { sender, .. } => self.number(sender).ok_or_else(|| {
+                let message = format!("there is no office {sender} that could have sent it");
+                Refusal::new(Reason::MessageUnknown, message).of_field("sender_office")
+            }),
         }
-        Ok(office)
     }
 
     /// Lets somebody ask what happened.
@@ -336,7 +415,7 @@ impl Policy {
         match caller {
             Identity::Auditor(_) => self.admit(caller).map(|()| AuditPermit::All),
             Identity::Desk(desk) => self.enrolled(desk).map(AuditPermit::Own),
-            Identity::Operator(_) | Identity::Hub(_) => {
+            Identity::Operator(_) | Identity::Hub(_) | Identity::Witness(_) => {
                 Err(Refusal::new(Reason::AuditNotAllowed, format!("policy does not let {caller} audit")))
             }
         }
@@ -393,7 +472,7 @@ impl Policy {
         };
         let number = self.number(&desk.office);
         let number = number.ok_or_else(|| not_enrolled(&format_args!("office {}", desk.office)))?;
-        if self.desks.contains_key(desk) { Ok(number) } else { Err(not_enrolled(desk)) }
+        if self.desks().contains_key(desk) { Ok(number) } else { Err(not_enrolled(desk)) }
     }
 
     fn stream(&self, name: &Name) -> Result<&StreamRights, Refusal> {

@@ -1,7 +1,9 @@
 //! What is told of sealing, signing and keys holds: fixed vectors, properties, and each error.
 
+mod file_key;
 mod files;
 mod keys;
+mod plain;
 mod sealed;
 mod signed;
 

@@ -283,6 +283,9 @@ fn a_stanza_that_is_not_of_its_form_is_refused_and_anothers_is_passed_over() {
         assert_eq!(read(&stanza), expected, "{stanza:?}");
     }
     let several = [with(tag, &[argument], body), with("x", &[], body), with(tag, &[&low], body)];
+    let own = crate::seal::FileKey::from_bytes(&[8; 16]);
+    assert!(matches!(age::Identity::unwrap_stanzas(&own, &several[..2]), Some(Ok(_))));
+    assert!(matches!(age::Identity::unwrap_stanzas(&own, &several), Some(Err(_))));
     assert!(matches!(age::Identity::unwrap_stanzas(&opening(1), &several[..2]), Some(Ok(_))));
     assert!(matches!(age::Identity::unwrap_stanzas(&opening(1), &several), Some(Err(_))));
 }

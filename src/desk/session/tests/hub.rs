@@ -12,10 +12,13 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::desk::dial::{Dial, Dialled};
 use crate::host::tasks::{Tasks, TokioTasks};
+use crate::model::id::DirectoryVersion;
+use crate::model::policy::Policy;
 use crate::wire::connect_error::ConnectError;
-use crate::wire::proto;
+use crate::wire::proto::directory_service_server::{DirectoryService, DirectoryServiceServer};
 use crate::wire::proto::exchange_service_server::{ExchangeService, ExchangeServiceServer};
 use crate::wire::proto::subscribe_response::Frame;
+use crate::wire::{amendment, proto};
 
 type Down = mpsc::Sender<Result<proto::SubscribeResponse, Status>>;
 
@@ -37,7 +40,10 @@ struct State {
     answers: Mutex<VecDeque<Result<proto::Accepted, Status>>>,
     refusals: Mutex<VecDeque<Status>>,
     published: Mutex<Vec<proto::PublishRequest>>,
+    directory: Mutex<Policy>,
 }
+
+struct Directory(Arc<State>);
 
 struct Service {
     calls: mpsc::Sender<Call>,
@@ -51,7 +57,8 @@ impl FakeHub {
         let (sender, calls) = mpsc::channel(4);
         let state = Arc::new(State::default());
         let service = ExchangeServiceServer::new(Service { calls: sender, state: state.clone() });
-        let server = Server::builder().add_service(service);
+        let directory = DirectoryServiceServer::new(Directory(state.clone()));
+        let server = Server::builder().add_service(service).add_service(directory);
         let serving = async move {
             server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         };
@@ -93,6 +100,11 @@ impl FakeHub {
         self.state.refusals.lock().unwrap().push_back(status);
     }
 
+    /// Tells this directory from now on.
+    pub(super) fn tell_directory(&self, policy: Policy) {
+        *self.state.directory.lock().unwrap() = policy;
+    }
+
     pub(super) fn published(&self) -> Vec<proto::PublishRequest> {
         self.state.published.lock().unwrap().clone()
     }
@@ -116,7 +128,7 @@ impl Call {
     pub(super) async fn receipts(&mut self) -> Vec<bytes::Bytes> {
         loop {
             if let proto::subscribe_request::Frame::Receipts(frame) = self.next().await {
-                return frame.receipts;
+                return frame.receipts.into_iter().map(|handed| handed.receipt).collect();
             }
         }
     }
@@ -170,6 +182,30 @@ impl Dial for Way {
             let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
             endpoint.connect().await.map_err(|_| ConnectError::NobodyListens { address })
         })
+    }
+}
+
+#[tonic::async_trait]
+impl DirectoryService for Directory {
+    async fn describe_directory(
+        &self,
+        request: Request<proto::DescribeDirectoryRequest>,
+    ) -> Result<Response<proto::DescribeDirectoryResponse>, Status> {
+        let policy = self.0.directory.lock().unwrap().clone();
+        let after = DirectoryVersion(request.into_inner().after_version);
+        let known = usize::try_from(after.0).unwrap();
+        let entries = policy.entries().iter().skip(known).map(|entry| amendment::bytes(entry)).collect();
+        let digest_after = policy.head_at(after).unwrap_or_default().to_vec().into();
+        let version = policy.version().0;
+        let told = proto::DescribeDirectoryResponse { version, entries, digest_after, ..Default::default() };
+        Ok(Response::new(told))
+    }
+
+    async fn amend_directory(
+        &self,
+        _: Request<proto::AmendDirectoryRequest>,
+    ) -> Result<Response<proto::AmendDirectoryResponse>, Status> {
+        Err(Status::unimplemented("no test amends it here"))
     }
 }
 

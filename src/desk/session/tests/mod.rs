@@ -1,12 +1,15 @@
 //! What a subscription promises, against a hub that says what the test tells it to.
 
 mod hub;
+mod stale;
 mod waiting;
+mod word;
 
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -16,15 +19,20 @@ use self::hub::{FakeHub, Way};
 use super::*;
 use crate::desk::home::tests::home_on;
 use crate::desk::inbox::Inbox;
-use crate::desk::sample::{NOW, delivery, delivery_of, envelope, id, notice};
+use crate::desk::members::tests::keep_copy;
+use crate::desk::outbox::Outgoing;
+use crate::desk::sample::{NOW, delivery, delivery_of, envelope, id, keys, notice, policy, signed};
+use crate::desk::signer::Signer;
 use crate::host::clock::ManualClock;
 use crate::host::disk::{CrashStyle, MemoryDisk};
 use crate::host::random::SeededRandom;
 use crate::host::tasks::TokioTasks;
+use crate::model::envelope::Envelope;
 use crate::model::epoch::EpochId;
 use crate::model::receipt::{Receipt, Stage};
 use crate::model::refusal::{Reason, Refusal};
-use crate::wire::{convert, proto, status};
+use crate::wire::signed::SignedReceipt;
+use crate::wire::{proto, status};
 
 /// Remembers what was told, as words.
 #[derive(Default)]
@@ -36,7 +44,7 @@ struct Told {
 impl Observer for Told {
     fn tell(&self, event: Event<'_>) -> io::Result<()> {
         let words = match event {
-            Event::Message(kept) => format!("message {}", kept.entry.index),
+            Event::Message(kept, _) => format!("message {}", kept.entry.index),
             Event::Notice(notice) => format!("notice {}", notice.index),
             Event::Lost { .. } => "lost".into(),
             Event::Started { .. } => "started".into(),
@@ -88,6 +96,7 @@ impl Desk {
     fn new() -> Self {
         let disk = MemoryDisk::new();
         let home = home_on(&disk);
+        keep_copy(&home, &policy());
         Self { disk, home, told: Told::default(), stop: CancellationToken::new() }
     }
 
@@ -103,6 +112,12 @@ impl Desk {
             random: Arc::new(SeededRandom::new(3)),
             tasks: Arc::new(TokioTasks::on(Handle::current())),
             files: None,
+            signer: Signer::new(
+                self.home.desk().unwrap().clone(),
+                keys("ohchr-honduras").into_iter().nth(1).unwrap(),
+                Arc::new(SeededRandom::new(4)),
+            ),
+            unlocked: None,
         };
         let subscription =
             Subscription::open(&self.home, &way, host, plan, &self.told, self.stop.clone()).unwrap();
@@ -119,7 +134,7 @@ impl Desk {
 }
 
 fn read(receipts: &[bytes::Bytes]) -> Vec<Receipt> {
-    receipts.iter().map(|bytes| convert::receipt(bytes).unwrap()).collect()
+    receipts.iter().map(|bytes| SignedReceipt::read(bytes).unwrap().receipt).collect()
 }
 
 fn indexes(receipt: &Receipt) -> Vec<u64> {
@@ -259,7 +274,7 @@ async fn a_broken_payload_is_stated_unreadable_and_kept_aside() {
         .run(hub.way(), Plan::default(), async {
             let (mut call, _) = hub.subscribed().await;
             let envelope = envelope(5, "iachr", "ohchr-honduras", b"what was sent");
-            let broken = delivery_of(5, convert::envelope_bytes(&envelope), b"what came in");
+            let broken = delivery_of(5, signed(&envelope), b"what came in");
             call.deliver(vec![broken, delivery(6)]).await;
             let receipts = read(&call.receipts().await);
             assert_eq!((receipts[0].stage, indexes(&receipts[0])), (Stage::Received, vec![6]));
@@ -353,4 +368,19 @@ async fn a_hub_that_is_not_there_is_tried_again_until_a_stop() {
         })
         .await;
     assert_eq!(end.unwrap(), End::Stopped);
+}
+
+/// A signed message that waits to be handed in.
+fn waits(envelope: Envelope, payload: Bytes) -> Outgoing {
+    Outgoing {
+        envelope_bytes: signed(&envelope),
+        envelope,
+        payload,
+        to_members: false,
+        name: None,
+        sources: Vec::new(),
+        seen: None,
+        erased: false,
+        outcome: None,
+    }
 }

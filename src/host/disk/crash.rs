@@ -2,10 +2,10 @@
 //!
 //! Owns the cutting, for tests. Never decides what must hold: the caller looks at each disk.
 
-use crate::host::disk::{CrashStyle, MemoryDisk, Operation};
+use super::{CrashStyle, MemoryDisk, Operation};
 
 /// Gives each disk that a crash may leave, with the number of operations that had been carried out, and tells `look`.
-pub(super) fn at_every_moment(
+pub(crate) fn at_every_moment(
     operations: &[Operation],
     from: usize,
     mut look: impl FnMut(usize, MemoryDisk),

@@ -1,0 +1,285 @@
+//! Whether what this desk sent and received is in the history that enough offices have cosigned.
+//!
+//! Owns the home's `included` file: how far that was found. Never decides whether a checkpoint follows from the last one; `witness`
+//! does, and keeps the proof where the hub is found out. Looking reads what came since the last look, and everything once more
+//! where something has come late. At a crash: what was found and not noted is looked at again.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use tonic::transport::Channel;
+
+use super::epochs;
+use super::home::Home;
+use super::inbox::Inbox;
+use super::outbox::{Outbox, Outcome, Stand};
+use super::record::{Record, RecordKind, encode};
+use super::store::StoreError;
+use super::witness::{self, WitnessError, follows, hashes};
+use crate::model::entry::{EntryKind, NONCE_BYTES};
+use crate::model::envelope::MessageId;
+use crate::model::epoch::Epochs;
+use crate::model::id::{Index, UnixMicros};
+use crate::model::policy::Policy;
+use crate::model::refusal::Reason;
+use crate::proof::{InclusionProof, SignedCheckpoint, TreeHead};
+use crate::wire::log::{self, Log, Recorded};
+use crate::wire::proto::log_service_client::LogServiceClient;
+use crate::wire::proto::{
+    EntryProof, GetCheckpointRequest, GetCheckpointResponse, Newest, ProveEntriesRequest,
+};
+use crate::wire::status::CallError;
+
+const FILE: &str = "included";
+/// Entries that are proved at once.
+const LOT: usize = 64;
+
+/// What a look has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Included {
+    /// Entries of the journal that enough offices have cosigned.
+    pub until: Index,
+    /// Messages of this home that were proved now to be among them.
+    pub proved: usize,
+}
+
+/// How far it was found.
+#[derive(Clone, PartialEq, prost::Message)]
+struct IncludedBody {
+    /// Received messages with a smaller index were proved.
+    #[prost(uint64, tag = "1")]
+    until: u64,
+    /// How many these were.
+    #[prost(uint64, tag = "2")]
+    received: u64,
+    /// Sent messages with ids up to this were looked at: 16 bytes; empty for none.
+    #[prost(bytes = "bytes", tag = "3")]
+    sent_to: Bytes,
+    /// Those of them that were not proved yet.
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    sent_open: Vec<Bytes>,
+    /// The epoch that the hub's log was in.
+    #[prost(fixed64, tag = "5")]
+    epoch: u64,
+}
+
+impl Record for IncludedBody {
+    const KIND: RecordKind = RecordKind::Included;
+}
+
+/// A message of this home, as its entry of the journal has to be.
+struct Own {
+    id: MessageId,
+    index: Index,
+    time: UnixMicros,
+    sender: String,
+    statement: Bytes,
+}
+
+impl Own {
+    /// Tells whether a proof shows it in a tree.
+    fn is_in(&self, tree: &TreeHead, proof: &EntryProof) -> bool {
+        let (index, time, kind) = (self.index, self.time, EntryKind::Publish);
+        let recorded =
+            Recorded { index, time, kind, identity: &self.sender, statement: self.statement.clone() };
+        let Ok(nonce) = <&[u8; NONCE_BYTES]>::try_from(proof.nonce.as_ref()) else { return false };
+        let path = hashes(&proof.path).and_then(InclusionProof::from_hashes);
+        path.is_some_and(|path| path.verify(&recorded.record(nonce).leaf(), index.0, tree).is_ok())
+    }
+}
+
+/// Tells whether a message of this home was found, by the last look, in what enough offices have cosigned.
+///
+/// # Errors
+/// [`StoreError`]
+pub fn holds(home: &Home, id: MessageId, index: Index) -> Result<bool, StoreError> {
+    let body = read(home)?;
+    let open = body.sent_open.iter().any(|open| open.as_ref() == id.as_bytes());
+    Ok(body.epoch == epochs::known(home)?.current().0 && index.0 < body.until && !open)
+}
+
+/// Looks whether what this desk sent and received is in the newest history that enough offices have cosigned; `None`: none is yet,
+/// or it is to be looked at later.
+///
+/// # Errors
+/// [`WitnessError`]; [`WitnessError::Found`] where something is not in it.
+pub async fn look(home: &Home, channel: Channel, policy: &Policy) -> Result<Option<Included>, WitnessError> {
+    let Some(last) = witness::last(home, policy, Log::Journal)? else { return Ok(None) };
+    let mut client = LogServiceClient::new(channel);
+    let (epochs, before) = (epochs::known(home)?, read(home)?);
+    let before = if before.epoch == epochs.current().0 { before } else { IncludedBody::default() };
+    let known = last.checkpoint().tree().size;
+    // Who has nothing to prove asks for nothing: a checkpoint with its cosignatures is 17 KB on a slow line.
+    if received(home, &epochs, &before, known)?.0.is_empty()
+        && sent(home, &epochs, &before, known)?.0.is_empty()
+    {
+        return Ok(None);
+    }
+    let Some(witnessed) = cosigned(&mut client, home, policy, &last).await? else { return Ok(None) };
+    let tree = *witnessed.checkpoint().tree();
+    let (received, count) = received(home, &epochs, &before, tree.size)?;
+    let (sent, open, sent_to) = sent(home, &epochs, &before, tree.size)?;
+    let own: Vec<_> = received.into_iter().chain(sent).collect();
+    for lot in own.chunks(LOT) {
+        if let Some(missing) = missing(&mut client, &tree, lot).await? {
+            let why = format!(
+                "message {}, which this home has as entry {}, is not among the {} entries that the offices have cosigned",
+                missing.id, missing.index, tree.size
+            );
+            return Err(witness::found_out(home, Log::Journal, &why, &last, &witnessed));
+        }
+    }
+    let after = IncludedBody {
+        until: tree.size,
+        received: count,
+        sent_to,
+        sent_open: open,
+        epoch: epochs.current().0,
+    };
+    if after != before {
+        home.root()?.keep(&[(FILE.to_owned(), encode(&after))])?;
+    }
+    Ok(Some(Included { until: Index(tree.size), proved: own.len() }))
+}
+
+fn read(home: &Home) -> Result<IncludedBody, StoreError> {
+    match home.root()?.read(FILE) {
+        Err(error) if error.is_not_found() => Ok(IncludedBody::default()),
+        body => body,
+    }
+}
+
+/// The newest checkpoint that enough offices have cosigned, once it was held to the last one that this home knows.
+async fn cosigned(
+    client: &mut LogServiceClient<Channel>,
+    home: &Home,
+    policy: &Policy,
+    last: &SignedCheckpoint,
+) -> Result<Option<SignedCheckpoint>, WitnessError> {
+    let given = ask(client, Newest::Witnessed, 0).await?;
+    if given.note.is_empty() {
+        return Ok(None);
+    }
+    let witnessed = witness::open(policy, Log::Journal, &given.note)?;
+    let tally = log::quorum(policy).ok().and_then(|quorum| quorum.tally(&witnessed).ok());
+    let (known, tree) = (last.checkpoint().tree(), witnessed.checkpoint().tree());
+    if !tally.is_some_and(|tally| tally.is_enough()) || tree.size > known.size {
+        return Ok(None);
+    }
+    let proof = if tree.size < known.size {
+        let again = ask(client, Newest::ToCosign, tree.size).await?;
+        // Another round may have begun meanwhile: the next look sees it.
+        if witness::open(policy, Log::Journal, &again.note)?.checkpoint() != last.checkpoint() {
+            return Ok(None);
+        }
+        again.consistency
+    } else {
+        Vec::new()
+    };
+    match follows(tree, known, &proof) {
+        Ok(()) => Ok(Some(witnessed)),
+        Err(why) => {
+            let why = format!("the offices have cosigned another history than this home knows: {why}");
+            Err(witness::found_out(home, Log::Journal, &why, last, &witnessed))
+        }
+    }
+}
+
+async fn ask(
+    client: &mut LogServiceClient<Channel>,
+    newest: Newest,
+    known_size: u64,
+) -> Result<GetCheckpointResponse, WitnessError> {
+    let asked = GetCheckpointRequest { log: Log::Journal.to_wire(), newest: newest as i32, known_size };
+    Ok(client.get_checkpoint(asked).await.map_err(CallError::from)?.into_inner())
+}
+
+/// What came and was not proved yet, and how many of this epoch came in all below a size.
+fn received(
+    home: &Home,
+    epochs: &Epochs,
+    before: &IncludedBody,
+    size: u64,
+) -> Result<(Vec<Own>, u64), StoreError> {
+    let inbox = Inbox::open(home)?;
+    let mut entries = inbox.entries()?;
+    entries.retain(|it| it.index.0 < size && epochs.hold(it.index, it.epoch));
+    let known = entries.iter().filter(|it| it.index.0 < before.until).count() as u64;
+    // Something below came after the last look: then all of it is looked at again.
+    let from = if known == before.received { before.until } else { 0 };
+    let mut own = Vec::new();
+    for entry in entries.iter().filter(|it| it.index.0 >= from) {
+        let kept = match inbox.read(entry) {
+            // A damaged file is told where it is shown.
+            Err(StoreError::Damaged { .. }) => continue,
+            kept => kept?,
+        };
+        own.push(Own {
+            id: entry.message_id,
+            index: entry.index,
+            time: kept.accepted,
+            sender: kept.envelope.sender.to_string(),
+            statement: kept.envelope_bytes,
+        });
+    }
+    Ok((own, entries.len() as u64))
+}
+
+/// What was sent and can be proved now, the ids of what cannot yet, and up to which id was looked.
+fn sent(
+    home: &Home,
+    epochs: &Epochs,
+    before: &IncludedBody,
+    size: u64,
+) -> Result<(Vec<Own>, Vec<Bytes>, Bytes), StoreError> {
+    let outbox = Outbox::open(home)?;
+    let open: BTreeSet<&[u8]> = before.sent_open.iter().map(AsRef::as_ref).collect();
+    let (mut own, mut still, mut sent_to) = (Vec::new(), Vec::new(), before.sent_to.clone());
+    for entry in outbox.messages()?.iter().filter(|it| it.stand != Stand::Refused) {
+        let id = entry.message_id.as_bytes().as_slice();
+        if id <= before.sent_to.as_ref() && !open.contains(id) {
+            continue;
+        }
+        sent_to = sent_to.max(Bytes::copy_from_slice(id));
+        let message = match outbox.read_message(entry.message_id) {
+            Err(StoreError::Damaged { .. }) => continue,
+            message => message?,
+        };
+        let sender = message.envelope.sender.to_string();
+        match message.outcome {
+            Some(Outcome::Accepted { index, at, epoch, .. })
+                if index.0 < size && epochs.hold(index, epoch) =>
+            {
+                own.push(Own {
+                    id: entry.message_id,
+                    index,
+                    time: at,
+                    sender,
+                    statement: message.envelope_bytes,
+                });
+            }
+            _ => still.push(Bytes::copy_from_slice(id)),
+        }
+    }
+    Ok((own, still, sent_to))
+}
+
+/// Has entries proved; gives the first that is not.
+async fn missing<'a>(
+    client: &mut LogServiceClient<Channel>,
+    tree: &TreeHead,
+    lot: &'a [Own],
+) -> Result<Option<&'a Own>, WitnessError> {
+    let indexes = lot.iter().map(|own| own.index.0).collect();
+    let asked = ProveEntriesRequest { log: Log::Journal.to_wire(), size: tree.size, indexes };
+    let proofs = match client.prove_entries(asked).await.map_err(CallError::from) {
+        Ok(given) => given.into_inner().proofs,
+        // It says that there is no such entry of ours.
+        Err(CallError::Refused(refused)) if refused.known_reason() == Some(Reason::AuditNotAllowed) => {
+            Vec::new()
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut proofs = proofs.iter();
+    Ok(lot.iter().find(|own| !proofs.next().is_some_and(|proof| own.is_in(tree, proof))))
+}

@@ -1,0 +1,152 @@
+//! What a subscription knows of others: the directory by which what comes is held to its sender, and which numbers of a sender
+//! have not come; and of its own keys, that they were replaced.
+//!
+//! Owns when it is asked and told. Never believes the hub: what it tells is held to what the home trusts.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tonic::transport::Channel;
+
+use super::{Event, SessionError, Subscription};
+use crate::desk::erasure;
+use crate::desk::inbox::hold;
+use crate::desk::members::{Members, MembersError};
+use crate::desk::sealer::Unlocked;
+use crate::desk::signer::Signer;
+use crate::model::id::UnixMicros;
+use crate::model::obligation::Month;
+use crate::seal::KeyId;
+use crate::wire::proto;
+
+/// How long a message is waited for after a later one of the same desk: what is not urgent comes after what is.
+const MISSING_PATIENCE_US: u64 = 5 * 60 * 1_000_000;
+
+/// How long an answer is waited for, where what comes is said to be erased.
+const ORDERS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How keys are read again.
+pub type Again<'a> = Pin<Box<dyn Future<Output = Option<(Signer, Option<Unlocked>)>> + 'a>>;
+
+/// Reads the keys of a home again, for a subscription that runs: after they were replaced, and in a new month.
+pub trait Rekey {
+    /// Gives what a machine's receipts are signed with, and what a person has unlocked; `None`: they cannot be had, which was
+    /// told.
+    fn again(&self, channel: Channel) -> Again<'_>;
+}
+
+/// What the directory and the calendar say of the keys that a home should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Season {
+    attended: Option<KeyId>,
+    office: Option<[u8; 32]>,
+    month: Month,
+}
+
+impl<'a> Subscription<'a> {
+    /// Has the home's keys read again when others are to be used than at the beginning.
+    #[must_use]
+    pub fn rekeying(self, rekey: &'a dyn Rekey) -> Self {
+        Self { rekey: Some(rekey), ..self }
+    }
+}
+
+impl Subscription<'_> {
+    /// Reads the keys again if others are to be used by now. `true`: they were read.
+    pub(super) async fn keep_up(&mut self, channel: Channel) -> bool {
+        let season = self.season();
+        if self.season == Some(season) {
+            return false;
+        }
+        // Once for each: what could not be read is not asked for in every round.
+        let first = self.season.replace(season).is_none();
+        let Some(rekey) = self.rekey.filter(|_| !first) else { return false };
+        let Some((signer, unlocked)) = rekey.again(channel).await else { return false };
+        self.host.signer.follow(&signer);
+        if let (Some(mine), Some(now)) = (&self.host.unlocked, &unlocked) {
+            mine.follow(now);
+        }
+        true
+    }
+
+    fn season(&self) -> Season {
+        let (policy, own) = (self.writer.policy(), self.home.desk().ok());
+        Season {
+            attended: own.and_then(|own| policy.attended_id(own)),
+            office: own.and_then(|own| policy.office_key_id(&own.office)),
+            month: Month::of(self.host.clock.now()),
+        }
+    }
+
+    /// Tells once of each message that has not come for long, though later ones have.
+    pub(super) fn tell_missing(&mut self) -> Result<(), SessionError> {
+        let Subscription { host, writer, missing_told, observer, .. } = self;
+        let until = UnixMicros(host.clock.now().0.saturating_sub(MISSING_PATIENCE_US));
+        for missing in writer.missing_since(until) {
+            if missing_told.insert((missing.desk.to_string(), missing.number)) {
+                observer.tell(Event::Missing(&missing))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for what a frame is held to before it is kept, and takes out of it what cannot be judged now.
+    pub(super) async fn look_up(
+        &mut self,
+        channel: Channel,
+        frame: &mut Vec<proto::Delivery>,
+    ) -> Result<(), SessionError> {
+        if hold::is_behind(self.writer.policy(), frame) {
+            if !self.look_at_directory(channel.clone()).await? {
+                // It is not acknowledged, and comes again.
+                frame.retain(|it| !hold::is_of_unknown_key(self.writer.policy(), it));
+            }
+            self.keep_up(channel.clone()).await;
+        }
+        // What nobody asked to have again is owed, whatever the hub says.
+        if self.plan.replay_from.is_none() {
+            for delivery in frame.iter_mut() {
+                if let Some(proto::delivery::Content::Message(message)) = &mut delivery.content {
+                    message.replayed = false;
+                }
+            }
+        }
+        self.look_for_orders(channel, frame).await
+    }
+
+    /// Looks for orders to erase what the hub says in a frame to be erased: without one it is not believed.
+    async fn look_for_orders(
+        &mut self,
+        channel: Channel,
+        frame: &[proto::Delivery],
+    ) -> Result<(), SessionError> {
+        let Some((first, sent)) = self.writer.unordered(frame, self.host.clock.now()) else { return Ok(()) };
+        // Without an answer none is known, and it is asked again when they come again.
+        let listed = timeout(ORDERS_PATIENCE, erasure::listed(channel, first)).await;
+        let Ok(Ok(rows)) = listed else { return Ok(()) };
+        for row in rows.iter().filter(|row| !row.order.is_empty()) {
+            let Ok(order) = hold::order(self.writer.policy(), &row.order) else { continue };
+            let message = (order.sender().clone(), order.message_id);
+            if sent.contains(&message) {
+                self.erase((&message.0, message.1), &order.reason).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the directory as the hub tells it now, by which what came is held to its sender. `false`: it cannot be had.
+    pub(super) async fn look_at_directory(&mut self, channel: Channel) -> Result<bool, SessionError> {
+        let Subscription { home, host, writer, .. } = &mut *self;
+        match Members::fetch(channel, home, host.clock.now()).await {
+            Ok(members) => writer.follow(Arc::new(members.policy().clone())),
+            Err(MembersError::Store(error)) => return Err(error.into()),
+            Err(error) => {
+                self.observer.tell(Event::Directory(&error))?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

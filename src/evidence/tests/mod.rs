@@ -1,0 +1,7 @@
+//! Evidence of a small exchange, and what is tried on it.
+
+mod colluding;
+mod forged;
+mod holds;
+mod random;
+mod sample;
