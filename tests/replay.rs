@@ -142,6 +142,7 @@ impl Offices<'_> {
             reason: String::new(),
             note_digest: stage.is_persons().then_some([6; 32]),
             opened: false,
+            seen: None,
         };
         proposal(EntryKind::Receipt, desk, SignedReceipt::by(&key(), receipt, [9; 32]).to_bytes())
     }

@@ -202,6 +202,7 @@ impl Subscriber {
                 reason: String::new(),
                 note_digest: None,
                 opened: false,
+                seen: None,
             };
             // From the seed follows what hides one message from who sees another: nobody does here.
             let seed = [7; 32];

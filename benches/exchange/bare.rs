@@ -64,7 +64,7 @@ impl State {
             // It may have gone.
             let _ = subscriber.send(news.clone());
         }
-        Accepted { index, accepted_unix_us: 1, duplicate: false, epoch: 0 }
+        Accepted { index, accepted_unix_us: 1, duplicate: false, epoch: 0, promise: None }
     }
 }
 

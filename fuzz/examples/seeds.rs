@@ -192,6 +192,7 @@ fn receipt(of: &Envelope, stage: Stage, action: Option<Action>) -> Result<Receip
         reason,
         note_digest,
         opened: false,
+        seen: None,
     })
 }
 

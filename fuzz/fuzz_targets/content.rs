@@ -64,6 +64,7 @@ fn receipt() -> Receipt {
         reason: String::new(),
         note_digest: Some([7; 32]),
         opened: false,
+        seen: None,
     }
 }
 

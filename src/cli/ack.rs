@@ -18,6 +18,7 @@ use crate::desk::notes;
 use crate::desk::officers::{self, Officer};
 use crate::desk::opener::Reader;
 use crate::desk::outbox::{Outbox, Outcome, Stand, StatementEntry};
+use crate::desk::witness;
 use crate::model::identity::Name;
 use crate::model::receipt::{Action, Receipt, Stage};
 use crate::seal::SigningKey;
@@ -122,6 +123,7 @@ impl Ack {
             reason: if self.stage.is_persons() { String::new() } else { self.reason.trim().to_owned() },
             note_digest: None,
             opened: self.stage == Stage::Unreadable,
+            seen: witness::seen(home),
         };
         // The note comes later: what a person gave is looked at before they are asked for a passphrase.
         let note_digest = self.stage.is_persons().then_some([0; 32]);

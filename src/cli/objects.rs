@@ -199,7 +199,10 @@ pub(super) fn utc_or_null(time: Option<UnixMicros>) -> Value {
 fn extend_with_outcome(object: &mut Map<String, Value>, outcome: Option<&Outcome>) {
     let (word, index, at, repeated, reason, message) = match outcome {
         None => ("pending", None, None, None, None, None),
-        Some(Outcome::Accepted { index, at, repeated, .. }) => {
+        Some(Outcome::Accepted { index, at, repeated, unsigned, .. }) => {
+            if *unsigned {
+                object.insert("unsigned".into(), true.into());
+            }
             ("accepted", Some(index.0), Some(*at), Some(*repeated), None, None)
         }
         Some(Outcome::Refused { reason, message }) => {

@@ -381,12 +381,17 @@ fn with_recipients(mut object: serde_json::Value, outgoing: &Outgoing) -> serde_
     object
 }
 
+/// What is said of an acceptance that the hub could deny.
+const UNSIGNED: &str = "The hub did not sign this answer as it must: it could deny it until witnesses have the message. Tell the \
+                        hub's operator; the alert goes on";
+
 pub(super) fn told(context: &Context, message_id: MessageId, outcome: Option<&Outcome>) -> String {
     match outcome {
-        Some(Outcome::Accepted { index, at, repeated, .. }) => {
+        Some(Outcome::Accepted { index, at, repeated, unsigned, .. }) => {
             let again = if *repeated { ", handed in before" } else { "" };
             let word = toned(Tone::Good, "Accepted");
-            format!("{word} {message_id} as entry {index} on {}{again}", context.screen.time(*at))
+            let line = format!("{word} {message_id} as entry {index} on {}{again}", context.screen.time(*at));
+            if *unsigned { format!("{line}\n  {}", toned(Tone::Warning, UNSIGNED)) } else { line }
         }
         Some(Outcome::Refused { reason, message }) => {
             format!("{} {message_id}: {} [{reason}]", toned(Tone::Bad, "Refused"), harmless(message))

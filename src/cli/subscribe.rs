@@ -21,6 +21,7 @@ use super::publish::tell_statement;
 use super::screen::{Tone, harmless, priority_tone, toned, utc};
 use super::since::{Place, Since};
 use super::unlock::{Opened, Ring, Unlock, unattended};
+use super::wait::disputed;
 use super::witness;
 use crate::desk::dial::Dial;
 use crate::desk::epochs::Restored;
@@ -236,6 +237,7 @@ impl Observer for Watch<'_> {
                     if matches!(error, WitnessError::Found { .. }) { Tone::Bad } else { Tone::Warning };
                 self.aside(tone, &format!("the hub's logs: {}", harmless(&error.to_string())))
             }
+            Event::Disputed(desk) => self.aside(Tone::Bad, &disputed(desk)),
             Event::CommandEnded { entry, ran } => self.command_ended(entry, ran),
         }
     }

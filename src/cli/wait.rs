@@ -16,6 +16,8 @@ use tonic::transport::Channel;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::screen::{Tone, after, harmless, toned, utc};
+use crate::desk::heard;
+use crate::desk::home::Home;
 use crate::desk::members::Members;
 use crate::desk::outbox::Outgoing;
 use crate::desk::reseal::name_of;
@@ -250,19 +252,44 @@ pub(super) async fn shown(
     }
     let home = context.home()?;
     let copied = Members::copied(&home).ok().flatten();
-    let known = copied.map(|members| Shown::of(members.policy(), subject, rows));
-    if let Some(known) = known.as_ref().filter(|known| !known.is_behind()) {
+    let known = copied.map(|members| (Shown::of(members.policy(), subject, rows), members));
+    if let Some((known, members)) = known.as_ref().filter(|(known, _)| !known.is_behind()) {
+        hear(context, &home, channel, (known, members)).await;
         return Ok(known.clone());
     }
     match Members::fetch(channel.clone(), &home, context.clock.now()).await {
-        Ok(members) => Ok(Shown::of(members.policy(), subject, rows)),
+        Ok(members) => {
+            let shown = Shown::of(members.policy(), subject, rows);
+            hear(context, &home, channel, (&shown, &members)).await;
+            Ok(shown)
+        }
         Err(error) => {
             context
                 .screen
                 .aside(Tone::Bad, &format!("what is signed cannot be held to the directory: {error}"));
-            Ok(known.unwrap_or_default())
+            Ok(known.map(|(known, _)| known).unwrap_or_default())
         }
     }
+}
+
+/// Holds what those who signed had seen of the hub's journal to what this home has seen. It stops nothing.
+async fn hear(context: &Context, home: &Home, channel: &Channel, (shown, members): (&Shown, &Members)) {
+    let now = context.clock.now();
+    let heard = heard::hold(home, channel, members.policy(), now, shown.receipts()).await;
+    if let Err(error) = heard {
+        context.screen.aside(Tone::Bad, &error.to_string());
+    }
+    for desk in heard::disputed_by(home).into_iter().flatten() {
+        context.screen.aside(Tone::Bad, &disputed(&desk));
+    }
+}
+
+/// Says that a desk disputes the hub's logs.
+pub(super) fn disputed(desk: &str) -> String {
+    let desk = desk.strip_prefix("urn:resguardo:office:").unwrap_or(desk);
+    format!(
+        "{desk} SAYS THAT THE HUB'S LOG IS NOT WHAT IT WAS. Telephone that office and both registrars. Alerts go on"
+    )
 }
 
 /// Says that the hub tells of a person's stage that nobody is seen to have signed.

@@ -13,6 +13,8 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::office::told;
 use super::screen::{Tone, cell, table, toned};
+use super::wait::disputed;
+use crate::desk::heard;
 use crate::desk::home::Home;
 use crate::desk::included;
 use crate::desk::members::Members;
@@ -242,6 +244,12 @@ pub(super) fn alarm(context: &Context, home: &Home) {
         // Whoever reads objects may have gone; that is told elsewhere.
         let _: io::Result<()> = context.screen.object(&json!({
             "object": "alarm", "alarm": "logs-changed", "detail": error.to_string(),
+        }));
+    }
+    for desk in heard::disputed_by(home).into_iter().flatten() {
+        context.screen.aside(Tone::Bad, &disputed(&desk));
+        let _: io::Result<()> = context.screen.object(&json!({
+            "object": "alarm", "alarm": "logs-disputed", "detail": disputed(&desk), "desk": desk,
         }));
     }
 }

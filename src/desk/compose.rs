@@ -126,6 +126,7 @@ pub fn compose(
         seen: None,
         erased: false,
         outcome: None,
+        promise: None,
     };
     Ok(Composed { outgoing, unknown, beyond, damaged: found.damaged })
 }
@@ -210,6 +211,7 @@ mod tests {
                 seen: None,
                 erased: false,
                 outcome: None,
+                promise: None,
             };
             outbox.add_message(&held, &outgoing, NOW).unwrap();
         }

@@ -21,13 +21,17 @@ use super::packet::transfer::{Mover, TransferError};
 use super::sealer::{SealerError, Unlocked};
 use super::signer::Signer;
 use super::store::StoreError;
+use super::witness;
 use crate::host::clock::Clock;
+use crate::model::entry::EntryKind;
 use crate::model::envelope::MessageId;
 use crate::model::epoch::{EpochId, Epochs};
 use crate::model::id::{Index, UnixMicros};
 use crate::model::receipt::Receipt;
 use crate::model::refusal::Reason;
 use crate::wire::erasure::SignedOrder;
+use crate::wire::log::Recorded;
+use crate::wire::promise;
 use crate::wire::proto;
 use crate::wire::proto::exchange_service_client::ExchangeServiceClient;
 use crate::wire::status::{CallError, Refused};
@@ -142,8 +146,15 @@ pub async fn message(
             return Err(SealerError::NotStale(id).into());
         }
     }
+    let mut promise = None;
     let outcome = match answer {
-        Ok(answer) => accepted(answer.accepted)?,
+        Ok(answer) => {
+            let accepted =
+                answer.accepted.ok_or_else(|| strange("the hub's answer says neither yes nor no"))?;
+            let outcome = taken(home, &kept, &accepted);
+            promise = accepted.promise;
+            outcome
+        }
         // It is stale again: somebody changed the directory in between.
         Err(error) if is_stale(&error) => return Err(error.into()),
         Err(CallError::Refused(refused)) if passes_after_ms(&refused).is_none() => refusal(refused),
@@ -154,7 +165,7 @@ pub async fn message(
         Outcome::Accepted { .. } => numbers::taken(home, &held, id, &kept.envelope.voided)?,
         Outcome::Refused { .. } => numbers::refused(home, &held, id)?,
     }
-    outbox.settle_message(&held, id, outcome.clone())?;
+    outbox.settle_message(&held, id, (outcome.clone(), promise))?;
     Ok(outcome)
 }
 
@@ -239,6 +250,7 @@ pub async fn order(
                 at: UnixMicros(it.recorded_unix_us),
                 epoch: EpochId(it.epoch),
                 repeated: it.duplicate,
+                unsigned: false,
             }
         }
         Err(CallError::Refused(refused)) if passes_after_ms(&refused).is_none() => refusal(refused),
@@ -306,7 +318,7 @@ async fn given_up(
     let outcome = Outcome::Refused { reason: FILE_CHANGED.into(), message };
     let held = home.lock().await?;
     numbers::refused(home, &held, id)?;
-    outbox.settle_message(&held, id, outcome.clone())?;
+    outbox.settle_message(&held, id, (outcome.clone(), None))?;
     Ok(outcome)
 }
 
@@ -323,7 +335,7 @@ pub async fn received(
 ) -> Result<(), HandInError> {
     let (entry, messages) = (&kept.entry, vec![kept.covered()]);
     let desk = signer.desk().clone();
-    let receipt = signer.sign(Receipt::received(desk, messages, at));
+    let receipt = signer.sign(Receipt { seen: witness::seen(home), ..Receipt::received(desk, messages, at) });
     let receipt = proto::HandedReceipt { receipt, note: bytes::Bytes::new() };
     let receipts = async |epochs: &Epochs| {
         let holds = epochs.hold(entry.index, entry.epoch);
@@ -335,14 +347,18 @@ pub async fn received(
     Ok(())
 }
 
-fn accepted(accepted: Option<proto::Accepted>) -> Result<Outcome, CallError> {
-    let accepted = accepted.ok_or_else(|| strange("the hub's answer says neither yes nor no"))?;
-    Ok(Outcome::Accepted {
-        index: Index(accepted.index),
-        at: UnixMicros(accepted.accepted_unix_us),
-        epoch: EpochId(accepted.epoch),
-        repeated: accepted.duplicate,
-    })
+/// That the hub has a message; whether it is bound by its answer, the directory that is known here says. It stops nothing.
+fn taken(home: &Home, kept: &Outgoing, accepted: &proto::Accepted) -> Outcome {
+    let (index, at) = (Index(accepted.index), UnixMicros(accepted.accepted_unix_us));
+    let epoch = EpochId(accepted.epoch);
+    let identity = kept.envelope.sender.to_string();
+    let statement = kept.envelope_bytes.clone();
+    let recorded = Recorded { index, time: at, kind: EntryKind::Publish, identity: &identity, statement };
+    let members = Members::copied(home).ok().flatten();
+    let policy = members.as_ref().map(Members::policy).filter(|policy| policy.hub_key().is_some());
+    let unsigned = policy
+        .is_some_and(|policy| promise::check(accepted.promise.as_ref(), policy, epoch, &recorded).is_err());
+    Outcome::Accepted { index, at, epoch, repeated: accepted.duplicate, unsigned }
 }
 
 fn strange(message: &str) -> CallError {
@@ -400,6 +416,7 @@ pub(super) async fn settle(
             at: UnixMicros(recorded.recorded_unix_us),
             epoch: EpochId(recorded.epoch),
             repeated: recorded.news == 0,
+            unsigned: false,
         },
         Err(refused) if passes_after_ms(&refused).is_some() => return Err(CallError::Refused(refused).into()),
         Err(refused) => refusal(refused),

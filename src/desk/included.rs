@@ -26,7 +26,7 @@ use crate::proof::{InclusionProof, SignedCheckpoint, TreeHead};
 use crate::wire::log::{self, Log, Recorded};
 use crate::wire::proto::log_service_client::LogServiceClient;
 use crate::wire::proto::{
-    EntryProof, GetCheckpointRequest, GetCheckpointResponse, Newest, ProveEntriesRequest,
+    EntryProof, GetCheckpointRequest, GetCheckpointResponse, Newest, Promise, ProveEntriesRequest,
 };
 use crate::wire::status::CallError;
 
@@ -74,6 +74,8 @@ struct Own {
     time: UnixMicros,
     sender: String,
     statement: Bytes,
+    /// The hub's signed word for it, of what this desk sent.
+    promise: Option<Promise>,
 }
 
 impl Own {
@@ -126,7 +128,8 @@ pub async fn look(home: &Home, channel: Channel, policy: &Policy) -> Result<Opti
                 "message {}, which this home has as entry {}, is not among the {} entries that the offices have cosigned",
                 missing.id, missing.index, tree.size
             );
-            return Err(witness::found_out(home, Log::Journal, &why, &last, &witnessed));
+            let heads = (&last, &witnessed);
+            return Err(witness::found_out(home, Log::Journal, &why, heads, missing.promise.as_ref()));
         }
     }
     let after = IncludedBody {
@@ -180,7 +183,7 @@ async fn cosigned(
         Ok(()) => Ok(Some(witnessed)),
         Err(why) => {
             let why = format!("the offices have cosigned another history than this home knows: {why}");
-            Err(witness::found_out(home, Log::Journal, &why, last, &witnessed))
+            Err(witness::found_out(home, Log::Journal, &why, (last, &witnessed), None))
         }
     }
 }
@@ -220,6 +223,7 @@ fn received(
             time: kept.accepted,
             sender: kept.envelope.sender.to_string(),
             statement: kept.envelope_bytes,
+            promise: None,
         });
     }
     Ok((own, entries.len() as u64))
@@ -256,6 +260,7 @@ fn sent(
                     time: at,
                     sender,
                     statement: message.envelope_bytes,
+                    promise: message.promise,
                 });
             }
             _ => still.push(Bytes::copy_from_slice(id)),

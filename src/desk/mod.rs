@@ -14,6 +14,7 @@ pub mod erasure;
 pub mod exec;
 pub mod find;
 pub mod hand_in;
+pub mod heard;
 pub mod home;
 pub mod inbox;
 pub mod included;

@@ -130,6 +130,7 @@ pub(super) fn notice(index: u64) -> proto::Delivery {
         reason: String::new(),
         note_digest: Some([6; 32]),
         opened: false,
+        seen: None,
     };
     let receipt =
         proto::notice::Notice::Receipt(SignedReceipt::by(&keys("iachr")[0], receipt, [6; 32]).to_bytes());

@@ -293,7 +293,7 @@ mod tests {
     const OWN: &str = "ohchr-honduras";
     const OTHER: &str = "iachr";
     const ACCEPTED: Outcome =
-        Outcome::Accepted { index: Index(2), at: NOW, epoch: EpochId(0), repeated: false };
+        Outcome::Accepted { index: Index(2), at: NOW, epoch: EpochId(0), repeated: false, unsigned: false };
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -359,6 +359,7 @@ mod tests {
                 seen: fingerprint(policy, &name(OTHER)),
                 erased: false,
                 outcome: None,
+                promise: None,
             };
             outbox.add_message(&held, &outgoing, NOW).unwrap();
             Self { home, outbox, held, unlocked }
@@ -391,7 +392,7 @@ mod tests {
         assert_eq!(waiting.seal(&policy).unwrap(), first, "while the first is handing it in");
         assert_eq!(waiting.kept(), first);
         numbers::taken(&waiting.home, &waiting.held, id(1), &[]).unwrap();
-        waiting.outbox.settle_message(&waiting.held, id(1), ACCEPTED).unwrap();
+        waiting.outbox.settle_message(&waiting.held, id(1), (ACCEPTED, None)).unwrap();
         let accepted = Outgoing { outcome: Some(ACCEPTED), ..first.clone() };
         for found in [waiting.seal(&policy), waiting.anew(&rotated(&rotated(&policy, 7), 8), &first)] {
             assert_eq!(found.unwrap(), accepted, "once the hub has it");

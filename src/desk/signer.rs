@@ -2,14 +2,14 @@
 //!
 //! Owns the key while a program runs. Never chooses what is stated; never shows the key.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use super::live::Live;
 use crate::host::random::Random;
 use crate::model::identity::Desk;
-use crate::model::receipt::{Receipt, SEED_BYTES};
+use crate::model::receipt::{Receipt, SEED_BYTES, SeenLog};
 use crate::seal::SigningKey;
 use crate::wire::signed::SignedReceipt;
 
@@ -19,6 +19,8 @@ pub struct Signer {
     desk: Desk,
     key: Live<SigningKey>,
     random: Arc<dyn Random>,
+    /// What the desk has seen of the hub's journal, for all that hold this.
+    seen: Arc<Mutex<Option<SeenLog>>>,
 }
 
 impl Signer {
@@ -28,7 +30,17 @@ impl Signer {
     }
 
     pub(super) fn of(desk: Desk, key: Live<SigningKey>, random: Arc<dyn Random>) -> Self {
-        Self { desk, key, random }
+        Self { desk, key, random, seen: Arc::default() }
+    }
+
+    /// Names from now on what the desk has seen of the hub's journal.
+    pub fn saw(&self, seen: Option<SeenLog>) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+
+    /// What the desk has seen of the hub's journal.
+    pub fn seen(&self) -> Option<SeenLog> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Signs with the key of another from now on, wherever this one is held.

@@ -51,6 +51,11 @@ impl Shown {
         self.behind
     }
 
+    /// All receipts that are shown and hold.
+    pub fn receipts(&self) -> impl Iterator<Item = &Receipt> {
+        self.held.values()
+    }
+
     /// The receipt in an entry, where it is shown and holds.
     pub fn receipt(&self, index: u64) -> Option<&Receipt> {
         self.held.get(&index)
@@ -111,6 +116,7 @@ mod tests {
             reason: String::new(),
             note_digest: Some([6; 32]),
             opened: false,
+            seen: None,
         }
     }
 

@@ -7,14 +7,18 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use prost::Message as _;
 use tonic::transport::Channel;
 
+use super::heard;
 use super::home::Home;
 use super::keys::{self, KeysError};
+use super::members::Members;
 use super::store::StoreError;
 use crate::model::id::UnixMicros;
 use crate::model::identity::Identity;
 use crate::model::policy::{Policy, Restored};
+use crate::model::receipt::SeenLog;
 use crate::proof::{
     CheckpointError, ConsistencyProof, Frontier, HASH_BYTES, NOTE_BYTES_MAX, SignedCheckpoint, TreeHash,
     TreeHead, UnixSeconds,
@@ -24,10 +28,10 @@ use crate::wire::amendment;
 use crate::wire::log::{self, Log, directory_record};
 use crate::wire::open_key::{OpenKey, OpenKeyError};
 use crate::wire::proto::log_service_client::LogServiceClient;
-use crate::wire::proto::{CosignRequest, GetCheckpointRequest, Newest};
+use crate::wire::proto::{CosignRequest, GetCheckpointRequest, Newest, Promise};
 use crate::wire::status::CallError;
 
-const FOLDER: &str = "logs";
+pub(super) const FOLDER: &str = "logs";
 /// The restores that the last checkpoint of the journal goes on from, a line each.
 const SETTLED: &str = "restored";
 /// Bytes of that at most: some thousand restores.
@@ -148,6 +152,17 @@ pub fn last(home: &Home, policy: &Policy, log: Log) -> Result<Option<SignedCheck
     look.last()
 }
 
+/// What this home has seen of the hub's journal, for its receipts; `None` where that is nothing, or cannot be read: no receipt waits
+/// for it.
+pub fn seen(home: &Home) -> Option<SeenLog> {
+    let members = Members::copied(home).ok()??;
+    let look = Look { home, policy: members.policy(), log: Log::Journal, now: UnixMicros(0) };
+    let tree = *look.last().ok()??.checkpoint().tree();
+    let restores = u32::try_from(look.settled().ok()?.lines().count()).ok()?;
+    let disputed = matches!(check(home), Err(WitnessError::Found { .. }));
+    Some(SeenLog { size: tree.size, root: tree.root.0, restores, disputed })
+}
+
 /// Holds a note to a key of the hub's, the present one first: what was kept may be signed by one before.
 ///
 /// # Errors
@@ -170,7 +185,15 @@ impl Look<'_> {
         let known = last.as_ref().map(|last| *last.checkpoint().tree());
         let mut client = LogServiceClient::new(channel);
         let known_size = known.map_or(0, |known| known.size);
-        let Some((signed, proof)) = self.ask(&mut client, known_size).await? else { return Ok(None) };
+        let Some((signed, proof)) = self.ask(&mut client, known_size).await? else {
+            // It was cosigned before; a restore that the registrars have signed since then is settled all the same.
+            if let (Log::Journal, Some(known), Some(restored)) = (self.log, known, self.unsettled()?)
+                && self.goes_on_from(&mut client, &restored, &known).await?
+            {
+                self.settle()?;
+            }
+            return Ok(None);
+        };
         let head = *signed.checkpoint().tree();
         match (self.log, &last) {
             (Log::Journal, None) => {}
@@ -215,6 +238,7 @@ impl Look<'_> {
         let (log, newest) = (self.log.to_wire(), Newest::ToCosign as i32);
         let asked = GetCheckpointRequest { log, newest, known_size };
         let given = client.get_checkpoint(asked).await.map_err(CallError::from)?.into_inner();
+        heard::told(self.home, &given.disputed_by)?;
         if given.note.is_empty() {
             return Ok(None);
         }
@@ -265,14 +289,19 @@ impl Look<'_> {
 
     /// The newest restore of the hub that registrars have signed and that no checkpoint here was held to.
     fn unsettled(&self) -> Result<Option<Restored>, WitnessError> {
-        let path = self.path(SETTLED);
-        let settled = match self.home.disk().read(&path, SETTLED_BYTES_MAX) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(WitnessError::Disk { path, error }),
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        };
+        let settled = self.settled()?;
         let newest = self.policy.restored().last().copied();
         Ok(newest.filter(|it| settled.lines().all(|line| line != epoch_text(it))))
+    }
+
+    /// The restores that the last checkpoint goes on from, a line each.
+    fn settled(&self) -> Result<String, WitnessError> {
+        let path = self.path(SETTLED);
+        match self.home.disk().read(&path, SETTLED_BYTES_MAX) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(WitnessError::Disk { path, error }),
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        }
     }
 
     /// Tells whether a tree goes on from what a restore has kept.
@@ -342,7 +371,7 @@ impl Look<'_> {
     }
 
     fn found_out(&self, why: &str, known: &SignedCheckpoint, shown: &SignedCheckpoint) -> WitnessError {
-        found_out(self.home, self.log, why, known, shown)
+        found_out(self.home, self.log, why, (known, shown), None)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), WitnessError> {
@@ -358,23 +387,29 @@ fn epoch_text(restored: &Restored) -> String {
     format!("{:016x}", restored.id.0)
 }
 
-/// Keeps the proof that the hub was found out; from then on nothing is cosigned.
+/// Keeps the proof that the hub was found out, with its own word for an entry that it left out; from then on nothing is cosigned.
 pub(super) fn found_out(
     home: &Home,
     log: Log,
     why: &str,
-    known: &SignedCheckpoint,
-    shown: &SignedCheckpoint,
+    (known, shown): (&SignedCheckpoint, &SignedCheckpoint),
+    word: Option<&Promise>,
 ) -> WitnessError {
     let kept = found_path(home, log);
-    let text = format!("{why}\n\nknown here:\n\n{}\nshown by the hub:\n\n{}", known.note(), shown.note());
+    let (known, shown) = (known.note(), shown.note());
+    let mut text = format!("{why}\n\nknown here:\n\n{known}\nshown by the hub:\n\n{shown}");
+    if let Some(word) = word {
+        text += "\nthe hub's signed word for the entry, a Promise of the protocol, two digits a byte:\n\n";
+        text.extend(word.encode_to_vec().iter().map(|byte| format!("{byte:02x}")));
+        text.push('\n');
+    }
     match write(home, &kept, text.as_bytes()) {
         Ok(()) => WitnessError::Found { log: log.name(), why: why.to_owned(), kept },
         Err(error) => error,
     }
 }
 
-fn write(home: &Home, path: &Path, bytes: &[u8]) -> Result<(), WitnessError> {
+pub(super) fn write(home: &Home, path: &Path, bytes: &[u8]) -> Result<(), WitnessError> {
     let disk = home.disk();
     let written =
         disk.create_dir_all(&home.dir().join(FOLDER)).and_then(|()| disk.write_atomically(path, bytes));

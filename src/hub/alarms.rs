@@ -40,6 +40,8 @@ alarms! {
     DiskLow = "disk-low",
     /// What is to be erased cannot be overwritten.
     ErasuresWait = "erasures-wait",
+    /// A desk says that a log is not what it was. Alerts go on.
+    LogsDisputed = "logs-disputed",
     /// What the logs come to is not signed: nothing new can be proved. Alerts go on.
     LogsUnsigned = "logs-unsigned",
     /// The revocation list is older than its authority promised.

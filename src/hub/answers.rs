@@ -3,6 +3,7 @@
 //! One mechanism for publishing streams and receipts. A hub that fails before it has the outcomes answers nothing of
 //! the frame: the caller hands the same bytes in again.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -10,10 +11,11 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::Hub;
-use super::submit::{Outcomes, Submitted};
+use super::submit::{Decided, Outcomes, Submitted};
 use crate::ledger::entry::Outcome;
 use crate::model::epoch::Epochs;
 use crate::model::refusal::Refusal;
+use crate::wire::promise::Promised;
 use crate::wire::proto::{
     Accepted, EraseResponse, PublishResult, ReceiptResult, Recorded, publish_result, receipt_result,
 };
@@ -29,7 +31,9 @@ pub(super) trait Answer: Send + Sized + 'static {
     /// Makes the answer of a refusal.
     fn refused(refusal: &Refusal) -> Self;
     /// Makes the answer of an outcome.
-    fn outcome(outcome: Outcome, epochs: &Epochs) -> Self;
+    fn outcome(outcome: Outcome, by: Option<&Promised>, epochs: &Epochs) -> Self;
+    /// The message that it accepts, if it accepts one.
+    fn accepted(&mut self) -> Option<&mut Accepted>;
 }
 
 impl Answer for PublishResult {
@@ -37,10 +41,17 @@ impl Answer for PublishResult {
         Self { outcome: Some(publish_result::Outcome::Refusal(refusal.into())) }
     }
 
-    fn outcome(outcome: Outcome, epochs: &Epochs) -> Self {
-        match accepted(outcome, epochs) {
+    fn outcome(outcome: Outcome, by: Option<&Promised>, epochs: &Epochs) -> Self {
+        match accepted(outcome, by, epochs) {
             Ok(accepted) => Self { outcome: Some(publish_result::Outcome::Accepted(accepted)) },
             Err(refusal) => Self::refused(&refusal),
+        }
+    }
+
+    fn accepted(&mut self) -> Option<&mut Accepted> {
+        match &mut self.outcome {
+            Some(publish_result::Outcome::Accepted(accepted)) => Some(accepted),
+            _ => None,
         }
     }
 }
@@ -50,7 +61,7 @@ impl Answer for ReceiptResult {
         Self { outcome: Some(receipt_result::Outcome::Refusal(refusal.into())) }
     }
 
-    fn outcome(outcome: Outcome, epochs: &Epochs) -> Self {
+    fn outcome(outcome: Outcome, _by: Option<&Promised>, epochs: &Epochs) -> Self {
         let recorded = match outcome {
             Outcome::Recorded { index, time, news, .. } => {
                 Recorded { index: index.0, recorded_unix_us: time.0, news, epoch: epochs.of(index).0 }
@@ -60,17 +71,26 @@ impl Answer for ReceiptResult {
         };
         Self { outcome: Some(receipt_result::Outcome::Recorded(recorded)) }
     }
+
+    fn accepted(&mut self) -> Option<&mut Accepted> {
+        None
+    }
 }
 
 /// Reads the outcome of a publish.
 ///
 /// # Errors
 /// The refusal that the ledger decided.
-pub(super) fn accepted(outcome: Outcome, epochs: &Epochs) -> Result<Accepted, Refusal> {
+pub(super) fn accepted(
+    outcome: Outcome,
+    by: Option<&Promised>,
+    epochs: &Epochs,
+) -> Result<Accepted, Refusal> {
     match outcome {
         Outcome::Accepted { index, time, duplicate } => {
             let epoch = epochs.of(index).0;
-            Ok(Accepted { index: index.0, accepted_unix_us: time.0, duplicate, epoch })
+            let promise = by.and_then(|promised| promised.of(index));
+            Ok(Accepted { index: index.0, accepted_unix_us: time.0, duplicate, epoch, promise })
         }
         Outcome::Refused(refusal) => Err(refusal),
         other => unreachable!("a publish is accepted or refused, not {other:?}"),
@@ -97,7 +117,7 @@ pub(super) struct Answers<A> {
     /// The answers in order; `None` where the outcome must come.
     slots: Vec<Option<A>>,
     outcomes: Vec<Outcomes>,
-    epochs: Arc<Epochs>,
+    hub: Arc<Hub>,
 }
 
 impl<A: Answer> Answers<A> {
@@ -105,7 +125,7 @@ impl<A: Answer> Answers<A> {
     ///
     /// # Errors
     /// [`crate::model::refusal::Reason::Stopping`]; nothing was handed in.
-    pub(super) async fn of(checked: Vec<Result<Submitted, A>>, hub: &Hub) -> Result<Self, Refusal> {
+    pub(super) async fn of(checked: Vec<Result<Submitted, A>>, hub: &Arc<Hub>) -> Result<Self, Refusal> {
         let mut slots = Vec::with_capacity(checked.len());
         let mut items = Vec::with_capacity(checked.len());
         for one in checked {
@@ -121,7 +141,7 @@ impl<A: Answer> Answers<A> {
         for part in hub.submitter.parts(items) {
             outcomes.push(hub.submitter.submit(part).await?);
         }
-        Ok(Self { slots, outcomes, epochs: hub.door.view.epochs() })
+        Ok(Self { slots, outcomes, hub: Arc::clone(hub) })
     }
 
     /// Waits for the outcomes.
@@ -129,13 +149,16 @@ impl<A: Answer> Answers<A> {
     /// # Errors
     /// `None` when the hub failed before it had them.
     async fn complete(self) -> Option<Vec<A>> {
-        let mut outcomes = Vec::with_capacity(self.slots.len());
+        let mut came = VecDeque::with_capacity(self.slots.len());
+        let epochs = self.hub.door.view.epochs();
         for part in self.outcomes {
-            outcomes.extend(part.await.ok()?);
+            let Decided { outcomes, promised } = part.await.ok()?;
+            came.extend(outcomes.into_iter().map(|it| A::outcome(it, promised.as_deref(), &epochs)));
         }
-        let mut outcomes = outcomes.into_iter();
-        let fill = |slot: Option<A>| slot.or_else(|| outcomes.next().map(|it| A::outcome(it, &self.epochs)));
-        self.slots.into_iter().map(fill).collect()
+        let fill = |slot: Option<A>| slot.or_else(|| came.pop_front());
+        let mut answers = self.slots.into_iter().map(fill).collect::<Option<Vec<_>>>()?;
+        self.hub.promise_again(answers.iter_mut().filter_map(A::accepted)).await.ok()?;
+        Some(answers)
     }
 
     fn ready(&self) -> bool {

@@ -167,7 +167,7 @@ fn submitted(hub: &Hub, overdue: &Overdue) -> Submitted {
 /// The status of a hub that is stopping.
 pub(super) async fn put_in(hub: &Hub, items: Vec<Submitted>) -> Result<Vec<Outcome>, Status> {
     let outcomes = hub.submitter.submit(items).await.map_err(|refusal| status::refused(&refusal))?;
-    outcomes.await.map_err(|_| stopping_status())
+    outcomes.await.map(|decided| decided.outcomes).map_err(|_| stopping_status())
 }
 
 impl Hub {

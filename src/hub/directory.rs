@@ -101,8 +101,8 @@ impl DirectoryService for Directory {
             let _ = tell.send(outcomes);
         };
         self.hub.tasks.spawn("amend", Box::pin(decided));
-        let outcomes = told.await.ok().and_then(Result::ok).ok_or_else(stopping_status)?;
-        for outcome in outcomes {
+        let decided = told.await.ok().and_then(Result::ok).ok_or_else(stopping_status)?;
+        for outcome in decided.outcomes {
             if let Outcome::Refused(refusal) = outcome {
                 return Err(refuse(refusal));
             }

@@ -308,7 +308,13 @@ impl Door {
 
     fn first_answer(&self, known: &Known) -> Accepted {
         let epoch = self.view.epochs().of(known.index).0;
-        Accepted { index: known.index.0, accepted_unix_us: known.time.0, duplicate: true, epoch }
+        Accepted {
+            index: known.index.0,
+            accepted_unix_us: known.time.0,
+            duplicate: true,
+            epoch,
+            promise: None,
+        }
     }
 
     /// What the ledger knows of a message of the caller's own. A ledger that cannot tell says nothing here: the message is

@@ -88,7 +88,7 @@ impl Enrolment {
         };
         let items = records.into_iter().map(submitted).collect();
         let outcomes = self.hub.submitter.submit(items).await.map_err(|refusal| status::refused(&refusal))?;
-        outcomes.await.map_err(|_| status::fault())
+        outcomes.await.map(|decided| decided.outcomes).map_err(|_| status::fault())
     }
 
     /// Reads the records of some entries.

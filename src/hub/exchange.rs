@@ -46,7 +46,8 @@ impl ExchangeService for Exchange {
         let caller = self.hub.door.admit(&request)?;
         let refuse = |refusal: &Refusal| self.hub.door.refuse(&caller, "Publish", refusal);
         let item = match self.hub.door.publish(&caller, request.into_inner()).map_err(|it| refuse(&it))? {
-            Publish::Known(accepted) => {
+            Publish::Known(mut accepted) => {
+                self.hub.promise_again([&mut accepted]).await?;
                 return Ok(Response::new(PublishResponse { accepted: Some(accepted) }));
             }
             Publish::New(item) => item,
@@ -54,10 +55,13 @@ impl ExchangeService for Exchange {
         // In its turn: who streams waits in the same line, so nobody is kept out by somebody else's flood.
         let submitted = tokio::time::timeout(BUSY_WAIT, self.hub.submitter.submit(vec![item])).await;
         let outcomes = submitted.unwrap_or_else(|_| Err(submit::busy())).map_err(|it| refuse(&it))?;
-        let outcome = outcomes.await.map_err(|_| status::fault())?.pop().ok_or_else(status::fault)?;
+        let mut decided = outcomes.await.map_err(|_| status::fault())?;
+        let outcome = decided.outcomes.pop().ok_or_else(status::fault)?;
         // What the ledger refused is an entry already: it is not recorded a second time.
-        let accepted = answers::accepted(outcome, &self.hub.door.view.epochs())
+        let epochs = self.hub.door.view.epochs();
+        let mut accepted = answers::accepted(outcome, decided.promised.as_deref(), &epochs)
             .map_err(|refusal| status::refused(&refusal))?;
+        self.hub.promise_again([&mut accepted]).await?;
         Ok(Response::new(PublishResponse { accepted: Some(accepted) }))
     }
 
@@ -70,7 +74,8 @@ impl ExchangeService for Exchange {
             Erase::New(item) => item,
         };
         let outcomes = self.hub.submitter.submit(vec![item]).await.map_err(|it| refuse(&it))?;
-        let outcome = outcomes.await.map_err(|_| status::fault())?.pop().ok_or_else(status::fault)?;
+        let mut decided = outcomes.await.map_err(|_| status::fault())?;
+        let outcome = decided.outcomes.pop().ok_or_else(status::fault)?;
         let response = answers::erased(outcome, &self.hub.door.view.epochs())
             .map_err(|refusal| status::refused(&refusal))?;
         Ok(Response::new(response))
@@ -141,7 +146,7 @@ impl ExchangeService for Exchange {
 
 /// Takes frames up until the caller ends the stream.
 async fn take_frames(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     caller: &Identity,
     mut up: Streaming<PublishStreamRequest>,
     answers: mpsc::Sender<Answers<PublishResult>>,

@@ -29,6 +29,7 @@ mod metrics;
 pub mod open;
 mod operator;
 pub mod papers;
+mod promises;
 mod rates;
 mod reader;
 mod refusals;
@@ -60,6 +61,7 @@ use self::live::{Item, Live};
 use self::logs::Logs;
 use self::metrics::Meters;
 use self::papers::Papers;
+use self::promises::Promiser;
 use self::rows::ReadError;
 use self::submit::Submitter;
 use crate::host::clock::Clock;
@@ -96,6 +98,8 @@ pub struct Hub {
     live: Arc<Live>,
     /// What is shown of the logs.
     logs: Logs,
+    /// Signs what was taken; `None`: the hub has no key.
+    promiser: Option<Arc<Promiser>>,
     /// Where reads wait that somebody's delivery waits for.
     reads: Lane,
     /// Where listings wait.

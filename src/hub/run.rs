@@ -32,6 +32,7 @@ use super::lookout;
 use super::metrics::{self, Meters};
 use super::open::{self, News, OpenError, Opened, Took};
 use super::papers::{Papers, PapersError};
+use super::promises::Promiser;
 use super::refusals::Refusals;
 use super::sequence::{BATCH_BYTES_MAX, RECEIPTS_WAIT, Sequence, SequenceError};
 use super::serve;
@@ -178,13 +179,15 @@ async fn run_with(
     };
     let store = Store::open(Arc::clone(&host.disk), home.files(), config.files.room(), host.clock.now());
     let store = store.map_err(RunError::Files)?;
+    let key = OpenKey::Hub.read(host.disk.as_ref(), home.dir()).map(|key| key.map(Arc::new));
+    let promiser = key.as_ref().ok().and_then(Option::as_ref);
+    let promiser = promiser.map(|key| Arc::new(Promiser::new(Arc::clone(key), opened.view.clone())));
     let Parts { hub, sequence, rows, lanes, mut faults, drain, space } =
-        start(host, &home, &config, opened, papers, (store, signatures))?;
+        start(host, &home, &config, opened, papers, (store, signatures, promiser))?;
     let limits = config.limits.clone();
     lookout::begin(&hub, &home, config, space, Arc::clone(&host.reload));
     deadlines::begin(&hub);
     eraser::begin(&hub);
-    let key = OpenKey::Hub.read(host.disk.as_ref(), home.dir());
     let logs = logs::begin(&hub, home.logs(), key);
     logs.map_err(|error| RunError::Thread { name: "logs", error })?;
     let end = CancellationToken::new();
@@ -312,7 +315,7 @@ fn start(
     config: &Config,
     opened: Opened,
     papers: Papers,
-    (store, signatures): (Arc<Store>, Signatures),
+    (store, signatures, promiser): (Arc<Store>, Signatures, Option<Arc<Promiser>>),
 ) -> Result<Parts, RunError> {
     let Opened { journal, reader, ledger, rows, view, run, store: _, took: _ } = opened;
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
@@ -339,6 +342,7 @@ fn start(
         drain: drain.clone(),
         batch_bytes_max: BATCH_BYTES_MAX.min(half_segment),
         receipts_wait: RECEIPTS_WAIT,
+        promiser: promiser.clone(),
         run,
     };
     let tasks = host.tasks.as_ref();
@@ -376,6 +380,7 @@ fn start(
         submitter,
         live,
         logs: Logs::default(),
+        promiser,
         reads,
         audits,
         transfers: Transfers::new(store, up, down, config.files.transfers_per_office_max),

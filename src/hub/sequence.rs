@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::decode;
 use super::live::{Item, Live};
 use super::metrics::Meters;
-use super::submit::{Submission, Waiting};
+use super::promises::Promiser;
+use super::submit::{Decided, Submission, Waiting};
 use crate::files::store::Pins;
 use crate::host::clock::Clock;
 use crate::host::random::Random;
@@ -31,6 +32,7 @@ use crate::model::id::UnixMicros;
 use crate::model::refusal::{Reason, Refusal};
 use crate::order::retry::{Attempt, Step};
 use crate::order::{Order, Tail as _, TailError};
+use crate::wire::promise::Promised;
 
 /// Bytes in one batch, but for a single larger submission: some 4 ms of a disk that takes 1 GiB/s.
 pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -91,6 +93,8 @@ pub(super) struct Sequence<O: Order> {
     pub batch_bytes_max: usize,
     /// How long receipts wait for a message.
     pub receipts_wait: Duration,
+    /// Signs what was taken; `None`: the hub has no key.
+    pub promiser: Option<Arc<Promiser>>,
     /// This run's number.
     pub run: u64,
 }
@@ -151,7 +155,8 @@ impl<O: Order> Sequence<O> {
         let (proposals, statements, replies) = unpack(taken);
         let batch = Arc::new(Batch { name, time, seed: self.random.seed(), proposals });
         if let Err(refusal) = self.put_in_order(&batch).await {
-            self.answer(with_outcomes(replies, vec![Outcome::Refused(refusal); batch.proposals.len()]));
+            let outcomes = vec![Outcome::Refused(refusal); batch.proposals.len()];
+            self.answer(with_outcomes(replies, outcomes), None);
             return Ok(());
         }
         loop {
@@ -222,24 +227,31 @@ impl<O: Order> Sequence<O> {
             }
         }
         self.meters.decided(decoded, &outcomes, &received_after_us);
+        let taken = replies.iter().any(|reply| reply.publishes > 0);
+        let promiser = self.promiser.as_ref().filter(|_| taken);
+        let promised = promiser.and_then(|it| it.sign(&appended.entries)).map(Arc::new);
         self.keep(appended.entries, &outcomes);
         let (publishes, others): (Vec<_>, Vec<_>) =
             with_outcomes(replies, outcomes).partition(|(reply, _)| reply.publishes > 0);
-        self.answer(publishes);
+        self.answer(publishes, promised.as_ref());
         for office in &owed {
             self.live.ring(*office);
         }
-        self.answer(others);
+        self.answer(others, None);
         self.rows.send(staged).await.map_err(|_| SequenceError::RowsEnded)
     }
 
     /// Hands the outcomes to who waits for them.
-    fn answer(&self, replies: impl IntoIterator<Item = (Reply, Vec<Outcome>)>) {
+    fn answer(
+        &self,
+        replies: impl IntoIterator<Item = (Reply, Vec<Outcome>)>,
+        promised: Option<&Arc<Promised>>,
+    ) {
         let now_us = self.clock.monotonic_us();
         for (reply, outcomes) in replies {
             self.meters.confirmed(reply.publishes, now_us.saturating_sub(reply.since_us));
             // Who asked may have gone: what was decided stands all the same.
-            let _ = reply.to.send(outcomes);
+            let _ = reply.to.send(Decided { outcomes, promised: promised.cloned() });
         }
     }
 
@@ -309,7 +321,7 @@ struct Reply {
     count: usize,
     publishes: usize,
     since_us: u64,
-    to: oneshot::Sender<Vec<Outcome>>,
+    to: oneshot::Sender<Decided>,
     /// Files that are held until it is decided.
     _pins: Vec<Pins>,
 }

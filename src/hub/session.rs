@@ -17,6 +17,7 @@ use tonic::{Status, Streaming};
 use super::answers::{self, Answer, Answers, FRAMES_WAITING_MAX};
 use super::delivery::{self, Cursor, Next};
 use super::{Hub, stopping_status};
+use crate::ledger::entry::Statement;
 use crate::model::id::UnixMicros;
 use crate::model::identity::{Identity, Name};
 use crate::model::refusal::{Reason, Refusal};
@@ -171,7 +172,7 @@ fn permit(
 
 /// Takes receipts and credit up until the subscriber ends its side.
 async fn take_frames(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     caller: &Identity,
     mut up: Streaming<SubscribeRequest>,
     answers: mpsc::Sender<Answers<ReceiptResult>>,
@@ -202,7 +203,7 @@ async fn take_frames(
 }
 
 async fn take_receipts(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     caller: &Identity,
     receipts: Receipts,
 ) -> Result<Answers<ReceiptResult>, Status> {
@@ -212,10 +213,14 @@ async fn take_receipts(
         return Err(hub.door.refuse(caller, "Subscribe", &Refusal::field("receipts", message)));
     }
     let check = |handed| {
-        hub.door.receipt(caller, handed).map_err(|refusal| {
+        let item = hub.door.receipt(caller, handed).map_err(|refusal| {
             hub.door.refusals.known(caller, "Subscribe", &refusal);
             ReceiptResult::refused(&refusal)
-        })
+        })?;
+        if let Statement::Receipt(receipt) = &item.statement {
+            hub.heard(receipt);
+        }
+        Ok(item)
     };
     let checked = receipts.receipts.into_iter().map(check).collect();
     Answers::of(checked, hub).await.map_err(|refusal| status::refused(&refusal))

@@ -13,6 +13,7 @@ use crate::host::clock::Clock;
 use crate::ledger::entry::{Outcome, Statement};
 use crate::model::entry::{EntryKind, Proposal};
 use crate::model::refusal::{Reason, Refusal};
+use crate::wire::promise::Promised;
 
 /// Submissions that may wait in each queue: more than all callers of a full hub make at once by single calls.
 const SUBMISSIONS_WAITING_MAX: usize = 4_096;
@@ -41,13 +42,22 @@ impl Submitted {
     }
 }
 
+/// What became of things that were handed in together.
+#[derive(Debug)]
+pub(super) struct Decided {
+    /// The outcomes, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// The hub's signed word for what came to the disk with them, where one of them is a message.
+    pub promised: Option<Arc<Promised>>,
+}
+
 /// Things that go in together and are answered together.
 #[derive(Debug)]
 pub(super) struct Submission {
     /// The things, in order.
     pub items: Vec<Submitted>,
     /// Where the outcomes go, in the same order.
-    pub reply: oneshot::Sender<Vec<Outcome>>,
+    pub reply: oneshot::Sender<Decided>,
     /// What they weigh, in bytes.
     pub bytes: usize,
     /// When they were handed in, by the monotonic clock.
@@ -115,7 +125,7 @@ impl Waiting {
 }
 
 /// Where the outcomes will come. They do not come when the hub fails before the things are on its disk.
-pub(super) type Outcomes = oneshot::Receiver<Vec<Outcome>>;
+pub(super) type Outcomes = oneshot::Receiver<Decided>;
 
 /// The way in.
 #[derive(Clone)]

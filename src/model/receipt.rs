@@ -120,6 +120,20 @@ fn joined<const BYTES: usize>(parts: [&[u8]; 4]) -> [u8; BYTES] {
     joined
 }
 
+/// What a desk has seen of the hub's journal as a log: others hold it to what they have seen themselves, and no hub can keep it
+/// from them without keeping the receipt from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenLog {
+    /// Entries of the last checkpoint that it verified; at least one.
+    pub size: u64,
+    /// The root of that checkpoint's tree.
+    pub root: [u8; 32],
+    /// How many restores of the hub that registrars have signed came before it.
+    pub restores: u32,
+    /// Whether the desk has found the hub out: one of its logs is not what it was.
+    pub disputed: bool,
+}
+
 /// An office's acknowledgement. Every field as `message.proto` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -141,6 +155,8 @@ pub struct Receipt {
     pub note_digest: Option<[u8; 32]>,
     /// Whether the office's key was used to find out that it cannot be read, or a person says so.
     pub opened: bool,
+    /// What the desk had seen of the hub's journal by then.
+    pub seen: Option<SeenLog>,
 }
 
 impl Stage {
@@ -163,8 +179,8 @@ impl Receipt {
     /// That a desk has messages on its disk.
     pub fn received(desk: Desk, messages: Vec<Covered>, at: UnixMicros) -> Self {
         let (notices, action, reason, note_digest) = (Vec::new(), None, String::new(), None);
-        let (stage, opened) = (Stage::Received, false);
-        Self { desk, stage, messages, notices, at, action, reason, note_digest, opened }
+        let (stage, opened, seen) = (Stage::Received, false, None);
+        Self { desk, stage, messages, notices, at, action, reason, note_digest, opened, seen }
     }
 
     /// Checks what no single field shows.
@@ -204,6 +220,12 @@ impl Receipt {
             let message =
                 format!("only `unreadable` says whether it was opened; {} came with it", self.stage);
             return Err(Refusal::field("opened", message));
+        }
+        if self.seen.is_some_and(|seen| seen.size == 0) {
+            return Err(Refusal::field(
+                "seen.size",
+                "a checkpoint is over at least one entry; this is over none",
+            ));
         }
         if needs_reason && self.reason.trim().is_empty() {
             return Err(Refusal::field("reason", format!("{} needs a reason; none is given", self.stage)));

@@ -1,6 +1,7 @@
 //! What lets anybody prove that an entry is in the log, and that the log has only grown.
 //!
-//! Owns the hashes of a log's tree ([`TreeHash`], [`Record`]), its right edge ([`Frontier`], [`Grower`]), its tiles ([`Tile`],
+//! Owns the hashes of a log's tree ([`TreeHash`], [`Record`]), its right edge ([`Frontier`], [`Grower`]), a small one
+//! whole ([`BatchTree`]), its tiles ([`Tile`],
 //! [`Tiles`]), proofs over them ([`TiledTree`], [`InclusionProof`], [`ConsistencyProof`]), signed notes ([`Note`], [`NoteKey`]),
 //! checkpoints and cosignatures ([`Checkpoint`], [`LogVerifier`], [`WitnessVerifier`]), when enough witnesses have cosigned
 //! ([`Quorum`]), and a proof as a file ([`LogProof`]). Never reads a disk or a clock, never knows what an entry says or who an
@@ -13,6 +14,7 @@
 //! Sources: RFC 6962 and RFC 9162, section 2.1 (the tree and its proofs); C2SP `tlog-tiles`, `signed-note`, `tlog-checkpoint`,
 //! `tlog-cosignature` and `tlog-proof`; after C2SP `tlog-policy`, the quorum.
 
+mod batch;
 mod bundle;
 mod checkpoint;
 mod cosignature;
@@ -30,6 +32,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use batch::BatchTree;
 pub use bundle::{BundleError, EXTRA_BYTES_MAX, LogProof, LogProofError};
 pub use checkpoint::{Checkpoint, CheckpointError, LogVerifier, Origin, SignedCheckpoint};
 pub use cosignature::{UnixSeconds, WitnessVerifier};

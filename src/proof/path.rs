@@ -170,11 +170,19 @@ impl InclusionProof {
     /// [`PathError::Size`] and [`PathError::Index`] for what no tree has, [`PathError::Length`] and [`PathError::Root`] for
     /// another proof than this leaf's, or another tree.
     pub fn verify(&self, leaf: &TreeHash, index: u64, tree: &TreeHead) -> Result<(), PathError> {
-        possible(tree.size)?;
-        if index >= tree.size {
-            return Err(PathError::Index { index, size: tree.size });
+        same_root(tree, self.root(leaf, index, tree.size)?)
+    }
+
+    /// Gives the root of the tree of a size in which it shows a leaf at an index.
+    ///
+    /// # Errors
+    /// [`PathError::Size`] and [`PathError::Index`] for what no tree has, [`PathError::Length`] for another proof than this leaf's.
+    pub fn root(&self, leaf: &TreeHash, index: u64, size: u64) -> Result<TreeHash, PathError> {
+        possible(size)?;
+        if index >= size {
+            return Err(PathError::Index { index, size });
         }
-        let shape = Shape::of_inclusion(index, tree.size);
+        let shape = Shape::of_inclusion(index, size);
         shape.holds(&self.0)?;
         let mut hash = *leaf;
         for ((side, _), beside) in shape.beside.iter().zip(&self.0) {
@@ -183,7 +191,7 @@ impl InclusionProof {
                 Side::Right => node_hash(&hash, beside),
             };
         }
-        same_root(tree, hash)
+        Ok(hash)
     }
 }
 

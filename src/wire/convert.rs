@@ -21,7 +21,7 @@ use crate::model::id::{DirectoryVersion, Index, UnixMicros};
 use crate::model::identity::{Desk, Identity, Name};
 use crate::model::overdue::{Missed, Overdue};
 use crate::model::receipt::{
-    Action, Covered, MessageRef, REASON_BYTES_MAX, RECEIPT_BYTES_MAX, Receipt, Stage,
+    Action, Covered, MessageRef, REASON_BYTES_MAX, RECEIPT_BYTES_MAX, Receipt, SeenLog, Stage,
 };
 use crate::model::refusal::{Reason, Refusal};
 use crate::model::renewal::Renewal;
@@ -168,6 +168,7 @@ pub(super) fn receipt(bytes: &Bytes, messages: Vec<Covered>) -> Result<(Receipt,
             _ => Some(array("note_digest", &wire.note_digest)?),
         },
         opened: wire.opened,
+        seen: wire.seen.as_ref().map(seen_log).transpose()?,
     };
     receipt.check()?;
     Ok((receipt, wire.covers))
@@ -185,8 +186,19 @@ pub(super) fn receipt_bytes(receipt: &Receipt, covers: Vec<Bytes>) -> Bytes {
         reason: receipt.reason.clone(),
         note_digest: receipt.note_digest.map(|it| Bytes::copy_from_slice(&it)).unwrap_or_default(),
         opened: receipt.opened,
+        seen: receipt.seen.map(|seen| proto::SeenLog {
+            size: seen.size,
+            root: Bytes::copy_from_slice(&seen.root),
+            restores: seen.restores,
+            disputed: seen.disputed,
+        }),
     };
     wire.encode_to_vec().into()
+}
+
+fn seen_log(wire: &proto::SeenLog) -> Result<SeenLog, Refusal> {
+    let root = array("seen.root", &wire.root)?;
+    Ok(SeenLog { size: wire.size, root, restores: wire.restores, disputed: wire.disputed })
 }
 
 /// Puts a message's name on the wire.

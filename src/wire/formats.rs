@@ -31,7 +31,7 @@ use crate::model::fact::{DeskKeys, Fact};
 use crate::model::id::{AmendmentNumber, DirectoryVersion, Index, UnixMicros};
 use crate::model::identity::{Desk, Name};
 use crate::model::person::tests::person;
-use crate::model::receipt::{Action, Covered, Receipt, Stage};
+use crate::model::receipt::{Action, Covered, Receipt, SeenLog, Stage};
 use crate::seal::{Kind, OpeningKey, SigningKey};
 
 /// Bytes of any statement here at most.
@@ -146,6 +146,7 @@ fn acted() -> Receipt {
         reason: String::new(),
         note_digest: Some([6; 32]),
         opened: false,
+        seen: None,
     }
 }
 
@@ -203,11 +204,17 @@ fn receipts_are_read_as_ever() {
         note_digest: None,
         reason: "none of its stanzas is for a key that is here".into(),
         opened: true,
+        seen: None,
         ..acted()
     };
-    for (file, receipt) in
-        [("received.bin", received), ("acted.bin", acted()), ("unreadable.bin", unreadable)]
-    {
+    let seen = SeenLog { size: 300, root: [5; 32], restores: 1, disputed: true };
+    let seen = Receipt { seen: Some(seen), ..received.clone() };
+    for (file, receipt) in [
+        ("received.bin", received),
+        ("acted.bin", acted()),
+        ("unreadable.bin", unreadable),
+        ("seen.bin", seen),
+    ] {
         let made = SignedReceipt::by(&key(1), receipt.clone(), [4; 32]);
         let kept = vector(file, &made.to_bytes());
         assert_eq!(SignedReceipt::read(&kept).unwrap().receipt, receipt, "{file}");
@@ -368,6 +375,7 @@ prop_compose! {
         messages in vec((any_id(), any::<[u8; 32]>()), 1..6),
         notices in btree_set(any::<u64>(), 0..4),
         (action, digest, reason) in (select(Action::ALL), any::<[u8; 32]>(), "[a-z]{1,20}"),
+        seen in option::of((1..u64::MAX, any::<[u8; 32]>(), any::<u32>(), any::<bool>())),
     ) -> Receipt {
         let many = matches!(stage, Stage::Received | Stage::Erased);
         let messages = messages.into_iter().zip(1..).take(if many { 6 } else { 1 });
@@ -382,6 +390,7 @@ prop_compose! {
             reason: if stage == Stage::Unreadable { reason } else { String::new() },
             note_digest: stage.is_persons().then_some(digest),
             opened: opened && stage == Stage::Unreadable,
+            seen: seen.map(|(size, root, restores, disputed)| SeenLog { size, root, restores, disputed }),
         }
     }
 }

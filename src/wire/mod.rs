@@ -24,6 +24,7 @@ pub mod note;
 mod obligation;
 pub mod open_key;
 pub mod pem_file;
+pub mod promise;
 pub mod proto;
 pub mod renewal;
 pub mod request;

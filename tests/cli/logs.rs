@@ -2,10 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use resguardo::desk::find;
+use resguardo::desk::home::Home;
+use resguardo::desk::outbox::Outbox;
+use resguardo::host::disk::OsDisk;
 use serde_json::Value;
+use tokio::runtime::Builder;
 
-use super::stage::{Running, Stage, until};
+use super::stage::{Running, Stage, objects, until};
 
 /// Offices that watch: more than half, of both institutions.
 const WATCHING: [&str; 4] = ["iachr", "ohchr-colombia", "ohchr-guatemala", "ohchr-mexico"];
@@ -103,6 +109,50 @@ fn offices_bear_witness_and_a_hub_that_goes_back_is_found_out_while_alerts_go_on
         let asked = stage.run(office, &["witness", "--once"]);
         assert!(asked.code == 5 && !asked.out.contains("cosigned"), "{asked:?}");
     }
+    // Their receipts say so: to the hub's operator, and over the line to who has not found it out.
+    until("the operator is told", || {
+        let status = stage.run("operator-dev", &["hub", "status"]).out;
+        WATCHING.iter().all(|office| status.contains(&format!("{office}:")))
+            && status.contains("logs-disputed")
+    });
+    stage.well("ohchr-south-america", &["witness", "--once"]);
+    let told = stage.run("ohchr-south-america", &["inbox"]);
+    assert!(told.code == 0 && told.err.contains("iachr:desk-1 SAYS THAT THE HUB'S LOG"), "{told:?}");
+}
+
+#[test]
+fn two_histories_that_the_hub_shows_are_found_out_by_a_receipt() {
+    let mut stage = Stage::set();
+    stage.kill_hub();
+    copy(&stage.path("hub"), &stage.path("older"));
+    stage.start_hub();
+    let publish = |stage: &Stage, name: &str| {
+        let published = stage.objects("ohchr-honduras", &["publish", "alert", &stage.alert(name)]).remove(0);
+        (published["message_id"].as_str().unwrap().to_owned(), published["index"].as_u64().unwrap())
+    };
+    let round = |stage: &Stage, index: u64| {
+        until("a round over it", || journal(stage).is_some_and(|log| log["round"].as_u64() > Some(index)));
+    };
+    let (_, index) = publish(&stage, "shown-to-one");
+    round(&stage, index);
+    stage.well("ohchr-mexico", &["witness", "--once"]);
+    stage.kill_hub();
+    let config = fs::read(stage.path("hub/hub.toml")).unwrap();
+    fs::remove_dir_all(stage.path("hub")).unwrap();
+    copy(&stage.path("older"), &stage.path("hub"));
+    fs::write(stage.path("hub/hub.toml"), config).unwrap();
+    stage.start_hub();
+    let (id, index) = publish(&stage, "shown-to-the-other");
+    round(&stage, index);
+    stage.well("ohchr-honduras", &["witness", "--once"]);
+    stage.well("ohchr-mexico", &["subscribe", "--count", "1"]);
+    // As if it had not looked again: then only its receipt tells what it has seen.
+    let _ = fs::remove_file(stage.path("ohchr-mexico/logs/journal.found"));
+    stage.well("ohchr-mexico", &["ack", &id, "--stage", "read"]);
+    let told = stage.run("ohchr-honduras", &["audit", "message", &id]);
+    assert!(told.code == 0 && told.err.contains("IS NOT WHAT IT WAS"), "{told:?}");
+    let proof = fs::read_to_string(stage.path("ohchr-honduras/logs/journal.found")).unwrap();
+    assert!(proof.contains("ohchr-mexico:desk-1 has"), "{proof}");
 }
 
 #[test]
@@ -141,6 +191,8 @@ fn a_restore_is_followed_once_both_registrars_have_signed_it() {
     }
     witnessed(&stage, index + 1);
     assert_eq!(found(&stage), 0);
+    // Who has cosigned again disputes nothing any more; the next look tells.
+    stage.well("iachr", &["witness", "--once"]);
     let told = stage.run("iachr", &["inbox"]);
     assert!(!told.err.contains("IS NOT WHAT IT WAS"), "{told:?}");
     let aside = stage.names("iachr/logs", "");
@@ -149,8 +201,64 @@ fn a_restore_is_followed_once_both_registrars_have_signed_it() {
     drop(watching);
     fs::rename(stage.path("iachr/logs").join(aside), stage.path("iachr/logs/journal.found")).unwrap();
     fs::remove_file(stage.path("iachr/logs/restored")).unwrap();
+    stage.well("iachr", &["office", "list"]); // the directory comes first
     stage.well("iachr", &["witness", "--once"]);
     assert_eq!(found(&stage), 0);
+}
+
+#[test]
+fn what_the_hub_confirmed_and_left_out_of_the_journal_is_found_out_by_who_sent_it() {
+    let mut stage = Stage::set();
+    let watching = watch(&stage);
+    let publish = |stage: &Stage, name: &str| -> (String, Option<u64>) {
+        let told = stage.run("ohchr-honduras", &["--json", "publish", "alert", &stage.alert(name)]);
+        let told = objects(&told.out);
+        let published = told.iter().find(|it| it["outcome"].is_string()).expect("it is told of");
+        (published["message_id"].as_str().unwrap().to_owned(), published["index"].as_u64())
+    };
+    let (one, index) = publish(&stage, "one");
+    let index = index.unwrap();
+    stage.kill_hub();
+    let (two, none) = publish(&stage, "two");
+    assert_eq!(none, None, "nobody took it");
+    // As it is when the hub said that it took it, and has another in its place.
+    let home = Home::open(Arc::new(OsDisk), &stage.path("ohchr-honduras")).unwrap();
+    let outbox = Outbox::open(&home).unwrap();
+    let [one, two] = [one, two].map(|id| find::parse_message_id(&id).unwrap());
+    let said = outbox.read_message(one).unwrap();
+    let held = Builder::new_current_thread().enable_time().build().unwrap().block_on(home.lock()).unwrap();
+    outbox.settle_message(&held, two, (said.outcome.unwrap(), said.promise)).unwrap();
+    drop(held);
+    stage.start_hub();
+    publish(&stage, "three");
+    witnessed(&stage, index + 2);
+    let mut sender = stage.start("ohchr-honduras", &["--json", "subscribe"]);
+    sender.object("started");
+    until("the sender has found it out", || stage.path("ohchr-honduras/logs/journal.found").exists());
+    let proof = fs::read_to_string(stage.path("ohchr-honduras/logs/journal.found")).unwrap();
+    assert!(proof.contains("is not among the") && proof.contains("the hub's signed word"), "{proof}");
+    let told = stage.run("ohchr-honduras", &["inbox"]);
+    assert!(told.err.contains("IS NOT WHAT IT WAS"), "{told:?}");
+    drop(watching);
+}
+
+#[test]
+fn an_answer_that_the_hub_did_not_sign_is_told_and_stops_nothing() {
+    let mut stage = Stage::set();
+    let publish = |stage: &Stage, name: &str| {
+        let told = stage.run("ohchr-honduras", &["--json", "publish", "alert", &stage.alert(name)]);
+        assert_eq!(told.code, 0, "{told:?}");
+        let told = objects(&told.out);
+        let published = told.iter().find(|it| it["outcome"].is_string()).expect("it is told of");
+        (published["outcome"].clone(), published["unsigned"].clone())
+    };
+    assert_eq!(publish(&stage, "one"), ("accepted".into(), Value::Null));
+    stage.kill_hub();
+    fs::rename(stage.path("hub/keys/hub"), stage.path("key")).unwrap();
+    stage.start_hub();
+    assert_eq!(publish(&stage, "two"), ("accepted".into(), true.into()));
+    let told = stage.run("ohchr-honduras", &["publish", "alert", &stage.alert("three")]);
+    assert!(told.code == 0 && told.out.contains("did not sign"), "{told:?}");
 }
 
 #[test]

@@ -258,6 +258,22 @@ async fn a_cosignature_counts_from_whose_it_is_alone_and_a_quorum_is_of_both_ins
     let mut by_headquarters = Asked::by(&desk).await;
     let cosigned = by_headquarters.cosign(size, lines(&round, &desk.identity, &key, 1_700_000_003)).await;
     assert!(cosigned.expect("a step of the test").witnessed);
+
+    // Who asks each minute is told in some bytes that there is nothing to do, and never the others' cosignatures.
+    let (own, _) =
+        asked.checkpoint(Log::Journal, Newest::ToCosign, size - 1).await.expect("there is a round");
+    let names: Vec<_> = own.note().lines().iter().map(|line| line.name().to_owned()).collect();
+    let hub = own.checkpoint().origin().as_str();
+    assert!(names.iter().filter(|name| *name == hub).count() == 2 && names.len() == 4, "{names:?}");
+    let newest = asked.checkpoint(Log::Journal, Newest::Signed, 0).await.expect("it is signed");
+    if newest.0.checkpoint().tree().size == size {
+        assert!(asked.checkpoint(Log::Journal, Newest::ToCosign, size).await.is_none());
+    }
+    let (all, _) = asked.checkpoint(Log::Journal, Newest::ToCosign, 0).await.expect("there is a round");
+    assert!(all.note().lines().len() > 4);
+    // Who has not cosigned it is shown it again.
+    let mut by_other = Asked::by(&stage.desk("ohchr-south-america").await).await;
+    assert!(by_other.checkpoint(Log::Journal, Newest::ToCosign, size).await.is_some());
     let (witnessed, _) =
         asked.checkpoint(Log::Journal, Newest::Witnessed, 0).await.expect("a step of the test");
     assert_eq!(witnessed.checkpoint(), round.checkpoint());

@@ -85,7 +85,7 @@ impl Picture {
         assert!(rows.is_empty(), "{when}: deliveries of messages that are no entries: {rows:?}");
         for (id, handed) in handed {
             let found = shown.get(&id);
-            if let Some(accepted) = handed.confirmed {
+            if let Some(accepted) = &handed.confirmed {
                 assert_eq!(
                     found,
                     Some(&accepted.index),

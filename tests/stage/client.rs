@@ -203,7 +203,7 @@ impl Auditor {
 #[track_caller]
 pub(crate) fn accepted(result: &PublishResult) -> Accepted {
     match &result.outcome {
-        Some(Outcome::Accepted(accepted)) => *accepted,
+        Some(Outcome::Accepted(accepted)) => accepted.clone(),
         other => panic!("not accepted: {other:?}"),
     }
 }

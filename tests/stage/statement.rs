@@ -126,7 +126,18 @@ pub(crate) fn signed_with(receipt: &Receipt, key: &SigningKey) -> Bytes {
     let persons = [ReceiptStage::Read, ReceiptStage::Acted, ReceiptStage::Declined];
     let persons = persons.iter().any(|it| *it as i32 == stage);
     let note_digest = if persons { sha256(NOTE).into() } else { Bytes::new() };
-    let wire = Wire { desk, stage, covers, notices, at_unix_us, action, reason, note_digest, opened: false };
+    let wire = Wire {
+        desk,
+        stage,
+        covers,
+        notices,
+        at_unix_us,
+        action,
+        reason,
+        note_digest,
+        opened: false,
+        seen: None,
+    };
     let statement: Bytes = wire.encode_to_vec().into();
     let signatures = vec![signature(key, Kind::Receipt, &statement)];
     SignedReceipt { statement, signatures, messages, seed: Bytes::from_static(&SEED) }.encode_to_vec().into()

@@ -218,6 +218,7 @@ fn a_receipt_that_its_desk_has_not_signed_is_told_as_one_that_does_not_count() {
     let opened = Receipt {
         stage: Stage::Unreadable,
         opened: true,
+        seen: None,
         reason: "its inside is another's".into(),
         note_digest: None,
         ..receipt.clone()

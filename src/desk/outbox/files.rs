@@ -11,6 +11,7 @@ use crate::model::envelope::MessageId;
 use crate::model::epoch::EpochId;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::receipt::Stage;
+use crate::wire::proto::Promise;
 
 impl OutboxEntry {
     pub(super) fn from_file_name(name: &str) -> Option<Self> {
@@ -67,6 +68,9 @@ pub(super) struct OutgoingBody {
     /// The fingerprint of the office that a resealing is for, as it was when a person wrote it.
     #[prost(string, tag = "9")]
     pub(super) seen: String,
+    /// The hub's signed word for an acceptance.
+    #[prost(message, optional, tag = "10")]
+    pub(super) promise: Option<Promise>,
 }
 
 impl Record for OutgoingBody {
@@ -128,13 +132,16 @@ pub(super) struct OutcomeBody {
     pub(super) refused_message: String,
     #[prost(fixed64, tag = "6")]
     pub(super) epoch: u64,
+    #[prost(bool, tag = "7")]
+    pub(super) unsigned: bool,
 }
 
 impl OutcomeBody {
     pub(super) fn of(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Accepted { index, at, epoch, repeated } => {
-                Self { index: index.0, at_unix_us: at.0, epoch: epoch.0, repeated, ..Self::default() }
+            Outcome::Accepted { index, at, epoch, repeated, unsigned } => {
+                let (index, at_unix_us, epoch) = (index.0, at.0, epoch.0);
+                Self { index, at_unix_us, epoch, repeated, unsigned, ..Self::default() }
             }
             Outcome::Refused { reason, message } => {
                 Self { refused_reason: reason, refused_message: message, ..Self::default() }
@@ -144,8 +151,9 @@ impl OutcomeBody {
 
     pub(super) fn into_outcome(self) -> Outcome {
         if self.refused_reason.is_empty() {
-            let (index, at) = (Index(self.index), UnixMicros(self.at_unix_us));
-            Outcome::Accepted { index, at, epoch: EpochId(self.epoch), repeated: self.repeated }
+            let Self { repeated, unsigned, .. } = self;
+            let (index, at, epoch) = (Index(self.index), UnixMicros(self.at_unix_us), EpochId(self.epoch));
+            Outcome::Accepted { index, at, epoch, repeated, unsigned }
         } else {
             Outcome::Refused { reason: self.refused_reason, message: self.refused_message }
         }

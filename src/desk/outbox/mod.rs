@@ -36,6 +36,7 @@ use crate::model::id::{Index, UnixMicros};
 use crate::model::identity::Name;
 use crate::model::receipt::Stage;
 use crate::seal::{OfficeFingerprint, sha256};
+use crate::wire::proto::Promise;
 use crate::wire::signed::SignedEnvelope;
 
 const FOLDER: &str = "outbox";
@@ -88,6 +89,8 @@ pub enum Outcome {
         epoch: EpochId,
         /// Whether it said something that was known already: a message handed in before, a receipt without news.
         repeated: bool,
+        /// Whether the hub's answer to a message did not bear its signature, though the directory names its key.
+        unsigned: bool,
     },
     /// It will not have it.
     Refused {
@@ -120,6 +123,8 @@ pub struct Outgoing {
     pub erased: bool,
     /// What the hub said; `None` while pending.
     pub outcome: Option<Outcome>,
+    /// The hub's signed word for that.
+    pub promise: Option<Promise>,
 }
 
 /// The name that CAP 1.2 gives a message, hidden: an alert's identifier may say what it is about. A name can be held to it by
@@ -196,6 +201,7 @@ impl Outbox {
             written_unix_us: now.0,
             name: message.name.map(|name| Bytes::copy_from_slice(&name.0)).unwrap_or_default(),
             outcome: None,
+            promise: None,
             sources: message.sources.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
             seen: message.seen.map(|it| it.to_string()).unwrap_or_default(),
             erased: false,
@@ -284,6 +290,7 @@ impl Outbox {
             seen: body.seen.parse().ok(),
             erased: body.erased,
             outcome: body.outcome.map(OutcomeBody::into_outcome),
+            promise: body.promise,
         })
     }
 
@@ -297,7 +304,7 @@ impl Outbox {
         Ok(Statement { receipt_bytes: body.receipt, note: body.note, outcome })
     }
 
-    /// Notes for good what the hub said of a message. What another process noted already stays.
+    /// Notes for good what the hub said of a message, and its signed word for it. What another process noted already stays.
     ///
     /// # Errors
     /// [`StoreError::Disk`], [`StoreError::Damaged`].
@@ -305,14 +312,14 @@ impl Outbox {
         &self,
         _held: &HomeLock,
         id: MessageId,
-        outcome: Outcome,
+        (outcome, promise): (Outcome, Option<Promise>),
     ) -> Result<(), StoreError> {
         let body: OutgoingBody = self.read(|stand| message_name(id, stand))?;
         if body.outcome.is_some() {
             return Ok(());
         }
         let name = message_name(id, outcome.stand());
-        let body = OutgoingBody { outcome: Some(OutcomeBody::of(outcome)), ..body };
+        let body = OutgoingBody { outcome: Some(OutcomeBody::of(outcome)), promise, ..body };
         self.folder.keep(&[(name, encode(&body))])?;
         self.folder.remove(&[message_name(id, Stand::Pending)])
     }
@@ -358,7 +365,7 @@ impl Outbox {
     /// [`StoreError::Disk`], [`StoreError::Damaged`].
     pub fn reopen_message(&self, _held: &HomeLock, id: MessageId) -> Result<(), StoreError> {
         let body: OutgoingBody = self.read(|stand| message_name(id, stand))?;
-        let waits = encode(&OutgoingBody { outcome: None, ..body });
+        let waits = encode(&OutgoingBody { outcome: None, promise: None, ..body });
         self.folder.keep(&[(message_name(id, Stand::Pending), waits)])?;
         self.folder.remove(&[message_name(id, Stand::Accepted)])
     }

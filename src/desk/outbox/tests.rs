@@ -24,6 +24,7 @@ fn outgoing(seed: u64) -> Outgoing {
         seen: None,
         erased: false,
         outcome: None,
+        promise: None,
     }
 }
 
@@ -36,7 +37,8 @@ fn statement(seed: u64) -> StatementEntry {
     StatementEntry { id: id(seed), message_id: id(1), sender, stage: Stage::Read, stand: Stand::Pending }
 }
 
-const ACCEPTED: Outcome = Outcome::Accepted { index: Index(12), at: NOW, epoch: EpochId(0), repeated: false };
+const ACCEPTED: Outcome =
+    Outcome::Accepted { index: Index(12), at: NOW, epoch: EpochId(0), repeated: false, unsigned: false };
 
 fn refused() -> Outcome {
     Outcome::Refused { reason: "STREAM_NOT_ALLOWED".into(), message: "no".into() }
@@ -66,7 +68,7 @@ async fn what_was_handed_in_had_been_kept_and_is_handed_in_again_as_the_same_byt
         )
         .unwrap();
     mark("statement kept");
-    outbox.settle_message(&held, id(1), ACCEPTED).unwrap();
+    outbox.settle_message(&held, id(1), (ACCEPTED, None)).unwrap();
     mark("message settled");
     outbox.settle_statement(&held, &statement(2), refused()).unwrap();
     mark("statement settled");
@@ -124,8 +126,8 @@ async fn the_first_outcome_noted_stays() {
     let disk = MemoryDisk::new();
     let (outbox, held) = outbox_on(&disk).await;
     outbox.add_message(&held, &outgoing(1), NOW).unwrap();
-    outbox.settle_message(&held, id(1), ACCEPTED).unwrap();
-    outbox.settle_message(&held, id(1), refused()).unwrap();
+    outbox.settle_message(&held, id(1), (ACCEPTED, None)).unwrap();
+    outbox.settle_message(&held, id(1), (refused(), None)).unwrap();
     assert_eq!(outbox.read_message(id(1)).unwrap().outcome, Some(ACCEPTED));
     assert_eq!(outbox.messages().unwrap(), [OutboxEntry { message_id: id(1), stand: Stand::Accepted }]);
 }
@@ -137,7 +139,7 @@ async fn references_are_found_among_what_was_not_refused() {
     for seed in 1..=4 {
         outbox.add_message(&held, &outgoing(seed), NOW).unwrap();
     }
-    outbox.settle_message(&held, id(2), refused()).unwrap();
+    outbox.settle_message(&held, id(2), (refused(), None)).unwrap();
     let path = format!("/home/outbox/{}", message_name(id(4), Stand::Pending));
     disk.flip_bit(Path::new(&path), 30, 0).unwrap();
     // The same instant, written by a program that prefers another offset.

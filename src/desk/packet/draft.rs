@@ -149,6 +149,7 @@ pub fn compose(
         seen: None,
         erased: false,
         outcome: None,
+        promise: None,
     };
     Ok((outgoing, false))
 }

@@ -324,6 +324,7 @@ fn a_file_that_changed_since_the_packet_was_made_is_not_sealed() {
         seen: None,
         erased: false,
         outcome: None,
+        promise: None,
     };
     let seal = |words: &[u8]| {
         disk.write_atomically(source, words).unwrap();

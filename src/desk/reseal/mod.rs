@@ -287,6 +287,7 @@ impl Desktop<'_> {
             seen,
             erased: false,
             outcome: None,
+            promise: None,
         })
     }
 }

@@ -217,7 +217,8 @@ fn sent() -> Outgoing {
         sources: Vec::new(),
         seen: None,
         erased: false,
-        outcome: Some(Outcome::Accepted { index, at, epoch, repeated: false }),
+        outcome: Some(Outcome::Accepted { index, at, epoch, repeated: false, unsigned: false }),
+        promise: None,
     }
 }
 

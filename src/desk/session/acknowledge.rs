@@ -266,7 +266,7 @@ impl Own {
             Self::Unreadable(message, reason, opened) => {
                 let reason = reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned();
                 let (stage, opened) = (Stage::Unreadable, *opened);
-                let receipt = Receipt::received(signer.desk().clone(), vec![*message], now);
+                let receipt = received(signer, vec![*message], now);
                 let signer = attended.filter(|_| opened).unwrap_or(signer);
                 handed(signer, Receipt { stage, reason, opened, ..receipt })
             }
@@ -275,8 +275,12 @@ impl Own {
 }
 
 fn of_batch(signer: &Signer, now: UnixMicros, stage: Stage, batch: &Batch) -> proto::HandedReceipt {
-    let receipt = Receipt::received(signer.desk().clone(), batch.messages.values().copied().collect(), now);
+    let receipt = received(signer, batch.messages.values().copied().collect(), now);
     handed(signer, Receipt { stage, notices: batch.notices.iter().copied().collect(), ..receipt })
+}
+
+fn received(signer: &Signer, messages: Vec<Covered>, now: UnixMicros) -> Receipt {
+    Receipt { seen: signer.seen(), ..Receipt::received(signer.desk().clone(), messages, now) }
 }
 
 fn handed(signer: &Signer, receipt: Receipt) -> proto::HandedReceipt {

@@ -2,7 +2,7 @@
 //!
 //! Owns the rhythm. Never hands in a packet: its files go first, on a connection of their own.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +13,14 @@ use tonic::transport::Channel;
 use super::{Event, Observer, SessionError};
 use crate::desk::erasure;
 use crate::desk::hand_in::{self, HandInError, Sealing};
+use crate::desk::heard;
 use crate::desk::home::Home;
 use crate::desk::included;
 use crate::desk::members::Members;
 use crate::desk::outbox::Outbox;
 use crate::desk::renew::{self, Renewed};
 use crate::desk::sealer::SealerError;
+use crate::desk::signer::Signer;
 use crate::desk::store::StoreError;
 use crate::desk::witness;
 use crate::host::clock::Clock;
@@ -27,8 +29,8 @@ use crate::wire::proto;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(10);
-/// How often the hub's logs are witnessed: each cosignature is 3.3 KB.
-const WITNESS_EVERY: Duration = Duration::from_mins(10);
+/// How often the hub is asked whether there is a checkpoint to cosign: mostly there is none, which is said in some bytes.
+const WITNESS_EVERY: Duration = Duration::from_mins(1);
 /// By when the hub has signed a checkpoint over an urgent message, and a round of witnesses has begun.
 const URGENT_SIGNED_IN: Duration = Duration::from_secs(7);
 
@@ -89,10 +91,11 @@ pub(super) async fn witnessing(
     home: &Home,
     channel: Channel,
     clock: &dyn Clock,
-    (observer, urgent): (&dyn Observer, &Notify),
+    (observer, urgent, signer): (&dyn Observer, &Notify, &Signer),
 ) -> SessionError {
     // The same is not told twice.
-    let mut failed = String::new();
+    let (mut failed, mut disputed) = (String::new(), BTreeSet::new());
+    signer.saw(witness::seen(home));
     loop {
         // Without a directory there is nobody whose word could be checked.
         if let Ok(Some(members)) = Members::copied(home) {
@@ -116,9 +119,13 @@ pub(super) async fn witnessing(
                 }
                 Err(_) => Ok(()),
             };
-            if let Err(error) = told {
+            signer.saw(witness::seen(home));
+            let by = heard::disputed_by(home).unwrap_or_default();
+            let news = by.difference(&disputed).try_for_each(|desk| observer.tell(Event::Disputed(desk)));
+            if let Err(error) = told.and(news) {
                 return error.into();
             }
+            disputed = by;
         }
         tokio::select! {
             () = sleep(WITNESS_EVERY) => {}

@@ -99,8 +99,8 @@ pub(super) async fn serve(
     let (clock, observer) = (subscription.host.clock.clone(), subscription.observer);
     let missed = pin!(missed_erasures(home, channel.clone()));
     let renewed = pin!(renewing(home, channel.clone(), clock.as_ref(), observer));
-    let urgent = Arc::clone(&subscription.urgent);
-    let witness = witnessing(home, channel.clone(), clock.as_ref(), (observer, &urgent));
+    let (urgent, signer) = (Arc::clone(&subscription.urgent), subscription.host.signer.clone());
+    let witness = witnessing(home, channel.clone(), clock.as_ref(), (observer, &urgent, &signer));
     subscription.writer.follow(known(home));
     subscription.keep_up(channel.clone()).await;
     let mut line = Line {

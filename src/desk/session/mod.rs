@@ -197,6 +197,8 @@ pub enum Event<'a> {
     Included(&'a Included),
     /// The hub's logs could not be looked at, or are not what they were.
     NotWitnessed(&'a WitnessError),
+    /// A desk of another office, by its name in certificates, says that the hub's logs are not what they were.
+    Disputed(&'a str),
     /// Something in the outbox still waits, and why.
     StillPending(&'a HandInError),
     /// What became of packets' files.

@@ -23,7 +23,6 @@ use crate::model::id::Index;
 use crate::model::identity::Identity;
 use crate::model::policy::AuditPermit;
 use crate::model::refusal::{Reason, Refusal};
-use crate::proof::TiledTree;
 use crate::wire::convert;
 use crate::wire::log::{Log, Recorded};
 use crate::wire::proto::{CoverOpening, EvidenceEntry, ProveMessageRequest, ProveMessageResponse};
@@ -205,7 +204,7 @@ fn directory_note(hub: &Hub, entries: u64) -> Result<Bytes, NotGiven> {
 /// A fault of this hub's.
 fn part(hub: &Hub, plan: &Plan, from: usize) -> Result<ProveMessageResponse, Status> {
     let mut part = ProveMessageResponse::default();
-    let mut tree = TiledTree::new(&plan.signed.tree, plan.size).map_err(|error| fault(&error))?;
+    let mut first = plan.signed.first(plan.size).map_err(|error| fault(&error))?;
     let mut bytes = 0;
     for (place, index) in plan.indexes.iter().enumerate().skip(from) {
         let entry = hub.journal.entry(*index).map_err(|error| fault(&error))?;
@@ -223,7 +222,7 @@ fn part(hub: &Hub, plan: &Plan, from: usize) -> Result<ProveMessageResponse, Sta
             salt: Bytes::copy_from_slice(&salt),
         });
         let recorded = Recorded::from(&entry);
-        let path = tree.inclusion(index.0).map_err(|error| fault(&error))?;
+        let path = first.inclusion(index.0).map_err(|error| fault(&error))?;
         let given = EvidenceEntry {
             index: index.0,
             recorded_unix_us: entry.time.0,

@@ -5,7 +5,9 @@
 
 mod about;
 pub mod check;
+mod disputes;
 pub mod keeper;
+mod proving;
 mod rounds;
 pub(super) mod service;
 mod source;
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::disputes::Disputes;
 use self::keeper::{Keeper, LogError};
 use self::rounds::Rounds;
 use self::source::{Directory, Source};
@@ -57,6 +60,7 @@ pub(super) struct Signed {
 pub(super) struct Logs {
     journal: Shown,
     directory: Shown,
+    disputes: Disputes,
 }
 
 /// What is shown of one.
@@ -102,7 +106,7 @@ pub fn dir_of(logs: &Path, log: Log) -> PathBuf {
 pub(super) fn begin(
     hub: &Arc<Hub>,
     dir: PathBuf,
-    key: Result<Option<SigningKey>, OpenKeyError>,
+    key: Result<Option<Arc<SigningKey>>, OpenKeyError>,
 ) -> std::io::Result<Task> {
     let kept = Arc::clone(hub);
     let key = key.map_err(|error| error.to_string()).and_then(|key| {
@@ -118,7 +122,7 @@ struct Keeping {
     hub: Arc<Hub>,
     dir: PathBuf,
     /// What it is signed with, or why it cannot be.
-    key: Result<SigningKey, String>,
+    key: Result<Arc<SigningKey>, String>,
     logs: [Kept; 2],
 }
 

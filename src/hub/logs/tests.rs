@@ -302,3 +302,30 @@ fn an_unfinished_tile_is_given_as_wide_as_it_is() {
         }
     });
 }
+
+#[test]
+fn a_damaged_tile_gives_no_proof_that_would_accuse_the_hub() {
+    local(|| {
+        let mut kept = Kept::new();
+        kept.append(66_000, "entry");
+        let mut keeper = kept.keeper().unwrap();
+        let signed = Arc::clone(keeper.sign(&key(), at(1)).unwrap());
+        let dir = dir_of(Path::new(LOGS), Log::Journal);
+        let size = signed.tree.head.size;
+        assert!(signed.first(size).unwrap().inclusion(300).is_ok());
+        assert!(signed.first(size).unwrap().consistency(300).is_ok());
+        // The lowest tile has the leaf and its neighbours, the one above the root of the tile beside that.
+        for (tile, byte) in [("tile/0/001", 44 * 32), ("tile/1/000", 5)] {
+            let path = dir.join(tile);
+            kept.disk.flip_bit(&path, byte, 3).unwrap();
+            let inclusion = signed.first(size).and_then(|mut first| first.inclusion(300));
+            let consistency = signed.first(size).and_then(|mut first| first.consistency(301));
+            for damaged in [inclusion.map(|_| ()), consistency.map(|_| ())] {
+                let told = damaged.unwrap_err().to_string();
+                assert!(told.contains("damaged") && told.contains("hub rebuild"), "{tile}: {told}");
+            }
+            kept.disk.flip_bit(&path, byte, 3).unwrap();
+        }
+        assert!(signed.first(size).unwrap().inclusion(300).is_ok());
+    });
+}

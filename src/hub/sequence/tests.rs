@@ -50,7 +50,7 @@ fn run_over(
             let Ok(answer) = submitter.submit(vec![submitted(EntryKind::Refusal, thing)]).await else {
                 continue;
             };
-            outcomes.extend(answer.await.unwrap_or_default());
+            outcomes.extend(answer.await.map(|decided| decided.outcomes).unwrap_or_default());
         }
         outcomes
     })
@@ -88,6 +88,7 @@ fn run(
             drain: drain.clone(),
             batch_bytes_max: BATCH_BYTES_MAX,
             receipts_wait,
+            promiser: None,
             run: 1,
         };
         let hand_in = async {
@@ -236,7 +237,7 @@ fn files_of_a_message_are_held_until_it_is_decided() {
         }
         assert_eq!(cleared(), 0, "its message is on its way");
         assert!(answer.is_empty(), "it is not decided yet");
-        answer.await.unwrap()
+        answer.await.unwrap().outcomes
     });
     assert_eq!((did.outcomes.len(), cleared()), (1, 1), "nothing holds it any more");
 }

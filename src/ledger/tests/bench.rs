@@ -119,6 +119,7 @@ pub(super) fn receipt(office: &str, stage: Stage, messages: &[(Index, MessageId)
         reason: if stage == Stage::Unreadable { "a reason".into() } else { String::new() },
         note_digest: stage.is_persons().then_some([6; 32]),
         opened: false,
+        seen: None,
     }
 }
 

@@ -54,3 +54,19 @@ fn an_edge_has_a_hash_for_each_bit_of_its_size() {
         assert_eq!(Frontier::of(size, edge(hashes)), None, "{size} {hashes}");
     }
 }
+
+#[test]
+fn a_batch_in_memory_has_the_same_root_and_the_same_proofs() {
+    assert_eq!(BatchTree::over(Vec::new()).root(), TreeHash::EMPTY_ROOT);
+    for size in 1..=130 {
+        let tree = BatchTree::over((0..size).map(leaf).collect());
+        let theirs = other(size);
+        assert_eq!(TreeHead { size: tree.size(), root: tree.root() }, head(&theirs.root()));
+        for index in 0..size {
+            let place = usize::try_from(index).unwrap();
+            let proof = theirs.prove_inclusion(place);
+            assert_eq!(tree.inclusion(place).unwrap().hashes(), split(proof.as_bytes()), "{index} of {size}");
+        }
+        assert!(tree.inclusion(usize::try_from(size).unwrap()).is_none());
+    }
+}

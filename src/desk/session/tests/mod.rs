@@ -382,5 +382,6 @@ fn waits(envelope: Envelope, payload: Bytes) -> Outgoing {
         seen: None,
         erased: false,
         outcome: None,
+        promise: None,
     }
 }

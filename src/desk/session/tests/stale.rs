@@ -68,7 +68,8 @@ async fn on_the_hubs_word_alone_no_second_envelope_of_a_message_is_made() {
     assert_eq!(outbox.read_message(id(1)).unwrap(), first);
     // Where registrars have replaced the key, it is made anew, once.
     hub.tell_directory(amended(&known, vec![office_key("iachr", 7)]));
-    let accepted = proto::Accepted { index: 9, accepted_unix_us: NOW.0, duplicate: false, epoch: 0 };
+    let accepted =
+        proto::Accepted { index: 9, accepted_unix_us: NOW.0, duplicate: false, epoch: 0, promise: None };
     hub.answer_publish([stale(), Ok(accepted)]);
     let outcome = hand_in().await.unwrap();
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");

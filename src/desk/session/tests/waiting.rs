@@ -13,7 +13,7 @@ fn outgoing(seed: u64) -> Outgoing {
 }
 
 fn accepted(index: u64) -> proto::Accepted {
-    proto::Accepted { index, accepted_unix_us: NOW.0, duplicate: false, epoch: 0 }
+    proto::Accepted { index, accepted_unix_us: NOW.0, duplicate: false, epoch: 0, promise: None }
 }
 
 #[tokio::test]
@@ -48,7 +48,13 @@ async fn a_message_that_waited_is_handed_in_as_the_same_bytes_until_it_is_confir
     assert_eq!(stands, [Stand::Accepted, Stand::Refused, Stand::Accepted]);
     assert_eq!(
         outbox.read_message(id(3)).unwrap().outcome,
-        Some(Outcome::Accepted { index: Index(31), at: NOW, epoch: EpochId(0), repeated: false })
+        Some(Outcome::Accepted {
+            index: Index(31),
+            at: NOW,
+            epoch: EpochId(0),
+            repeated: false,
+            unsigned: false
+        })
     );
 }
 
