@@ -31,7 +31,7 @@ use crate::wire::status::CallError;
 /// By when a message is to be in a history that enough offices have cosigned, in microseconds: ten minutes.
 const LATE_US: u64 = 600 * 1_000_000;
 /// Between two looks.
-const EVERY: Duration = Duration::from_mins(10);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Bears witness that the hub's logs only grow.
 #[derive(Debug, Args)]
@@ -61,13 +61,15 @@ impl Witness {
             return request(context);
         }
         let home = context.home()?;
+        let mut line = None;
         if self.once {
-            return context.unless_stopped("Nothing was cosigned by then.", once(context, &home)).await;
+            let looked = look(context, &home, &mut line);
+            return context.unless_stopped("Nothing was cosigned by then.", looked).await;
         }
         let mut tries = 0;
         loop {
             let looked = tokio::select! {
-                looked = once(context, &home) => looked,
+                looked = look(context, &home, &mut line) => looked,
                 () = context.stop.token.cancelled() => return Ok(Exit::Done),
             };
             let pause = match looked {
@@ -108,14 +110,19 @@ fn request(context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn once(context: &Context, home: &Home) -> Result<Exit, Failure> {
-    let channel = context.connect(home).await?;
+/// Looks once, on the line that the last look has left.
+async fn look(context: &Context, home: &Home, line: &mut Option<Channel>) -> Result<Exit, Failure> {
+    let channel = match line.take() {
+        Some(channel) => channel,
+        None => context.connect(home).await?,
+    };
     let members = Members::fetch(channel.clone(), home, context.clock.now()).await?;
-    for seen in witness::look(home, channel, members.policy(), context.clock.now()).await? {
+    for seen in witness::look(home, channel.clone(), members.policy(), context.clock.now()).await? {
         let what = if seen.cosigned { "cosigned" } else { "as it was" };
         context.screen.line(&format!("the {}, {} entries: {what}", seen.log.name(), seen.head.size))?;
         context.screen.object(&object(&seen))?;
     }
+    *line = Some(channel);
     Ok(Exit::Done)
 }
 

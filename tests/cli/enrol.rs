@@ -15,11 +15,11 @@ fn request(stage: &Stage, home: &str) -> (String, String) {
     (text("request"), text("key"))
 }
 
-fn sign(stage: &Stage, request: &str, identity: &str) -> Value {
+pub(super) fn sign(stage: &Stage, request: &str, identity: &str) -> Value {
     stage.objects("ca", &["ca", "sign", request, "--as", identity]).remove(0)
 }
 
-fn accept(stage: &Stage, home: &str, signed: &Value) -> Ran {
+pub(super) fn accept(stage: &Stage, home: &str, signed: &Value) -> Ran {
     let [bundle, authority] = ["bundle", "authority"].map(|name| signed[name].as_str().unwrap());
     let hub = fs::read_to_string(stage.path("iachr/desk.toml")).unwrap();
     let hub = hub.lines().find_map(|line| line.strip_prefix("hub = \"")).unwrap().trim_end_matches('"');

@@ -11,6 +11,7 @@ use resguardo::host::disk::OsDisk;
 use serde_json::Value;
 use tokio::runtime::Builder;
 
+use super::enrol::{accept, sign};
 use super::stage::{Running, Stage, objects, until};
 
 /// Offices that watch: more than half, of both institutions.
@@ -152,7 +153,14 @@ fn two_histories_that_the_hub_shows_are_found_out_by_a_receipt() {
     let told = stage.run("ohchr-honduras", &["audit", "message", &id]);
     assert!(told.code == 0 && told.err.contains("IS NOT WHAT IT WAS"), "{told:?}");
     let proof = fs::read_to_string(stage.path("ohchr-honduras/logs/journal.found")).unwrap();
-    assert!(proof.contains("ohchr-mexico:desk-1 has"), "{proof}");
+    assert!(proof.contains("ohchr-mexico:desk-1 has") && proof.contains("two different trees"), "{proof}");
+    // The same where this home's has grown on.
+    fs::remove_file(stage.path("ohchr-honduras/logs/journal.found")).unwrap();
+    let (_, index) = publish(&stage, "another");
+    round(&stage, index);
+    stage.well("ohchr-honduras", &["witness", "--once"]);
+    let told = stage.run("ohchr-honduras", &["audit", "message", &id]);
+    assert!(told.code == 0 && told.err.contains("do not go on from the 2"), "{told:?}");
 }
 
 #[test]
@@ -275,7 +283,7 @@ fn a_checkpoint_that_was_kept_and_not_cosigned_is_cosigned_when_it_is_seen_again
 
 #[test]
 fn an_outside_witness_cosigns_and_counts_once_it_is_named() {
-    let stage = Stage::set();
+    let mut stage = Stage::set();
     let made = stage.objects("univ", &["witness", "--request"]);
     assert_eq!(made[0]["object"], "witness_key");
     let public = made[0]["public"].as_str().unwrap();
@@ -283,6 +291,35 @@ fn an_outside_witness_cosigns_and_counts_once_it_is_named() {
     stage.amend(&amend);
     let listed = stage.objects("auditor-ohchr", &["policy", "list"]);
     assert!(listed.iter().any(|it| it["object"] == "witness" && it["name"] == "univ"), "{listed:?}");
+
+    let asked = stage.objects("univ", &["office", "request", "--transport-only"]).remove(0);
+    let signed = sign(&stage, asked["request"].as_str().unwrap(), "urn:resguardo:witness:univ");
+    let accepted = accept(&stage, "univ", &signed);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    stage.kill_hub();
+    copy(&stage.path("hub"), &stage.path("older"));
+    stage.start_hub();
+    stage.well("ohchr-honduras", &["publish", "alert", &stage.alert("one")]);
+    let mut witness = stage.start("univ", &["--json", "witness"]);
+    assert_eq!(witness.object("log_seen")["cosigned"], true);
+    until("it counts", || {
+        let log = journal(&stage).unwrap();
+        let by = |it: &Value| it["witness"] == "urn:resguardo:witness:univ" && it["institution"] == "iachr";
+        log["cosigned"].as_array().unwrap().iter().any(by)
+    });
+    // It outlives a hub that is away, and ends where the hub was found out.
+    stage.kill_hub();
+    let config = fs::read(stage.path("hub/hub.toml")).unwrap();
+    fs::remove_dir_all(stage.path("hub")).unwrap();
+    copy(&stage.path("older"), &stage.path("hub"));
+    fs::write(stage.path("hub/hub.toml"), config).unwrap();
+    stage.start_hub();
+    let again = stage.run("univ", &["witness", "--once"]);
+    assert!(again.code == 5 && again.err.contains("IS NOT WHAT IT WAS"), "{again:?}");
+    assert!(stage.path("univ/logs/journal.found").exists());
+    drop(witness);
+    let ended = stage.start("univ", &["witness"]).end();
+    assert_eq!(ended.code(), Some(5));
 }
 
 #[test]
