@@ -18,10 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "target" / "python" / "generated"))
 
+import forms
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 from directory import Directory, office_of
+from forms import check
 from google.protobuf.message import DecodeError
 from keys import ENVELOPE, MANIFEST, NOTE, ORDER, RECEIPT, Untrue, sha256, verify
 from resguardo.v1 import directory_pb2, evidence_pb2, message_pb2
@@ -32,11 +34,8 @@ DIRECTORY, PUBLISH, MISSED, ERASURE, RECEIPT_ENTRY = 1, 2, 6, 8, 3
 BY_ED25519, TIMED_ED25519, TIMED_ML_DSA = 0x01, 0x04, 0x06
 ED25519_KEY_BYTES = 32
 HUB = "urn:resguardo:hub:"
-
-
-def check(holds, words):
-    if not holds:
-        raise Untrue(words)
+# What says that a file does not hold.
+UNTRUE = (Untrue, Unopened, DecodeError, UnicodeDecodeError, ValueError, IndexError, KeyError)
 
 
 def inclusion_root(leaf, index, size, path):
@@ -197,6 +196,8 @@ class Evidence:
     def __init__(self, exact, founding):
         check(len(exact) <= FILE_BYTES_MAX, "it is too long")
         self.file, self.founding = evidence_pb2.Evidence.FromString(exact), founding
+        # Else it would write what it does not know as it came.
+        self.file.DiscardUnknownFields()
         check(self.file.version == 1, "it is of another version than 1")
         check(self.file.SerializeToString(deterministic=True) == exact, "it is not in its one encoding")
         everything = sorted([*self.file.directory, *self.file.entries], key=lambda it: it.index)
@@ -272,6 +273,7 @@ class Evidence:
         entry = self.file.entries[0]
         signed = message_pb2.Signed.FromString(entry.statement)
         envelope = message_pb2.Envelope.FromString(signed.statement)
+        forms.envelope(envelope)
         self.counts(entry, envelope.sender, ENVELOPE, signed)
         check(not entry.HasField("cover"), "the message has a cover")
         now, _ = self.at(entry)
@@ -307,7 +309,8 @@ class Evidence:
     def receipt(self, entry, notes):
         signed = message_pb2.Signed.FromString(entry.statement)
         receipt = message_pb2.Receipt.FromString(signed.statement)
-        machines = receipt.stage in (message_pb2.STAGE_RECEIVED, message_pb2.STAGE_ERASED)
+        forms.receipt(receipt)
+        machines = receipt.stage in forms.MACHINES
         outer = receipt.stage == message_pb2.STAGE_UNREADABLE and not receipt.opened
         self.counts(entry, receipt.desk, RECEIPT, signed, by_itself=machines or outer)
         self.is_for(entry, office_of(receipt.desk))
@@ -319,7 +322,17 @@ class Evidence:
         note = notes.pop(entry.index, None)
         officer = self.officer(entry, receipt, note) if note else None
         stage = message_pb2.Stage.Name(receipt.stage).removeprefix("STAGE_").lower()
-        return {"desk": receipt.desk, "stage": stage, "at_us": receipt.at_unix_us, "officer": officer}
+        attended = self.at(entry)[0].signing[signed.signatures[0].key_id][1]
+        action = message_pb2.Action.Name(receipt.action).removeprefix("ACTION_").lower().replace("_", "-")
+        return {
+            "desk": receipt.desk,
+            "stage": stage,
+            "at_us": receipt.at_unix_us,
+            "action": action if receipt.action else None,
+            "reason": receipt.reason,
+            "attended": attended,
+            "officer": officer,
+        }
 
     def officer(self, entry, receipt, opened):
         check(receipt.note_digest == sha256(opened.note), f"the receipt {entry.index} names another note")
@@ -335,6 +348,10 @@ class Evidence:
         check(len(signed.signatures) == 1, "an officer signs a note once")
         check(signed.signatures[0].key_id == sha256(note.officer_key), "the note names another key")
         verify(note.officer_key, NOTE, signed.statement, signed.signatures[0])
+        check(1 <= len(note.officer.encode()) <= 128, f"the note of entry {entry.index} names nobody")
+        says_why = note.stage == message_pb2.STAGE_DECLINED or note.action == message_pb2.ACTION_NONE
+        check(len(note.text.encode()) <= 4096, f"the note of entry {entry.index} is too long")
+        check(note.text.strip() or not says_why, f"the note of entry {entry.index} says no reason")
         about = (note.message_id, note.envelope_digest, note.stage, note.action, note.at_unix_us)
         own = (self.envelope.message_id, self.digest, receipt.stage, receipt.action, receipt.at_unix_us)
         check(about == own, f"the note of entry {entry.index} is of another receipt")
@@ -395,7 +412,7 @@ def main():
     founding = bytes.fromhex(tomllib.loads(arguments.trust.read_text())["founding"])
     try:
         proved = Evidence(arguments.file.read_bytes(), founding).proved()
-    except (Untrue, Unopened, DecodeError, UnicodeDecodeError, ValueError, IndexError, KeyError) as error:
+    except UNTRUE as error:
         print(f"false: {error}", file=sys.stderr)
         return 5
     print(json.dumps(proved, indent=2))

@@ -16,7 +16,7 @@ use super::screen::{Tone, cell, table, toned};
 use super::wait::disputed;
 use crate::desk::heard;
 use crate::desk::home::Home;
-use crate::desk::included;
+use crate::desk::included::{self, LATE_US};
 use crate::desk::members::Members;
 use crate::desk::session::pause_ms;
 use crate::desk::witness::{self, Seen, WitnessError};
@@ -28,8 +28,6 @@ use crate::wire::proto::log_service_client::LogServiceClient;
 use crate::wire::proto::{GetCheckpointRequest, Newest};
 use crate::wire::status::CallError;
 
-/// By when a message is to be in a history that enough offices have cosigned, in microseconds: ten minutes.
-const LATE_US: u64 = 600 * 1_000_000;
 /// Between two looks.
 const EVERY: Duration = Duration::from_mins(1);
 

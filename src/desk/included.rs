@@ -30,6 +30,9 @@ use crate::wire::proto::{
 };
 use crate::wire::status::CallError;
 
+/// By when a message is to be in a history that enough offices have cosigned, in microseconds: ten minutes.
+pub const LATE_US: u64 = 600 * 1_000_000;
+
 const FILE: &str = "included";
 /// Entries that are proved at once.
 const LOT: usize = 64;
@@ -275,16 +278,33 @@ async fn missing<'a>(
     tree: &TreeHead,
     lot: &'a [Own],
 ) -> Result<Option<&'a Own>, WitnessError> {
+    if let Some(proofs) = proofs(client, tree, lot).await? {
+        let mut proofs = proofs.iter();
+        return Ok(lot.iter().find(|own| !proofs.next().is_some_and(|proof| own.is_in(tree, proof))));
+    }
+    // Of one of them the hub says that there is no such entry of ours. Which, is asked one by one.
+    for own in lot {
+        let alone = proofs(client, tree, std::slice::from_ref(own)).await?.unwrap_or_default();
+        if !alone.first().is_some_and(|proof| own.is_in(tree, proof)) {
+            return Ok(Some(own));
+        }
+    }
+    Ok(None)
+}
+
+/// Asks for proofs; `None`: the hub says of one of the entries that it is none that this home may see.
+async fn proofs(
+    client: &mut LogServiceClient<Channel>,
+    tree: &TreeHead,
+    lot: &[Own],
+) -> Result<Option<Vec<EntryProof>>, WitnessError> {
     let indexes = lot.iter().map(|own| own.index.0).collect();
     let asked = ProveEntriesRequest { log: Log::Journal.to_wire(), size: tree.size, indexes };
-    let proofs = match client.prove_entries(asked).await.map_err(CallError::from) {
-        Ok(given) => given.into_inner().proofs,
-        // It says that there is no such entry of ours.
+    match client.prove_entries(asked).await.map_err(CallError::from) {
+        Ok(given) => Ok(Some(given.into_inner().proofs)),
         Err(CallError::Refused(refused)) if refused.known_reason() == Some(Reason::AuditNotAllowed) => {
-            Vec::new()
+            Ok(None)
         }
-        Err(error) => return Err(error.into()),
-    };
-    let mut proofs = proofs.iter();
-    Ok(lot.iter().find(|own| !proofs.next().is_some_and(|proof| own.is_in(tree, proof))))
+        Err(error) => Err(error.into()),
+    }
 }

@@ -299,7 +299,9 @@ fn an_outside_witness_cosigns_and_counts_once_it_is_named() {
     stage.kill_hub();
     copy(&stage.path("hub"), &stage.path("older"));
     stage.start_hub();
-    stage.well("ohchr-honduras", &["publish", "alert", &stage.alert("one")]);
+    let published = stage.objects("ohchr-honduras", &["publish", "alert", &stage.alert("one")]).remove(0);
+    let index = published["index"].as_u64();
+    until("a round over it", || journal(&stage).is_some_and(|log| log["round"].as_u64() > index));
     let mut witness = stage.start("univ", &["--json", "witness"]);
     assert_eq!(witness.object("log_seen")["cosigned"], true);
     until("it counts", || {

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod alerts;
+mod attacks;
 mod audit_watch;
 mod clear_text;
 mod clock;

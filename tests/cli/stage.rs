@@ -63,6 +63,28 @@ impl Stage {
         Self::made(&[])
     }
 
+    /// A copy of all its homes while nobody listens, for something else to happen there.
+    pub(crate) fn copied(&self) -> Self {
+        assert!(self.hub.is_none(), "a hub that runs changes what is copied");
+        let copy =
+            Self { dir: tempfile::tempdir().unwrap(), hub: None, logs: self.logs.clone(), notify: None };
+        let copied = run(Command::new("cp").arg("-a").arg(self.path("")).arg(copy.dir.path()));
+        assert_eq!(copied.code, 0, "{copied:?}");
+        let address = self.hub_address().to_string();
+        copy.rewrite("hub/hub.toml", &address, "127.0.0.1:1");
+        for home in copy.desks() {
+            copy.rewrite(&format!("{home}/desk.toml"), &address, "127.0.0.1:1");
+        }
+        copy
+    }
+
+    /// The homes of desks, auditors and operators.
+    fn desks(&self) -> Vec<String> {
+        let names = fs::read_dir(self.path("")).unwrap();
+        let names = names.map(|home| home.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| self.path(name).join("desk.toml").exists()).collect()
+    }
+
     fn made(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let stage = Self { dir, hub: None, logs: (Vec::new(), "info"), notify: None };
@@ -93,11 +115,8 @@ impl Stage {
             panic!("{line:?}: {}", fs::read_to_string(self.path("hub.log")).unwrap_or_default())
         });
         self.rewrite("hub/hub.toml", "listen = \"127.0.0.1:0\"", &format!("listen = \"{address}\""));
-        for home in fs::read_dir(self.path("")).unwrap() {
-            let name = home.unwrap().file_name().into_string().unwrap();
-            if self.path(&name).join("desk.toml").exists() {
-                self.rewrite(&format!("{name}/desk.toml"), "127.0.0.1:1\"", &format!("{address}\""));
-            }
+        for home in self.desks() {
+            self.rewrite(&format!("{home}/desk.toml"), "127.0.0.1:1\"", &format!("{address}\""));
         }
         self.hub = Some(child);
     }

@@ -30,9 +30,9 @@ use crate::wire::proto;
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(10);
 /// How often the hub is asked whether there is a checkpoint to cosign: mostly there is none, which is said in some bytes.
-const WITNESS_EVERY: Duration = Duration::from_mins(1);
+pub const WITNESS_EVERY: Duration = Duration::from_mins(1);
 /// By when the hub has signed a checkpoint over an urgent message, and a round of witnesses has begun.
-const URGENT_SIGNED_IN: Duration = Duration::from_secs(7);
+pub const URGENT_SIGNED_IN: Duration = Duration::from_secs(7);
 
 /// Hands in messages that wait in the outbox, again and again; ends with a fault only.
 pub(super) async fn courier(

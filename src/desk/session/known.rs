@@ -22,7 +22,7 @@ use crate::seal::KeyId;
 use crate::wire::proto;
 
 /// How long a message is waited for after a later one of the same desk: what is not urgent comes after what is.
-const MISSING_PATIENCE_US: u64 = 5 * 60 * 1_000_000;
+pub const MISSING_PATIENCE_US: u64 = 5 * 60 * 1_000_000;
 
 /// How long an answer is waited for, where what comes is said to be erased.
 const ORDERS_PATIENCE: Duration = Duration::from_secs(10);

@@ -13,7 +13,8 @@ mod line;
 mod tests;
 mod timer;
 
-pub use self::known::{Again, Rekey};
+pub use self::beside::{URGENT_SIGNED_IN, WITNESS_EVERY};
+pub use self::known::{Again, MISSING_PATIENCE_US, Rekey};
 
 use std::collections::HashSet;
 use std::io;
