@@ -21,25 +21,46 @@ fn exchange_finds_nothing_lost_or_outstanding_and_writes_its_table() {
         "nothing | 0.0 |",
         "files up | ",
         "files down | ",
+        // With the logs and without.
+        "signed: single calls | ",
+        "signed: publishing stream | ",
+        "opaque: single calls | ",
+        "opaque: publishing stream | ",
     ];
-    written("exchange", "the benchmark", &rows);
+    written("exchange", &["the benchmark", "the benchmark of the logs"], &rows);
+}
+
+#[test]
+fn year_finds_its_evidence_in_the_tree_and_writes_its_table() {
+    let rows = [
+        "messages | 200 |",
+        "entries of the journal | 2800 |",
+        "tiles of hashes: files; MiB; MiB on the disk | 10; ",
+        "bundles of records: files; MiB; MiB on the disk | 10; ",
+        "what a round adds | ",
+        "verifying it, p50 / p99 ms | ",
+    ];
+    written("year", &["the benchmark of a year"], &rows);
 }
 
 #[test]
 fn growth_finds_nothing_lost_or_outstanding_and_writes_its_table_and_curve() {
     let rows = ["messages stored | 500 | 2000 |", "start after SIGKILL", "start without a ledger"];
-    let curve = written("growth", "the growth benchmark", &rows).expect("a curve is beside the table");
+    let curve = written("growth", &["the growth benchmark"], &rows).expect("a curve is beside the table");
     assert!(curve.starts_with("<svg ") && curve.ends_with("</svg>\n"), "{curve}");
     let points = curve.matches(" points=\"").count();
     assert_eq!(points, 2, "a line for the rate and one for the memory: {curve}");
 }
 
-/// Runs a benchmark shortly; gives the picture that it drew beside its table, if it did.
-fn written(benchmark: &str, name: &str, rows: &[&str]) -> Option<String> {
+/// Runs a benchmark shortly, with a document that has the marks of all these parts; gives the picture that it drew beside its table,
+/// if it did.
+fn written(benchmark: &str, names: &[&str], rows: &[&str]) -> Option<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let document = folder.path().join("performance.md");
-    let [begin, end] = ["begin", "end"].map(|it| format!("<!-- measured by {name}: {it} -->"));
-    fs::write(&document, format!("# Before\n\n{begin}\nold\n{end}\nafter\n")).expect("it can be written");
+    let mark = |name: &str, it: &str| format!("<!-- measured by {name}: {it} -->");
+    let part = |name: &&str| format!("{}\nold\n{}\n", mark(name, "begin"), mark(name, "end"));
+    let parts: String = names.iter().map(part).collect();
+    fs::write(&document, format!("# Before\n\n{parts}after\n")).expect("it can be written");
     let output = Command::new(env!("CARGO"))
         .args(["test", "--locked", "--bench", benchmark, "--", "--quick", "--write"])
         .arg(&document)

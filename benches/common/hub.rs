@@ -22,7 +22,7 @@ use tonic::transport::Channel;
 use crate::common::child::Child;
 
 /// The program whose hub is measured.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_resguardo");
 /// The office whose callers publish.
 pub(crate) const SENDER: &str = "ohchr-honduras";
 /// Who checks at the end.
@@ -86,6 +86,13 @@ impl DevSet {
             }
         }
         run(&mut self.hub_command(&["init"]))?;
+        if self.without_logs().exists() {
+            for log in ["journal", "directory"] {
+                let folder = home.join("logs").join(log);
+                fs::create_dir_all(&folder)?;
+                fs::write(folder.join("rounds"), "")?;
+            }
+        }
         Ok(())
     }
 
@@ -100,6 +107,57 @@ impl DevSet {
         let log = self.dir.join("hub.log");
         let child = Child::start(&mut self.hub_command(&["run", "--log", "json"]), &log)?;
         Ok(Hub { child, log })
+    }
+
+    /// Leads an office's home to its hub by an address.
+    pub(crate) fn lead(&self, office: &str, address: &str) -> Result<()> {
+        let path = self.office_home(office).join("desk.toml");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let line = |line: &str| {
+            if line.starts_with("hub = ") { format!("hub = \"{address}\"\n") } else { format!("{line}\n") }
+        };
+        Ok(fs::write(&path, text.lines().map(line).collect::<String>())?)
+    }
+
+    /// Gives the size of the newest round of witnesses of the hub's journal that has not enough of them yet, or has: 0 for none.
+    pub(crate) fn newest_round(&self) -> Result<u64> {
+        let mut newest = 0;
+        for folder in ["open", "witnessed"] {
+            let folder = self.hub_home().join("logs/journal/rounds").join(folder);
+            for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+                // A file that is being written has another name.
+                let size = entry?.file_name().to_str().and_then(|it| it.parse().ok());
+                newest = newest.max(size.unwrap_or(0));
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Lets the hubs that are founded from now on keep their logs, or keeps them from it: where the folders of their rounds belong
+    /// stand files. Such a hub has its key and signs whatever else it signs, looks again each minute, and says what is wrong.
+    pub(crate) fn keep_logs(&self, kept: bool) -> Result<()> {
+        let without = self.without_logs();
+        if !kept {
+            fs::write(&without, "")?;
+        } else if without.exists() {
+            fs::remove_file(&without)?;
+        }
+        Ok(())
+    }
+
+    /// A file that says that the next hubs keep no logs.
+    fn without_logs(&self) -> PathBuf {
+        self.dir.join("without-logs")
+    }
+
+    /// Entries that the newest checkpoint of the hub's journal covers; none before the first.
+    pub(crate) fn logged_entries(&self) -> Result<u64> {
+        let path = self.hub_home().join("logs/journal/checkpoint");
+        let note = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            read => read.with_context(|| path.display().to_string())?,
+        };
+        Ok(note.lines().nth(1).with_context(|| format!("{} is no checkpoint", path.display()))?.parse()?)
     }
 
     /// Checks the hub, which must not run; gives what the check counted.
@@ -155,6 +213,11 @@ pub(crate) struct Usage {
 }
 
 impl Hub {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.child.address
+    }
+
     pub(crate) async fn connect(&self, home: &Path) -> Result<Channel> {
         connect(&self.child.address, home, ConnectLimits::default()).await
     }
@@ -178,6 +241,20 @@ impl Hub {
         let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let found = lines.find(|line| line["message"].as_str().is_some_and(|it| it.starts_with(begins)));
         found.with_context(|| format!("no line {begins:?} in the hub's log:\n{log}"))
+    }
+
+    /// Nanoseconds of a processor that one of its threads has used, by the thread's name.
+    pub(crate) fn thread_ns(&self, name: &str) -> Result<u64> {
+        let threads = Path::new("/proc").join(self.child.id().to_string()).join("task");
+        for thread in fs::read_dir(threads).context("the hub has ended")? {
+            let thread = thread?.path();
+            if fs::read_to_string(thread.join("comm"))?.trim_end() == name {
+                let used = fs::read_to_string(thread.join("schedstat"))?;
+                let ns = used.split(' ').next().context("a field of schedstat")?;
+                return Ok(ns.parse()?);
+            }
+        }
+        anyhow::bail!("the hub has no thread {name}")
     }
 
     pub(crate) fn usage(&self) -> Result<Usage> {

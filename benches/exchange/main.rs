@@ -5,6 +5,7 @@
 //! and callers that wait for each confirmation; and what sealing and signing take. Prints numbers, never judges by them: it
 //! fails only when a message is lost or left unacknowledged.
 
+mod appending;
 mod bare;
 mod beside;
 #[path = "../common/mod.rs"]
@@ -34,11 +35,15 @@ use crate::common::{document, machine};
 use crate::limits::{Limit, Limits};
 use crate::operations::Operation;
 use crate::options::Options;
-use crate::point::{Measured, Point};
+use crate::point::{Content, Measured, Point};
 use crate::supply::Supply;
 
 /// Its name in the marks of a document.
 const NAME: &str = "the benchmark";
+/// The name of its part about the logs.
+const LOGS_NAME: &str = "the benchmark of the logs";
+/// Seconds for which bare hashes are measured.
+const HASHES_S: f64 = 0.5;
 
 /// The callers and subscribers stand for offices' programs, which have this one.
 #[global_allocator]
@@ -57,7 +62,9 @@ fn main() -> Result<()> {
 async fn run(options: &Options) -> Result<()> {
     if let Some(path) = &options.write {
         // Before the long part, not after it.
-        document::has_marks(path, NAME)?;
+        for name in options.names() {
+            document::has_marks(path, name)?;
+        }
     }
     std::fs::create_dir_all(&options.folder).with_context(|| options.folder.display().to_string())?;
     let folder = tempfile::Builder::new().prefix("exchange-").tempdir_in(&options.folder)?;
@@ -65,13 +72,18 @@ async fn run(options: &Options) -> Result<()> {
     let machine = machine::describe(folder.path());
     say(&machine)?;
     let rounds = measure(options, folder.path(), watch).await?;
-    let report = report::table(&rounds);
-    say(&report)?;
-    say(&format!("{:.0} s in all", watch.seconds()))?;
-    if let Some(path) = &options.write {
-        document::write(path, "the benchmark", &format!("{machine}\n\n{}\n\n{report}", options.summary()))?;
+    for name in options.names() {
+        let report = if name == NAME {
+            format!("{}\n\n{}", options.summary(), report::table(&rounds))
+        } else {
+            format!("{}\n{}", options.turns_summary(), appending::table(&rounds.appending, rounds.hashes_us))
+        };
+        say(&report)?;
+        if let Some(path) = &options.write {
+            document::write(path, name, &format!("{machine}\n\n{report}"))?;
+        }
     }
-    Ok(())
+    say(&format!("{:.0} s in all", watch.seconds()))
 }
 
 /// Every measurement, in the order in which it was made.
@@ -85,6 +97,10 @@ struct Rounds {
     points: Vec<(Point, Limit, Measured)>,
     /// Of each round its phases.
     beside: Vec<Vec<beside::Measured>>,
+    /// Of each round its turns with logs and without.
+    appending: Vec<Vec<appending::Turn>>,
+    /// What the bare hashes of a signed message's entry take, and of an opaque one's, in microseconds.
+    hashes_us: [f64; 2],
 }
 
 async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<Rounds> {
@@ -97,6 +113,10 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
     for line in &rounds.made {
         say(line)?;
     }
+    if options.turns().is_some() {
+        let us = |content| appending::hashes_us(supply.entry_bytes(content), HASHES_S, watch);
+        rounds.hashes_us = [Content::Signed, Content::Opaque].map(us);
+    }
     for round in 1..=options.rounds() {
         if let Some(seconds) = options.operations_s() {
             let operations = operations::measure(&dev, &supply.audience, seconds, watch)?;
@@ -105,7 +125,7 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
             }
             rounds.operations.push(operations);
         }
-        if options.points().is_empty() {
+        if options.points().is_empty() && options.more_than_turns() {
             let limit = limits.probe().await?;
             say(&format!("round {round}  {limit}"))?;
             rounds.limits.push(limit);
@@ -116,6 +136,12 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
             say(&format!("round {round}  {limit}  {point}  {measured}"))?;
             rounds.limits.push(limit);
             rounds.points.push((point, limit, measured));
+        }
+        if let Some(turns) = options.turns() {
+            let connections = options.load().connections;
+            let say = |turn: &str| say(&format!("round {round}  {turn}"));
+            let measured = appending::measure(turns, (&dev, &supply), connections, watch, &say).await?;
+            rounds.appending.push(measured);
         }
         if let Some(alerts) = options.alerts_beside_files() {
             let phases = beside::measure(alerts, &dev, watch).await?;

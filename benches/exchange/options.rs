@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::appending::Turns;
 use crate::common::callers::Mode;
 use crate::point::{Content, Exchange, Load, Point};
+use crate::{LOGS_NAME, NAME};
 
 /// Signed messages that are made for each second of load: more than the hub takes; the bare exchange may run out of them.
 const SIGNED_PER_S: f64 = 20_000.0;
@@ -72,6 +74,8 @@ enum Only {
     Operations,
     /// Alerts beside files
     Files,
+    /// The hub with its logs and without
+    Logs,
     /// The machine's limits, without the hub
     Limits,
 }
@@ -105,6 +109,40 @@ impl Options {
         matches!(self.only, None | Some(Only::Operations)).then_some(seconds)
     }
 
+    /// Whether anything is measured beside the turns with logs and without.
+    pub(crate) fn more_than_turns(&self) -> bool {
+        self.only != Some(Only::Logs)
+    }
+
+    /// The marks of a document between which what is measured is written.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let names = [(self.more_than_turns(), NAME), (self.turns().is_some(), LOGS_NAME)];
+        names.into_iter().filter_map(|(measured, name)| measured.then_some(name)).collect()
+    }
+
+    /// How the turns with logs and without are, in a line.
+    pub(crate) fn turns_summary(&self) -> String {
+        let Some(Turns { warm_up_s, seconds, .. }) = self.turns() else { return String::new() };
+        format!(
+            "{} rounds; each turn without logs {seconds} s after {warm_up_s} s of warm-up, each with them from one checkpoint \
+             to the next but one, about as long; callers on at most {} connections{}",
+            self.rounds(),
+            self.connections,
+            build()
+        )
+    }
+
+    /// How long each turn with logs and without is, where these are measured.
+    pub(crate) fn turns(&self) -> Option<Turns> {
+        let turns = if self.quick {
+            Turns { warm_up_s: 0.1, seconds: 0.3, checkpoints: None }
+        } else {
+            let seconds = self.seconds.unwrap_or(11.0);
+            Turns { warm_up_s: 5.0, seconds, checkpoints: Some(2) }
+        };
+        matches!(self.only, None | Some(Only::Logs)).then_some(turns)
+    }
+
     /// How many messages are made before the clock starts.
     pub(crate) fn made(&self) -> Made {
         let Load { warm_up_s, seconds, .. } = self.load();
@@ -117,10 +155,9 @@ impl Options {
             let count = if self.quick { quick } else { ((warm_up_s + seconds) * per_s) as u64 };
             self.points().iter().any(|point| point.content == content).then_some(count)
         };
-        Made {
-            signed: of(Content::Signed, SIGNED_PER_S, QUICK_SIGNED),
-            sealed: of(Content::Sealed, SEALED_PER_S, QUICK_SEALED),
-        }
+        let signed = of(Content::Signed, SIGNED_PER_S, QUICK_SIGNED);
+        let in_turns = self.turns().map(|turns| turns.signed().max(QUICK_SIGNED));
+        Made { signed: signed.max(in_turns), sealed: of(Content::Sealed, SEALED_PER_S, QUICK_SEALED) }
     }
 
     /// What is measured in each round, in order.
@@ -129,7 +166,7 @@ impl Options {
             None => &[Mode::Calls, Mode::Stream],
             Some(Only::Calls) => &[Mode::Calls],
             Some(Only::Stream) => &[Mode::Stream],
-            Some(Only::Operations | Only::Files | Only::Limits) => &[],
+            Some(Only::Operations | Only::Files | Only::Logs | Only::Limits) => &[],
         };
         let callers = self.callers.as_deref().unwrap_or(&[1, 64]);
         let mut points = Vec::new();
@@ -148,10 +185,15 @@ impl Options {
     pub(crate) fn summary(&self) -> String {
         let Load { warm_up_s, seconds, connections } = self.load();
         let rounds = self.rounds();
-        let build = if cfg!(debug_assertions) { "; NOT OPTIMISED: the numbers say nothing" } else { "" };
+        let build = build();
         format!(
             "{rounds} rounds, each measurement {seconds} s after {warm_up_s} s of warm-up or as long as there are messages, \
              callers on at most {connections} connections{build}"
         )
     }
+}
+
+/// What is to be said of the build.
+fn build() -> &'static str {
+    if cfg!(debug_assertions) { "; NOT OPTIMISED: the numbers say nothing" } else { "" }
 }

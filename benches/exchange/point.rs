@@ -126,6 +126,49 @@ impl fmt::Display for Measured {
     }
 }
 
+/// An exchange with its subscribers, and callers that wait to hand in.
+pub(crate) struct Loaded {
+    pub(crate) hub: Hub,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) callers: Callers,
+    pub(crate) subscribers: Subscribers,
+    /// Messages that there are at most.
+    pub(crate) most: Option<u64>,
+}
+
+impl Loaded {
+    /// Starts what is measured, and all that talks to it; there is room for so many seconds of load.
+    pub(crate) async fn start(
+        point: Point,
+        (dev, supply): (&DevSet, &Supply),
+        (connections, seconds): (u32, f64),
+        watch: Stopwatch,
+    ) -> Result<Self> {
+        let hub = start(point, dev)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "some seconds of messages"
+        )]
+        let room = (seconds * ROOM_PER_S) as usize;
+        let flights = Arc::new(Flights::new(watch, room));
+        let sender = dev.office_home(SENDER);
+        let mut channels = Vec::new();
+        for _ in 0..connections.min(point.callers) {
+            channels.push(hub.connect(&sender).await?);
+        }
+        let offices = &supply.audience.offices;
+        let subscribers = match point.content {
+            Content::Opaque => Subscribers::open_unsigned(dev, &hub, offices, &flights).await?,
+            Content::Signed | Content::Sealed => Subscribers::open(dev, &hub, offices, &flights).await?,
+        };
+        let source = supply.source(point.content)?;
+        let most = source.count();
+        let callers = Callers::new(channels, Arc::clone(&flights), source, 0);
+        Ok(Self { hub, flights, callers, subscribers, most })
+    }
+}
+
 /// Measures a point. Fails when a message was lost, came twice or out of order, or stayed unacknowledged.
 pub(crate) async fn measure(
     point: Point,
@@ -133,30 +176,16 @@ pub(crate) async fn measure(
     load: Load,
     watch: Stopwatch,
 ) -> Result<Measured> {
-    let hub = start(point, dev)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some seconds of messages")]
-    let room = ((load.warm_up_s + load.seconds) * ROOM_PER_S) as usize;
-    let flights = Arc::new(Flights::new(watch, room));
-    let sender = dev.office_home(SENDER);
-    let mut channels = Vec::new();
-    for _ in 0..load.connections.min(point.callers) {
-        channels.push(hub.connect(&sender).await?);
-    }
-    let offices = &supply.audience.offices;
-    let mut subscribers = match point.content {
-        Content::Opaque => Subscribers::open_unsigned(dev, &hub, offices, &flights).await?,
-        Content::Signed | Content::Sealed => Subscribers::open(dev, &hub, offices, &flights).await?,
-    };
-    let source = supply.source(point.content)?;
-    let most = source.count();
-    let mut callers = Callers::new(channels, Arc::clone(&flights), source, 0);
-    let warm = lasting(&flights, load.warm_up_s, most.map(|most| most / WARM_UP_SHARE));
+    let Load { warm_up_s, seconds, connections } = load;
+    let loaded = Loaded::start(point, (dev, supply), (connections, warm_up_s + seconds), watch).await?;
+    let Loaded { hub, flights, mut callers, mut subscribers, most } = loaded;
+    let warm = lasting(&flights, warm_up_s, most.map(|most| most / WARM_UP_SHARE));
     callers.run(point.mode, point.callers, warm).await?;
     subscribers.drain(flights.count()).await?;
 
     flights.count_times();
     let (before, counted) = (Moment::now(&hub, watch)?, flights.count());
-    let all = lasting(&flights, load.seconds, most);
+    let all = lasting(&flights, seconds, most);
     let confirm = callers.run(point.mode, point.callers, all).await?;
     subscribers.drain(flights.count()).await?;
     let (after, count) = (Moment::now(&hub, watch)?, flights.count() - counted);
@@ -187,7 +216,7 @@ fn start(point: Point, dev: &DevSet) -> Result<Hub> {
 }
 
 /// Waits for some seconds, or until as many messages are handed in as there are.
-async fn lasting(flights: &Flights, seconds: f64, most: Option<u64>) -> Result<()> {
+pub(crate) async fn lasting(flights: &Flights, seconds: f64, most: Option<u64>) -> Result<()> {
     let time = sleep(Duration::from_secs_f64(seconds));
     tokio::select! {
         () = time => Ok(()),
@@ -217,14 +246,14 @@ impl Measured {
 }
 
 /// When, and what had been used until then.
-struct Moment {
-    s: f64,
-    hub: Usage,
-    clients: Usage,
+pub(crate) struct Moment {
+    pub(crate) s: f64,
+    pub(crate) hub: Usage,
+    pub(crate) clients: Usage,
 }
 
 impl Moment {
-    fn now(hub: &Hub, watch: Stopwatch) -> Result<Self> {
+    pub(crate) fn now(hub: &Hub, watch: Stopwatch) -> Result<Self> {
         Ok(Self { s: watch.seconds(), hub: hub.usage()?, clients: Usage::of("self")? })
     }
 }

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
+use resguardo::model::entry::EntryKind;
 use resguardo::model::envelope::Envelope;
+use resguardo::model::id::{Index, UnixMicros};
 use resguardo::seal::{Recipient, SigningKey, seal_bytes, sha256};
 use resguardo::wire::convert;
+use resguardo::wire::log::Recorded;
 use resguardo::wire::manifest::{Part, SealedManifest};
 use resguardo::wire::proto::PublishRequest;
 use resguardo::wire::signed::SignedEnvelope;
 use resguardo::{cap, desk};
 
 use crate::common::hub::{DevSet, SENDER};
-use crate::common::messages::{Audience, Author};
+use crate::common::messages::{Audience, Author, desk};
 use crate::common::source::{Pool, Source};
 use crate::common::stopwatch::Stopwatch;
 use crate::options::Made;
@@ -21,6 +24,9 @@ use crate::point::Content;
 
 /// An alert of about 1 KiB, so that with its manifest it is padded to 4 KiB.
 const ALERT: &[u8] = include_bytes!("alert.xml");
+
+/// What stands before an entry in the hash that is its record: a domain and a nonce.
+const RECORD_HEAD_BYTES: usize = 26 + 16;
 
 /// All messages of a run: the same for each hub, for each is founded anew.
 pub(crate) struct Supply {
@@ -72,6 +78,16 @@ impl Supply {
             ))
         };
         pools.into_iter().filter_map(told).collect()
+    }
+
+    /// Bytes that the record of a message of 1 KiB is the hash of, signed or not.
+    pub(crate) fn entry_bytes(&self, content: Content) -> usize {
+        let audience =
+            if content == Content::Opaque { self.audience.unsigned() } else { self.audience.clone() };
+        let statement = Author::new(&audience, 0).write(0).envelope;
+        let (index, time, identity) = (Index(0), UnixMicros(0), &desk(SENDER));
+        let recorded = Recorded { index, time, kind: EntryKind::Publish, identity, statement };
+        RECORD_HEAD_BYTES + recorded.to_bytes().len()
     }
 
     /// Where callers take messages of a kind from.

@@ -54,7 +54,12 @@ impl Reader {
 
     /// Reads entries one after the other, beginning with this index.
     pub fn from(&self, index: Index) -> Cursor {
-        Cursor { shared: self.shared.clone(), next: index, stream: None }
+        Cursor { shared: self.shared.clone(), next: index, stream: None, payloads: true }
+    }
+
+    /// Reads entries one after the other without a look at their payloads, beginning with this index: each says that it has none.
+    pub fn without_payloads(&self, index: Index) -> Cursor {
+        Cursor { payloads: false, ..self.from(index) }
     }
 
     /// Reads batches one after the other, beginning with this position, for a replay.
@@ -112,6 +117,7 @@ pub struct Cursor {
     shared: Arc<Shared>,
     next: Index,
     stream: Option<Stream>,
+    payloads: bool,
 }
 
 impl Cursor {
@@ -131,7 +137,7 @@ impl Cursor {
             Some(stream) => stream,
             None => Stream::open(&self.shared, self.shared.place_of_entry(self.next), READ_BYTES)?,
         };
-        let entry = stream.entry(&self.shared, self.next)?;
+        let entry = stream.entry(&self.shared, self.next, self.payloads)?;
         self.next = self.next.next();
         self.stream = Some(stream);
         Ok(Some(entry))
@@ -274,10 +280,11 @@ impl Stream {
     }
 
     /// Reads an entry that is there. What stands before it is passed over, so that damage there does not hide it.
-    fn entry(&mut self, shared: &Shared, wanted: Index) -> Result<Entry, JournalError> {
+    fn entry(&mut self, shared: &Shared, wanted: Index, payloads: bool) -> Result<Entry, JournalError> {
         let body = self.body(shared, wanted)?;
         let (claim, mut entry) = (body.payload, body.to_entry(Payload::None));
-        if let Some(claim) = claim {
+        // Where nobody asks for it, whoever looks for the next entry passes over it.
+        if let Some(claim) = claim.filter(|_| payloads) {
             entry.payload = self.payload(shared, claim)?;
         }
         self.frames.index = wanted.next();

@@ -4,6 +4,8 @@
 //! durable before the next, and nobody is shown a checkpoint before it is on the disk: so no crash makes the hub sign two
 //! different trees of one size. A tree that does not agree with the last checkpoint is never signed again by itself.
 
+pub mod given;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

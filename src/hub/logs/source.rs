@@ -64,7 +64,7 @@ impl Source {
             Self::Journal { reader, at } => {
                 let cursor = match at.take() {
                     Some((next, cursor)) if next == place => cursor,
-                    _ => reader.from(Index(place)),
+                    _ => reader.without_payloads(Index(place)),
                 };
                 let (_, cursor) = at.insert((place + 1, cursor));
                 let entry = cursor.next()?.expect("the journal has the entries that it counts");

@@ -63,7 +63,10 @@ fn first_entry_at_or_after_a_time_is_found_by_halving() {
 fn reads_all(reader: &Reader, batches: &[Batch], marks: &[Mark]) {
     let entries = entries_expected(batches);
     assert_eq!(entries_read(reader).unwrap(), entries);
+    let mut bare = reader.without_payloads(Index(0));
     for entry in &entries {
+        let expected = Entry { payload: Payload::None, ..entry.clone() };
+        assert_eq!(bare.next().unwrap(), Some(expected));
         assert_eq!(reader.entry(entry.index).unwrap().as_ref(), Some(entry));
     }
     assert_eq!(reader.entry(Index(entries.len() as u64)).unwrap(), None);
