@@ -25,7 +25,7 @@ use resguardo::desk::outbox::{Outbox, Stand, StatementEntry};
 use resguardo::desk::sealer::Unlocked;
 use resguardo::desk::session::{Event, Host, Observer, Plan, Subscription};
 use resguardo::desk::signer::Signer;
-use resguardo::desk::{notes, officers};
+use resguardo::desk::{notes, officers, witness};
 use resguardo::host::clock::{Clock, SystemClock};
 use resguardo::host::disk::OsDisk;
 use resguardo::host::random::OsRandom;
@@ -90,6 +90,7 @@ async fn main() -> anyhow::Result<()> {
         reason: String::new(),
         note_digest: None,
         opened: false,
+        seen: witness::seen(&home),
     };
     // A person's stage bears the person's name: in a note that the office that sent the message, headquarters and one's own
     // office can open.

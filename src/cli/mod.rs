@@ -105,7 +105,7 @@ pub enum Command {
     /// Asks the hub what happened.
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Checks a file of evidence, without a line and without a home, and says what it proves and what it does not.
+    /// Checks a file of evidence or an export, without a line and without a home, and says what it proves and what not.
     Verify(verify::Verify),
     /// Writes a message's alert as CAP 1.2 XML.
     Export(export::Export),
@@ -192,9 +192,7 @@ impl Cli {
             Command::Erase(command) => context.unless_stopped(LEFT_IN_OUTBOX, command.run(context)).await,
             Command::Reseal(command) => command.run(context).await,
             Command::Audit(command) if command.watches() => command.run(context).await,
-            Command::Audit(command) => {
-                context.unless_stopped("The listing is not whole.", command.run(context)).await
-            }
+            Command::Audit(command) => context.unless_stopped(command.left(), command.run(context)).await,
             Command::Inbox(command) => command.run(context),
             Command::Show(command) => command.run(context),
             Command::Verify(command) => command.run(context),

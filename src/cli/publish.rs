@@ -165,7 +165,7 @@ impl Publish {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
             Self::Alert(command) => Box::pin(command.run(context)).await,
-            Self::Packet(command) => command.run(context).await,
+            Self::Packet(command) => Box::pin(command.run(context)).await,
             Self::Pending(unlock) => {
                 context.unless_stopped(LEFT_IN_OUTBOX, pending::run(context, &unlock)).await
             }

@@ -275,7 +275,7 @@ pub(super) async fn shown(
 /// Holds what those who signed had seen of the hub's journal to what this home has seen. It stops nothing.
 async fn hear(context: &Context, home: &Home, channel: &Channel, (shown, members): (&Shown, &Members)) {
     let now = context.clock.now();
-    let heard = heard::hold(home, channel, members.policy(), now, shown.receipts()).await;
+    let heard = Box::pin(heard::hold(home, channel, members.policy(), now, shown.receipts())).await;
     if let Err(error) = heard {
         context.screen.aside(Tone::Bad, &error.to_string());
     }

@@ -56,7 +56,7 @@ fn keep(home: &Home, list: &str, desks: &BTreeSet<String>) -> Result<(), Witness
     if read(home, list)? == *desks {
         return Ok(());
     }
-    let lines: String = desks.iter().map(|desk| format!("{desk}\n")).collect();
+    let lines = desks.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
     witness::write(home, &home.dir().join(FOLDER).join(list), lines.as_bytes())
 }
 

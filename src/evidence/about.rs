@@ -115,7 +115,7 @@ impl<'a> About<'a> {
         let (place, salt) = entry.cover.as_ref().ok_or(EvidenceError::Opening { index })?;
         let place = usize::try_from(*place).unwrap_or(usize::MAX);
         let opened = OpenedReceipt::read(&entry.statement, self.covered, (place, salt));
-        let OpenedReceipt { receipt, signed } = opened.map_err(refused(entry))?;
+        let OpenedReceipt { receipt, signed, .. } = opened.map_err(refused(entry))?;
         let stated = Stated {
             desk: &receipt.desk,
             kind: Kind::Receipt,

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::EvidenceError;
-use super::file::{Entry, Evidence};
+use super::file::Entry;
 use super::proved::NotBefore;
 use crate::model::entry::EntryKind;
 use crate::model::envelope::Envelope;
 use crate::model::fact::Fact;
+use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::{Policy, When};
 use crate::model::refusal::{Reason, Refusal};
 use crate::proof::{Frontier, TreeHash};
@@ -34,20 +35,29 @@ pub(super) struct Directory<'a> {
     keys: BTreeMap<[u8; 32], NotBefore>,
 }
 
+/// How many entries of the directory stand before a place in the journal, and how many of them so long before its time that nothing
+/// of the time before is on its way any more.
+pub(super) fn places(directory: &[Entry], (index, time): (Index, UnixMicros)) -> [usize; 2] {
+    let before = directory.partition_point(|it| it.index < index);
+    let long = time.0.saturating_sub(ON_THE_WAY_US);
+    [before, directory[..before].partition_point(|it| it.time.0 < long)]
+}
+
 impl<'a> Directory<'a> {
     /// Follows all entries, and holds the first to what is trusted. `logged` is the size that the directory's checkpoint names.
+    /// It is kept as it stood at each of the entries that are judged by it.
     ///
     /// # Errors
     /// [`EvidenceError::Founding`], [`EvidenceError::Directory`], [`EvidenceError::Kind`].
     pub(super) fn follow(
-        evidence: &'a Evidence,
+        entries: &'a [Entry],
+        judged: &[Entry],
         trust: Trust,
         logged: Option<u64>,
     ) -> Result<Self, EvidenceError> {
-        let entries = evidence.directory.as_slice();
         let mut directory = Self { entries, versions: BTreeMap::new(), root: None, keys: BTreeMap::new() };
         let logged = logged.and_then(|size| usize::try_from(size).ok());
-        let mut needed: BTreeSet<_> = evidence.entries.iter().flat_map(|it| directory.places(it)).collect();
+        let mut needed: BTreeSet<_> = judged.iter().flat_map(|it| directory.places(it)).collect();
         needed.extend([entries.len()].into_iter().chain(logged));
         let (mut policy, mut tree) = (Policy::default(), Frontier::new());
         for (version, entry) in (1..).zip(entries) {
@@ -82,9 +92,7 @@ impl<'a> Directory<'a> {
 
     /// How many entries stand before one, and how many of them so long that nothing of the time before is on its way any more.
     fn places(&self, entry: &Entry) -> [usize; 2] {
-        let before = self.entries.partition_point(|it| it.index < entry.index);
-        let long = entry.time.0.saturating_sub(ON_THE_WAY_US);
-        [before, self.entries[..before].partition_point(|it| it.time.0 < long)]
+        places(self.entries, (entry.index, entry.time))
     }
 
     /// How many entries stand before one.

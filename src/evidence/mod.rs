@@ -8,8 +8,10 @@
 //! Format and rules: `docs/evidence.md`. Sources: RFC 6962, C2SP `tlog-checkpoint` and `tlog-cosignature`, DSSE 1.0.0.
 
 mod about;
+mod basis;
 mod directory;
 mod error;
+pub mod export;
 mod file;
 mod logged;
 mod proved;

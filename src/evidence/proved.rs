@@ -211,8 +211,7 @@ impl Proved {
 
     /// How many entries of the directory a quorum of witnesses bears witness to, from the founding on.
     pub fn directory_witnessed(&self) -> DirectoryVersion {
-        let enough = self.directory.as_ref().filter(|it| it.witnessed.reached_at.is_some());
-        DirectoryVersion(enough.map_or(0, |it| it.tree.size))
+        super::basis::witnessed(self.directory.as_ref())
     }
 
     /// What one office stated, the first of each stage.

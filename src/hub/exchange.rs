@@ -159,6 +159,7 @@ async fn take_frames(
             let refusal = Refusal::new(Reason::FieldInvalid, message).of_field("messages");
             return Err(hub.door.refuse(caller, "PublishStream", &refusal));
         }
+        #[expect(clippy::result_large_err, reason = "an answer that is known at the door is no error")]
         let check = |message| match hub.door.publish(caller, message) {
             Ok(Publish::New(item)) => Ok(item),
             Ok(Publish::Known(accepted)) => {

@@ -62,8 +62,8 @@ impl Hub {
             let indexes: Vec<Index> = indexes;
             indexes.into_iter().map(promise).collect()
         };
-        let promises = self.reads.run(read).await.map_err(|_| stopping_status())?;
-        for (accepted, promise) in known.into_iter().zip(promises) {
+        let given = self.reads.run(read).await.map_err(|_| stopping_status())?;
+        for (accepted, promise) in known.into_iter().zip(given) {
             accepted.promise = promise;
         }
         Ok(())

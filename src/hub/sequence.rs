@@ -228,8 +228,8 @@ impl<O: Order> Sequence<O> {
         }
         self.meters.decided(decoded, &outcomes, &received_after_us);
         let taken = replies.iter().any(|reply| reply.publishes > 0);
-        let promiser = self.promiser.as_ref().filter(|_| taken);
-        let promised = promiser.and_then(|it| it.sign(&appended.entries)).map(Arc::new);
+        let signer = self.promiser.as_ref().filter(|_| taken);
+        let promised = signer.and_then(|it| it.sign(&appended.entries)).map(Arc::new);
         self.keep(appended.entries, &outcomes);
         let (publishes, others): (Vec<_>, Vec<_>) =
             with_outcomes(replies, outcomes).partition(|(reply, _)| reply.publishes > 0);

@@ -156,13 +156,15 @@ impl SignedReceipt {
     }
 }
 
-/// A receipt of which one cover was opened: what else it covers stays hidden.
+/// A receipt of which some covers were opened: what else it covers stays hidden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedReceipt {
-    /// What it says, of the one message.
+    /// What it says, of the messages whose covers were opened.
     pub receipt: Receipt,
     /// What was signed.
     pub signed: Signed,
+    /// How many covers it has.
+    pub covers: usize,
 }
 
 impl OpenedReceipt {
@@ -176,18 +178,33 @@ impl OpenedReceipt {
         message: Covered,
         (place, salt): (usize, &[u8; SALT_BYTES]),
     ) -> Result<Self, Refusal> {
+        Self::read_covers(bytes, &[(message, place, *salt)])
+    }
+
+    /// Reads what was signed of a receipt, and holds some of its covers, by their places, to messages: ascending by index, none where
+    /// it is about notices alone.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_covers(
+        bytes: &Bytes,
+        opened: &[(Covered, usize, [u8; SALT_BYTES])],
+    ) -> Result<Self, Refusal> {
         let signed = Signed::read("receipt", bytes, RECEIPT_BYTES_MAX)?;
-        let (receipt, stated) = convert::receipt(&signed.statement, vec![message])?;
+        let messages = opened.iter().map(|(message, ..)| *message).collect();
+        let (receipt, stated) = convert::receipt(&signed.statement, messages)?;
         let one = !matches!(receipt.stage, Stage::Received | Stage::Erased);
         if one && stated.len() != 1 {
             let message = format!("{} is stated of one message; this covers {}", receipt.stage, stated.len());
             return Err(Refusal::field("covers", message));
         }
-        if stated.get(place).is_none_or(|cover| cover[..] != message.cover_salted(salt)) {
-            let message = format!("cover {place} of the signed receipt is not of this message and salt");
-            return Err(Refusal::field("covers", message));
+        for (message, place, salt) in opened {
+            if stated.get(*place).is_none_or(|cover| cover[..] != message.cover_salted(salt)) {
+                let message = format!("cover {place} of the signed receipt is not of this message and salt");
+                return Err(Refusal::field("covers", message));
+            }
         }
-        Ok(Self { receipt, signed })
+        Ok(Self { covers: stated.len(), receipt, signed })
     }
 }
 

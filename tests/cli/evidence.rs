@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::python::{interpreter, script};
 use super::stage::{PROGRAM, Ran, Stage, example, objects, run, until};
 
-const SENDER: &str = "ohchr-honduras";
-const AUDITOR: &str = "auditor-iachr";
+pub(super) const SENDER: &str = "ohchr-honduras";
+pub(super) const AUDITOR: &str = "auditor-iachr";
 const TO: &str = "iachr,ohchr-guatemala,ohchr-mexico";
 
 fn publish(stage: &Stage) -> String {
@@ -33,7 +33,7 @@ fn journal(stage: &Stage) -> Value {
 }
 
 /// An alert with its history, and a round of witnesses over all of it.
-fn happened(stage: &Stage) -> String {
+pub(super) fn happened(stage: &Stage) -> String {
     let id = publish(stage);
     for office in ["iachr", "ohchr-mexico"] {
         stage.well(office, &["subscribe", "--count", "1"]);
@@ -48,7 +48,7 @@ fn happened(stage: &Stage) -> String {
     id
 }
 
-fn cosign(stage: &Stage) {
+pub(super) fn cosign(stage: &Stage) {
     for office in ["iachr", "ohchr-mexico", "ohchr-guatemala", "ohchr-honduras", "ohchr-colombia"] {
         stage.well(office, &["witness", "--once"]);
     }
@@ -64,7 +64,7 @@ fn written(stage: &Stage, home: &str, id: &str, more: &[&str]) -> String {
     path
 }
 
-fn verify(stage: &Stage, file: &str, more: &[&str]) -> Ran {
+pub(super) fn verify(stage: &Stage, file: &str, more: &[&str]) -> Ran {
     let trust = stage.path("iachr/trust.toml");
     // No home is named, and there is no line.
     let mut command = Command::new(PROGRAM);

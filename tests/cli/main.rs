@@ -16,6 +16,7 @@ mod evidence;
 mod examples;
 mod exchange;
 mod exits;
+mod export;
 mod keys;
 mod kills;
 #[path = "../stage/line.rs"]

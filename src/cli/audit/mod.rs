@@ -4,6 +4,7 @@
 
 mod csv;
 mod evidence;
+mod export;
 mod history;
 mod listing;
 mod owed;
@@ -59,6 +60,11 @@ pub enum Audit {
     /// Tells one message's history.
     #[command(after_help = "Example:\n  resguardo audit message 01928f3a-6c1e-7d3b-9f20-5b1c7d9be2c4")]
     Message(history::History),
+    /// Writes all entries from one to another, as far as they may be seen here, to a file for a stranger to check with `verify`.
+    #[command(
+        after_help = "Examples:\n  resguardo audit export 2026.export --from 2026-01-01 --to 2027-01-01\n  resguardo audit export all.export"
+    )]
+    Export(export::Export),
     /// Shows what the hub's logs come to, and which offices bear witness to it.
     #[command(after_help = "Example:\n  resguardo audit log --home certs-dev/auditor-iachr")]
     Log,
@@ -121,8 +127,16 @@ impl Audit {
             | Self::Entries(selection) => selection.watch,
             Self::Outstanding(asked) => asked.selection.watch,
             Self::Overdue(asked) => asked.selection.watch,
-            Self::Silence(_) | Self::Obligations(_) | Self::Log => false,
+            Self::Silence(_) | Self::Obligations(_) | Self::Export(_) | Self::Log => false,
             Self::Message(history) => history.watches(),
+        }
+    }
+
+    /// What a signal leaves of it.
+    pub(super) fn left(&self) -> &'static str {
+        match self {
+            Self::Export(_) => "No file was written.",
+            _ => "The listing is not whole.",
         }
     }
 
@@ -184,6 +198,7 @@ impl Audit {
                 list(context, &home, &selection, listing::ENTRIES, ask).await
             }
             Self::Message(history) => history.run(context, &home).await,
+            Self::Export(export) => export.run(context, &home).await,
         }
     }
 }

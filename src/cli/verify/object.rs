@@ -77,7 +77,8 @@ fn erased(it: &Erased) -> Value {
     })
 }
 
-fn logged(it: &Logged) -> Value {
+/// A checkpoint and who bears witness to it.
+pub(super) fn logged(it: &Logged) -> Value {
     let cosigned = it.witnessed.by.iter().map(|it| {
         json!({
             "office": &*it.office, "institution": &*it.institution, "witness": it.witness.as_str(),
@@ -92,6 +93,7 @@ fn logged(it: &Logged) -> Value {
     })
 }
 
-fn seconds(time: UnixSeconds) -> Value {
+/// A witness's time.
+pub(super) fn seconds(time: UnixSeconds) -> Value {
     utc(UnixMicros(time.seconds().saturating_mul(1_000_000)))
 }

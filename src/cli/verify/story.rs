@@ -4,9 +4,9 @@
 
 use super::words::{Words, fill};
 use crate::cli::screen::{harmless, hex, utc_second};
-use crate::evidence::{Proved, Statement};
+use crate::evidence::{Logged, Proved, Statement};
 use crate::model::envelope::CapStatus;
-use crate::model::id::UnixMicros;
+use crate::model::id::{DirectoryVersion, UnixMicros};
 use crate::model::identity::Name;
 use crate::proof::UnixSeconds;
 
@@ -24,7 +24,7 @@ pub(super) struct Story {
 }
 
 /// A part of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Section {
     /// What it is about.
     pub(super) heading: String,
@@ -33,7 +33,7 @@ pub(super) struct Section {
 }
 
 /// A sentence, and those that belong under it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Point {
     /// The sentence.
     pub(super) said: String,
@@ -51,10 +51,11 @@ impl From<String> for Point {
 pub(super) fn told(proved: &Proved, words: &Words) -> Story {
     let message = &proved.published.message;
     let real = message.status == CapStatus::Actual;
+    let versions = [proved.directory_version, proved.directory_witnessed()];
     let sections = [
         (words.is_proved, about_message(proved, words)),
         (words.recipients, recipients(proved, words)),
-        (words.witnesses, witnesses(proved, words)),
+        (words.witnesses, witnesses(&proved.journal, versions, &proved.founding, words)),
         (words.is_not_proved, not_proved(proved, words)),
     ];
     let section = |(heading, points): (&str, _)| Section { heading: heading.to_owned(), points };
@@ -149,8 +150,14 @@ fn missed<'a>(proved: &'a Proved, office: &'a Name, words: &'a Words) -> impl It
     })
 }
 
-fn witnesses(proved: &Proved, words: &Words) -> Vec<Point> {
-    let witnessed = &proved.journal.witnessed;
+/// Who bears witness to a journal, and to how many of a directory's entries.
+pub(super) fn witnesses(
+    journal: &Logged,
+    versions: [DirectoryVersion; 2],
+    founding: &[u8; 32],
+    words: &Words,
+) -> Vec<Point> {
+    let witnessed = &journal.witnessed;
     let counted = [witnessed.by.len(), witnessed.needed].map(|it| it.to_string());
     let mut points = vec![Point {
         said: fill(words.counted, &[&counted[0], &counted[1]]),
@@ -163,11 +170,11 @@ fn witnesses(proved: &Proved, words: &Words) -> Vec<Point> {
     if !witnessed.missing.is_empty() {
         points.push(fill(words.missing, &[&witnessed.missing.join(", ")]).into());
     }
-    let tree = &proved.journal.tree;
+    let tree = &journal.tree;
     points.push(fill(words.journal, &[&tree.size.to_string(), &tree.root.to_string()]).into());
-    let versions = [proved.directory_version, proved.directory_witnessed()].map(|it| it.0.to_string());
+    let versions = versions.map(|it| it.0.to_string());
     points.push(fill(words.directory, &[&versions[0], &versions[1]]).into());
-    points.push(fill(words.trusted, &[&hex(&proved.founding)]).into());
+    points.push(fill(words.trusted, &[&hex(founding)]).into());
     points
 }
 

@@ -141,7 +141,7 @@ impl OutcomeBody {
         match outcome {
             Outcome::Accepted { index, at, epoch, repeated, unsigned } => {
                 let (index, at_unix_us, epoch) = (index.0, at.0, epoch.0);
-                Self { index, at_unix_us, epoch, repeated, unsigned, ..Self::default() }
+                Self { index, at_unix_us, repeated, epoch, unsigned, ..Self::default() }
             }
             Outcome::Refused { reason, message } => {
                 Self { refused_reason: reason, refused_message: message, ..Self::default() }

@@ -4,4 +4,4 @@ mod colluding;
 mod forged;
 mod holds;
 mod random;
-mod sample;
+pub(in crate::evidence) mod sample;

@@ -1,5 +1,6 @@
 //! A journal of a small exchange, with all its keys: what a hub, its witnesses and its offices have together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,47 +30,47 @@ use crate::wire::trust::Trust;
 use crate::wire::{amendment, convert, erasure, proto};
 
 /// When the hub recorded the first entry; each other one a second later.
-pub(super) const NOW: UnixMicros = UnixMicros(1_700_000_000_000_000);
+pub(in crate::evidence) const NOW: UnixMicros = UnixMicros(1_700_000_000_000_000);
 /// When witnesses cosigned, the first of them.
-pub(super) const WITNESSED_S: u64 = 1_700_000_600;
+pub(in crate::evidence) const WITNESSED_S: u64 = 1_700_000_600;
 /// Offices: their institutions, and the numbers of their keys.
-pub(super) const OFFICES: [(&str, &str, u8); 3] =
+pub(in crate::evidence) const OFFICES: [(&str, &str, u8); 3] =
     [("iachr", "iachr", 20), ("ohchr-honduras", "ohchr", 22), ("ohchr-mexico", "ohchr", 24)];
 /// Where the message stands, and the one beside it in a receipt.
-pub(super) const MESSAGE: Index = Index(2);
+pub(in crate::evidence) const MESSAGE: Index = Index(2);
 const OTHER: Index = Index(1);
 /// The hub's own.
-const HUB: &str = "urn:resguardo:hub:one";
+pub(in crate::evidence) const HUB: &str = "urn:resguardo:hub:one";
 
 /// Who could have made everything but what offices and registrars sign.
 #[derive(Clone)]
-pub(super) struct Sample {
+pub(in crate::evidence) struct Sample {
     /// All entries of the journal, by their indexes.
-    pub(super) entries: Vec<Entry>,
+    pub(in crate::evidence) entries: Vec<Entry>,
     /// What goes into a file, beside the directory.
-    pub(super) about: Vec<Index>,
+    pub(in crate::evidence) about: Vec<Index>,
     /// The officers' notes.
-    pub(super) notes: Vec<Note>,
+    pub(in crate::evidence) notes: Vec<Note>,
     /// How many of the offices cosign.
-    pub(super) witnesses: usize,
+    pub(in crate::evidence) witnesses: usize,
     /// Entries that the journal's checkpoint is over.
-    pub(super) size: usize,
+    pub(in crate::evidence) size: usize,
 }
 
-pub(super) fn name(text: &str) -> Name {
+pub(in crate::evidence) fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-pub(super) fn desk(office: &str) -> Desk {
+pub(in crate::evidence) fn desk(office: &str) -> Desk {
     Desk { office: name(office), desk: name("desk-1") }
 }
 
 /// The keys of an office's desk: attended, unattended.
-pub(super) fn keys(office: &str) -> [SigningKey; 2] {
+pub(in crate::evidence) fn keys(office: &str) -> [SigningKey; 2] {
     desk_keys(OFFICES.iter().find(|it| it.0 == office).unwrap().2)
 }
 
-pub(super) fn opening(office: &str) -> OpeningKey {
+pub(in crate::evidence) fn opening(office: &str) -> OpeningKey {
     let number = OFFICES.iter().find(|it| it.0 == office).unwrap().2;
     OpeningKey::generate(|seed| seed.fill(number / 2))
 }
@@ -80,13 +81,13 @@ fn id(last: u8) -> MessageId {
     MessageId::from_slice(&bytes).unwrap()
 }
 
-fn entry(index: u64, kind: EntryKind, identity: &str, statement: Bytes) -> Entry {
+pub(in crate::evidence) fn entry(index: u64, kind: EntryKind, identity: &str, statement: Bytes) -> Entry {
     let (index, time) = (Index(index), UnixMicros(NOW.0 + index * 1_000_000));
     let nonce = [u8::try_from(index.0).unwrap() + 100; 16];
     Entry { index, time, nonce, kind, identity: identity.to_owned(), statement, payload: Payload::None }
 }
 
-fn founding() -> Vec<Fact> {
+pub(in crate::evidence) fn founding() -> Vec<Fact> {
     let mut facts = vec![Fact::Institution(name("iachr")), Fact::Institution(name("ohchr"))];
     facts.extend(registrar_facts([name("iachr"), name("ohchr")]));
     for (office, institution, number) in OFFICES {
@@ -94,11 +95,14 @@ fn founding() -> Vec<Fact> {
         facts.push(desk_fact(desk(office), number));
         facts.push(Fact::OfficeKey { office: name(office), recipient: opening(office).recipient() });
     }
+    let all: BTreeSet<_> = OFFICES.iter().map(|(office, ..)| name(office)).collect();
+    let (publishers, subscribers) = (all.clone(), all);
+    facts.push(Fact::Stream { name: name("monitoring-protection"), publishers, subscribers });
     facts.push(Fact::HubKey { key: key(9).verifying_key() });
     facts
 }
 
-pub(super) fn envelope(last: u8, from: &str, to: &[&str]) -> Envelope {
+pub(in crate::evidence) fn envelope(last: u8, from: &str, to: &[&str]) -> Envelope {
     let recipient = |office: &&str| Recipient {
         office: name(office),
         key: sha256(&opening(office).recipient().to_bytes()),
@@ -127,30 +131,35 @@ pub(super) fn envelope(last: u8, from: &str, to: &[&str]) -> Envelope {
     }
 }
 
-pub(super) fn publish(index: Index, envelope: Envelope) -> Entry {
+pub(in crate::evidence) fn publish(index: Index, envelope: Envelope) -> Entry {
     let sender = envelope.sender.clone();
     let signed = SignedEnvelope::by(&keys(sender.office.as_str())[0], envelope);
     entry(index.0, EntryKind::Publish, &sender.to_string(), signed.signed.to_bytes())
 }
 
 /// What a receipt says of a message that was published in an entry.
-pub(super) fn covered(published: &Entry) -> Covered {
+pub(in crate::evidence) fn covered(published: &Entry) -> Covered {
     let signed = SignedEnvelope::read(&published.statement).unwrap();
     Covered { index: published.index, message_id: signed.envelope.message_id, digest: signed.digest() }
 }
 
-pub(super) fn receipt(index: u64, receipt: Receipt, key: &SigningKey) -> Entry {
+pub(in crate::evidence) fn receipt(index: u64, receipt: Receipt, key: &SigningKey) -> Entry {
     let desk = receipt.desk.to_string();
     let signed = SignedReceipt::by(key, receipt, [u8::try_from(index).unwrap(); SEED_BYTES]);
     entry(index, EntryKind::Receipt, &desk, signed.to_bytes())
 }
 
-pub(super) fn at(index: u64) -> UnixMicros {
+pub(in crate::evidence) fn at(index: u64) -> UnixMicros {
     UnixMicros(NOW.0 + index * 1_000_000 - 500_000)
 }
 
 /// A person's stage at `iachr`, and the note that goes with it.
-pub(super) fn persons(index: u64, stage: Stage, action: Option<Action>, about: Covered) -> (Receipt, Note) {
+pub(in crate::evidence) fn persons(
+    index: u64,
+    stage: Stage,
+    action: Option<Action>,
+    about: Covered,
+) -> (Receipt, Note) {
     let officer = key(60);
     let note = OfficerNote {
         officer: "María Pérez".into(),
@@ -181,7 +190,7 @@ pub(super) fn persons(index: u64, stage: Stage, action: Option<Action>, about: C
 }
 
 impl Sample {
-    pub(super) fn new() -> Self {
+    pub(in crate::evidence) fn new() -> Self {
         let first = amendment::tests::signed(&Policy::default(), founding(), &registrars());
         let mut policy = Policy::default();
         policy.amend(&Arc::new(first.clone())).unwrap();
@@ -226,16 +235,16 @@ impl Sample {
     }
 
     /// What a stranger trusts.
-    pub(super) fn trust(&self) -> Trust {
+    pub(in crate::evidence) fn trust(&self) -> Trust {
         Trust::of(&amendment::read(&self.entries[0].statement).unwrap())
     }
 
     /// The entry at an index.
-    pub(super) fn at(&mut self, index: Index) -> &mut Entry {
+    pub(in crate::evidence) fn at(&mut self, index: Index) -> &mut Entry {
         &mut self.entries[usize::try_from(index.0).unwrap()]
     }
 
-    fn leaves(&self) -> Vec<TreeHash> {
+    pub(in crate::evidence) fn leaves(&self) -> Vec<TreeHash> {
         let recorded = self.entries[..self.size].iter().map(|it| (Recorded::from(it), it.nonce));
         recorded.map(|(it, nonce)| it.record(&nonce).leaf()).collect()
     }
@@ -256,7 +265,7 @@ impl Sample {
     }
 
     /// What a hub gives of it.
-    pub(super) fn evidence(&self) -> Evidence {
+    pub(in crate::evidence) fn evidence(&self) -> Evidence {
         let leaves = self.leaves();
         let (mut journal, mut directory) = (Frontier::new(), Frontier::new());
         for leaf in &leaves {
@@ -318,7 +327,7 @@ fn path(index: usize, leaves: &[TreeHash]) -> Vec<TreeHash> {
     path
 }
 
-fn root(leaves: &[TreeHash]) -> TreeHash {
+pub(in crate::evidence) fn root(leaves: &[TreeHash]) -> TreeHash {
     if let [leaf] = leaves {
         return *leaf;
     }
@@ -327,6 +336,6 @@ fn root(leaves: &[TreeHash]) -> TreeHash {
 }
 
 /// A message of another place.
-pub(super) fn elsewhere(message_id: MessageId) -> MessageRef {
+pub(in crate::evidence) fn elsewhere(message_id: MessageId) -> MessageRef {
     MessageRef { index: OTHER, message_id }
 }

@@ -165,7 +165,7 @@ fn entries(view: &View, permit: AuditPermit, message: &MessageRow) -> Result<BTr
 }
 
 /// The smallest checkpoint that covers an entry and that enough witnesses have cosigned; else the newest.
-fn journal_note(hub: &Hub, last: Index) -> Result<(u64, Bytes), NotGiven> {
+pub(super) fn journal_note(hub: &Hub, last: Index) -> Result<(u64, Bytes), NotGiven> {
     if let Some(rounds) = hub.logs.of(Log::Journal).rounds().as_ref() {
         let newest = || rounds.newest().filter(|size| *size > last.0);
         let size = rounds.witnessing(last.0).or_else(newest);
@@ -184,7 +184,7 @@ fn journal_note(hub: &Hub, last: Index) -> Result<(u64, Bytes), NotGiven> {
 }
 
 /// The largest checkpoint of the directory over so many entries at most, likewise; empty where there is none.
-fn directory_note(hub: &Hub, entries: u64) -> Result<Bytes, NotGiven> {
+pub(super) fn directory_note(hub: &Hub, entries: u64) -> Result<Bytes, NotGiven> {
     let shown = hub.logs.of(Log::Directory);
     if let Some(rounds) = shown.rounds().as_ref() {
         let newest = || rounds.newest().filter(|size| *size <= entries);

@@ -36,13 +36,13 @@ impl Hub {
 
     /// Notes whether a desk disputes the logs; whose cosignature of a new checkpoint came does not any more.
     pub(super) fn disputes(&self, desk: &Desk, disputed: bool) {
-        let disputes = &self.logs.disputes;
+        let list = &self.logs.disputes;
         let news = {
-            let mut desks = disputes.desks();
+            let mut desks = list.desks();
             if disputed { desks.insert(desk.clone()) } else { desks.remove(desk) }
         };
         if news {
-            let by = disputes.list();
+            let by = list.list();
             let wrong = format!(
                 "{} say in signed receipts that this hub's log is not what it was: keep the disk as it is, and tell both \
                  registrars; alerts go on",

@@ -6,6 +6,7 @@
 mod about;
 pub mod check;
 mod disputes;
+mod export;
 pub mod keeper;
 mod proving;
 mod rounds;

@@ -4,7 +4,7 @@
 
 use super::Signed;
 use super::tree::{Standing, TreeDiskError};
-use crate::proof::{ConsistencyProof, InclusionProof, PathError, TileError, TiledTree, TreeHead};
+use crate::proof::{ConsistencyProof, Frontier, InclusionProof, PathError, TileError, TiledTree, TreeHead};
 
 /// Why no proof can be given.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,14 @@ impl Signed {
 }
 
 impl Proving<'_> {
+    /// What their tree goes on from.
+    ///
+    /// # Errors
+    /// [`NotProved`]
+    pub(super) fn edge(&mut self) -> Result<Frontier, NotProved> {
+        Ok(self.tree.frontier()?)
+    }
+
     /// That an entry is among them.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use super::super::rows;
 use super::super::{Hub, stopping_status};
 use super::tree::Standing;
-use super::{Signed, about};
+use super::{Signed, about, export};
 use crate::journal::Reader;
 use crate::ledger::view::View;
 use crate::model::id::Index;
@@ -21,8 +21,9 @@ use crate::proof::{EntryBundle, Note, SignatureLine, Tile, Tiles as _, TreeHash}
 use crate::wire::log::{self, Log};
 use crate::wire::proto::log_service_server::LogService;
 use crate::wire::proto::{
-    CosignRequest, CosignResponse, EntryProof, GetCheckpointRequest, GetCheckpointResponse, GetTilesRequest,
-    GetTilesResponse, Newest, ProveEntriesRequest, ProveEntriesResponse, ProveMessageRequest,
+    CosignRequest, CosignResponse, EntryProof, ExportEntriesRequest, GetCheckpointRequest,
+    GetCheckpointResponse, GetTilesRequest, GetTilesResponse, Newest, ProveEntriesRequest,
+    ProveEntriesResponse, ProveMessageRequest,
 };
 use crate::wire::status;
 
@@ -115,6 +116,16 @@ impl LogService for LogsAsked {
     ) -> Result<Response<about::Parts>, Status> {
         let caller = self.hub.door.admit(&request)?;
         about::prove(&self.hub, &caller, request.into_inner()).await
+    }
+
+    type ExportEntriesStream = export::Parts;
+
+    async fn export_entries(
+        &self,
+        request: Request<ExportEntriesRequest>,
+    ) -> Result<Response<export::Parts>, Status> {
+        let caller = self.hub.door.admit(&request)?;
+        export::export(&self.hub, &caller, request.into_inner()).await
     }
 
     async fn cosign(&self, request: Request<CosignRequest>) -> Result<Response<CosignResponse>, Status> {
