@@ -128,10 +128,13 @@ fn a_stranger_checks_what_sender_recipient_and_auditor_show() {
         let ran = verify(&stage, &path, &["--language", language, "--html", page.to_str().unwrap()]);
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(ran.out.starts_with(word), "{}", ran.out);
+        let times = ran.out.lines().find(|line| line.ends_with(" UTC.")).unwrap();
+        assert!(!times.starts_with('-'), "how times are read is no point that is proved: {times}");
         let html = fs::read_to_string(&page).unwrap();
         assert!(
             html.contains("<svg") && html.contains(word) && html.contains(&format!("lang=\"{language}\""))
         );
+        assert!(html.contains(&format!("<p>{times}</p>")), "{html}");
         let outside = html.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "");
         assert!(!outside.contains("http") && !outside.contains("<script") && !outside.contains("src="));
     }

@@ -100,7 +100,7 @@ fn show(context: &Context, story: &Story, witnessed: bool) -> Result<(), Failure
     if let Some(warning) = &story.warning {
         context.screen.line(&toned(Tone::Drill, &format!(" {warning} ")))?;
     }
-    context.screen.line(&format!("\n{}", story.title))?;
+    context.screen.line(&format!("\n{}\n{}", story.title, story.times))?;
     for section in &story.sections {
         context.screen.line(&format!("\n{}", section.heading.to_uppercase()))?;
         for point in &section.points {

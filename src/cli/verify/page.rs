@@ -42,6 +42,7 @@ pub(super) fn made(proved: &Proved, story: &Story, words: &Words) -> String {
     if let Some(warning) = &story.warning {
         let _ = writeln!(page, "<p class=\"w\">{}</p>", escaped(warning));
     }
+    let _ = writeln!(page, "<p>{}</p>", escaped(story.times));
     for (place, section) in story.sections.iter().enumerate() {
         let _ = writeln!(page, "<h2>{}</h2>\n<ul>", escaped(&section.heading));
         for point in &section.points {

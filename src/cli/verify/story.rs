@@ -19,6 +19,8 @@ pub(super) struct Story {
     pub(super) verdict: String,
     /// That it is not real, where it is not.
     pub(super) warning: Option<String>,
+    /// How its times are to be read. It stands with what it is about, for it proves nothing.
+    pub(super) times: &'static str,
     /// Parts, each under a heading.
     pub(super) sections: Vec<Section>,
 }
@@ -63,6 +65,7 @@ pub(super) fn told(proved: &Proved, words: &Words) -> Story {
         title: fill(words.title, &[&message.id.to_string()]),
         verdict: if proved.is_witnessed() { words.proved } else { words.unwitnessed }.to_owned(),
         warning: (!real).then(|| fill(words.not_real, &[words.status(message.status)])),
+        times: words.times,
         sections: sections.into_iter().map(section).collect(),
     }
 }
@@ -72,7 +75,6 @@ fn about_message(proved: &Proved, words: &Words) -> Vec<Point> {
     let message = &published.message;
     let (sender, institution) = (&published.sender, published.institution.as_str());
     let mut said = vec![
-        words.times.to_owned(),
         fill(words.published, &[sender.office.as_str(), institution, sender.desk.as_str()]),
         fill(
             words.described,

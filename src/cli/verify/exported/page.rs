@@ -43,6 +43,7 @@ pub(super) fn made(exported: &Exported, told: &Told, words: &Words, own: &Export
     );
     let class = if exported.is_witnessed() { "v" } else { "v no" };
     let _ = writeln!(page, "<p class=\"{class}\">{}</p>", escaped(&told.verdict));
+    let _ = writeln!(page, "<p>{}</p>", escaped(told.times));
     list(&mut page, &told.proved);
     let statistics = &exported.statistics;
     let _ = writeln!(page, "<h2>{}</h2>", escaped(own.published));

@@ -15,6 +15,8 @@ use crate::model::receipt::Stage;
 pub(super) struct Told {
     /// What it is.
     pub(super) title: String,
+    /// How its times are to be read.
+    pub(super) times: &'static str,
     /// Whether it is witnessed.
     pub(super) verdict: String,
     /// What stands before the figures.
@@ -40,7 +42,8 @@ impl Told {
         }
         sections.extend(Some(beside).filter(|it| !it.points.is_empty()));
         sections.extend(self.last.iter().cloned());
-        Story { title: self.title.clone(), verdict: self.verdict.clone(), warning: None, sections }
+        let (title, verdict) = (self.title.clone(), self.verdict.clone());
+        Story { title, verdict, warning: None, times: self.times, sections }
     }
 }
 
@@ -59,6 +62,7 @@ pub(super) fn told(exported: &Exported, words: &Words, own: &ExportWords) -> Tol
     let why = statistics.uncounted.first.iter();
     Told {
         title: fill(own.title, &[&exported.from.to_string(), &(exported.until.0 - 1).to_string()]),
+        times: words.times,
         verdict: if exported.is_witnessed() { words.proved } else { words.unwitnessed }.to_owned(),
         proved: section(words.is_proved, proved(exported, words, own)),
         figures,
@@ -74,7 +78,7 @@ pub(super) fn told(exported: &Exported, words: &Words, own: &ExportWords) -> Tol
 fn proved(exported: &Exported, words: &Words, own: &ExportWords) -> Vec<Point> {
     let statistics = &exported.statistics;
     let (shown, hidden) = (statistics.shown_count().to_string(), statistics.hidden.to_string());
-    let mut said = vec![words.times.to_owned(), fill(own.whole, &[&exported.entries().to_string()])];
+    let mut said = vec![fill(own.whole, &[&exported.entries().to_string()])];
     said.push(match statistics.hidden {
         0 => own.all_shown.to_owned(),
         _ => fill(own.some_hidden, &[&shown, &hidden]),
