@@ -1,4 +1,4 @@
-"""The form of an envelope and of a receipt: what `message.proto` asks of their fields. Whether they are true, others say."""
+"""The form of an envelope and of a receipt: what `message.proto` asks of their fields. Never whether they are true."""
 
 import re
 

@@ -1,5 +1,8 @@
-"""Checks many files of evidence in one process: one line a file comes in, the file's path and the trust file's, apart by a tab;
-one line goes out, what `examples/python/verify_evidence.py` makes of it."""
+"""Checks many files of evidence in one process.
+
+A line comes in for each file: its path and the trust file's, a tab between them. A line goes out for each: what
+`examples/python/verify_evidence.py` makes of it.
+"""
 
 import json
 import sys
