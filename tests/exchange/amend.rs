@@ -25,17 +25,17 @@ use crate::stage::{Setup, Stage};
 use crate::{HONDURAS, IACHR};
 
 /// From which numbers the registrars' keys follow.
-const REGISTRARS: [u8; 2] = [1, 2];
+pub(crate) const REGISTRARS: [u8; 2] = [1, 2];
 
 /// A hub with an operator, and the directory as somebody knows it who does not believe the hub.
-struct Exchange {
-    stage: Stage,
-    operator: Desk,
-    policy: Policy,
+pub(crate) struct Exchange {
+    pub(crate) stage: Stage,
+    pub(crate) operator: Desk,
+    pub(crate) policy: Policy,
 }
 
 impl Exchange {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let founding = Founding::default().with_operator("stage");
         let exact = founding.signed();
         let stage = Stage::open_with(Setup { founding, ..Setup::default() }).await;
@@ -47,7 +47,7 @@ impl Exchange {
         Self { stage, operator, policy }
     }
 
-    fn written(&self, facts: Vec<Fact>, keys: &[u8]) -> Bytes {
+    pub(crate) fn written(&self, facts: Vec<Fact>, keys: &[u8]) -> Bytes {
         let mut signed = amendment::unsigned(self.policy.next_amendment(facts, UnixMicros(7)));
         for number in keys {
             amendment::sign(&mut signed, &key(*number));
@@ -56,7 +56,7 @@ impl Exchange {
     }
 
     /// Hands it in, and follows it where the hub takes it.
-    async fn amend(&mut self, by: &Desk, exact: Bytes) -> Result<u64, Status> {
+    pub(crate) async fn amend(&mut self, by: &Desk, exact: Bytes) -> Result<u64, Status> {
         let request = AmendDirectoryRequest { entry: exact.clone() };
         let answer = DirectoryServiceClient::new(by.channel.clone()).amend_directory(request).await?;
         let trust = Trust::of(&self.policy.entries()[0]);

@@ -28,6 +28,7 @@ mod journal_damage;
 mod ledger_loss;
 mod logs;
 mod notices;
+mod proofs;
 mod publish;
 mod publish_again;
 mod receipts;
