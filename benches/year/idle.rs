@@ -56,8 +56,6 @@ pub(crate) struct Idle {
     pub(crate) quiet_minute: Bytes,
     /// What a round of witnesses adds, in the mean of all orders.
     pub(crate) round: Bytes,
-    /// The same for who cosigns it first.
-    pub(crate) first_of_round: Bytes,
 }
 
 /// A program that is ended with this.
@@ -114,7 +112,12 @@ pub(crate) async fn measure(dev: &DevSet, hub: &Hub, offices: &[String], watch: 
     for office in offices.iter().map(String::as_str).chain([SENDER]).filter(|it| it != idle) {
         others.push(Witness::of(dev, office, hub.address()).await?);
     }
-    let mut rounds = Vec::new();
+    // What the desk received before is proved once, in a round that does not count.
+    begin_round(dev, std::slice::from_ref(other)).await?;
+    for witness in others.iter().chain([&desk]) {
+        witness.look().await?;
+    }
+    let (mut sum, mut rounds) = (Bytes::default(), 0.0);
     for before in (0..=others.len()).take(watch.orders) {
         begin_round(dev, std::slice::from_ref(other)).await?;
         for other in &others[..before] {
@@ -125,13 +128,9 @@ pub(crate) async fn measure(dev: &DevSet, hub: &Hub, offices: &[String], watch: 
             ensure!(other.look().await?, "there was nothing to cosign");
         }
         let with_none = desk.bytes(&line, false).await?;
-        rounds.push(with_round + with_none * -1.0);
+        (sum, rounds) = (sum + with_round + with_none * -1.0, rounds + 1.0);
     }
-    let first_of_round = *rounds.first().context("no round was measured")?;
-    let sum = rounds.iter().fold(Bytes::default(), |sum, round| sum + *round);
-    #[expect(clippy::cast_precision_loss, reason = "a few rounds")]
-    let round = sum * (1.0 / rounds.len() as f64);
-    Ok(Idle { begin, quiet_minute, round, first_of_round })
+    Ok(Idle { begin, quiet_minute, round: sum * (1.0 / rounds) })
 }
 
 impl Witness {
