@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::forged::{self, Forgery};
 use crate::world::{Chance, World};
 
-/// How many histories are made where nothing else is said.
-const HISTORIES: u64 = 100;
+/// How many histories are made where nothing else is said: each forgery is in one of them.
+const HISTORIES: u64 = 130;
 
 /// Reads a number of the environment.
 fn number(variable: &str, otherwise: u64) -> u64 {

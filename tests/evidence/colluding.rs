@@ -97,9 +97,9 @@ pub(crate) const FORGERIES: &[(&str, Forgery)] = &[
     (
         "a receipt of another message",
         Colluding(|it| {
-            about(it, is_receipt, |entry, _| {
-                let own = own_key();
-                resigned(entry, &own, |it| it.messages[0].digest[0] ^= 1);
+            by_its_desk(it, |it| {
+                it.messages.truncate(1);
+                it.messages[0].digest[0] ^= 1;
             })
         }),
     ),
