@@ -59,8 +59,8 @@ fn line(measured: &Measured, row: &mut impl FnMut(&str, String, &str)) {
     let round = measured.round();
     row("what a round adds", both(round), "");
     let days = float(days(&grown.happened));
-    let rounds = float(grown.happened.minutes_with_a_round) / days;
-    row("minutes of a day in which a round is found", format!("{rounds:.0}"), "");
+    let rounds = float(grown.happened.looks_with_a_round) / days;
+    row("looks of a day that find a round", format!("{rounds:.0}"), "");
     let day = idle.begin + idle.quiet_minute * DAY_MINUTES + round * rounds;
     let verdict = if day.up.max(day.down) <= DAY_BYTES_MAX { "met" } else { "missed" };
     let rest = (DAY_BYTES_MAX - idle.begin.up - idle.quiet_minute.up * DAY_MINUTES) / round.up;

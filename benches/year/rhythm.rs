@@ -2,12 +2,15 @@
 //!
 //! Owns the simulated clock, and the hub's rhythm as `hub::logs` has it. Makes nothing that is signed.
 
+use resguardo::desk::session::WITNESS_EVERY;
 use resguardo::host::random::SeededRandom;
 
 /// Seconds of a day.
 pub(crate) const DAY_S: u64 = 86_400;
 /// Recipients of each message: all offices but its own.
 pub(crate) const RECIPIENTS: u32 = 6;
+/// Between two looks of a desk.
+pub(crate) const LOOK_S: u64 = WITNESS_EVERY.as_secs();
 /// Between two checkpoints at least.
 const CHECKPOINT_EVERY_S: u64 = 5;
 /// Between two rounds of witnesses, where nothing is urgent.
@@ -37,8 +40,8 @@ pub(crate) struct Happened {
     pub(crate) rounds: Vec<(u64, u64)>,
     /// Rounds that began because of an urgent message.
     pub(crate) urgent_rounds: u64,
-    /// Minutes at whose end a desk that looks each minute finds another round than at the end of the one before.
-    pub(crate) minutes_with_a_round: u64,
+    /// Looks at which a desk finds another round than at the one before.
+    pub(crate) looks_with_a_round: u64,
 }
 
 impl Exchange {
@@ -61,14 +64,14 @@ impl Exchange {
                 (signed, next_s) = (happened.entries, second + CHECKPOINT_EVERY_S);
                 happened.checkpoints += 1;
             }
-            let is_urgent = newest_urgent.is_some_and(|index| index >= round);
+            let is_urgent = newest_urgent.is_some_and(|index| (round..signed).contains(&index));
             if signed > round && (second >= next_round_s || is_urgent) {
                 happened.urgent_rounds += u64::from(second < next_round_s);
                 (round, next_round_s) = (signed, second + ROUND_EVERY_S);
                 happened.rounds.push((second, round));
             }
-            if second % 60 == 59 && second < self.days * DAY_S {
-                happened.minutes_with_a_round += u64::from(round > seen);
+            if second % LOOK_S == LOOK_S - 1 && second < self.days * DAY_S {
+                happened.looks_with_a_round += u64::from(round > seen);
                 seen = round;
             }
         }

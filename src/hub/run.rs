@@ -189,7 +189,7 @@ async fn run_with(
     deadlines::begin(&hub);
     eraser::begin(&hub);
     let logs = logs::begin(&hub, home.logs(), key);
-    logs.map_err(|error| RunError::Thread { name: "logs", error })?;
+    let logs = logs.map_err(|error| RunError::Thread { name: "logs", error })?;
     let end = CancellationToken::new();
     let server = serve::serve(&hub, socket, &limits, end.clone());
     if let Some((socket, address)) = page {
@@ -226,6 +226,10 @@ async fn run_with(
         Some(ended) => ended,
         None => rows.await,
     };
+    // What it reads is in use until it has ended; a look that reads the whole journal is not waited for.
+    if let Ok(Err(error)) = tokio::time::timeout(grace, logs).await {
+        tracing::error!(%error, "the logs were not kept to the end");
+    }
     drop(lock);
     // Why a part or the rows ended says more than that the sequence could not go on.
     ended.part.unwrap_or(Ok(())).and(rows).and(sequence)

@@ -217,7 +217,8 @@ async fn a_cosignature_counts_from_whose_it_is_alone_and_a_quorum_is_of_both_ins
     let stage = Stage::open().await;
     let desk = stage.desk(HONDURAS).await;
     let mut asked = Asked::by(&desk).await;
-    let round = asked.over(Log::Journal, Newest::ToCosign, 1).await;
+    let accepted = desk.send(&desk.draft(&[IACHR]).urgent()).await;
+    let round = asked.over(Log::Journal, Newest::ToCosign, accepted.index + 1).await;
     let size = round.checkpoint().tree().size;
     let [attended, unattended] = desk_keys(&desk.identity);
     let good = lines(&round, &desk.identity, &unattended, 1_700_000_000);
@@ -259,7 +260,7 @@ async fn a_cosignature_counts_from_whose_it_is_alone_and_a_quorum_is_of_both_ins
     let cosigned = by_headquarters.cosign(size, lines(&round, &desk.identity, &key, 1_700_000_003)).await;
     assert!(cosigned.expect("a step of the test").witnessed);
 
-    // Who asks each minute is told in some bytes that there is nothing to do, and never the others' cosignatures.
+    // Who asks again and again is told in some bytes that there is nothing to do, and never the others' cosignatures.
     let (own, _) =
         asked.checkpoint(Log::Journal, Newest::ToCosign, size - 1).await.expect("there is a round");
     let names: Vec<_> = own.note().lines().iter().map(|line| line.name().to_owned()).collect();

@@ -204,8 +204,9 @@ impl Keeping {
         let (mut rounds, size) = (shown.rounds(), signed.tree.head.size);
         let Some(rounds) = rounds.as_mut() else { return Ok(()) };
         let before = rounds.newest().unwrap_or(0);
-        let urgent =
-            kept.log == Log::Journal && self.hub.live.urgent().is_some_and(|index| index.0 >= before);
+        // One that no round has and this checkpoint does: a round without it would be followed by another at once.
+        let urgent = kept.log == Log::Journal
+            && self.hub.live.urgent().is_some_and(|index| (before..size).contains(&index.0));
         if size > before && (now_us >= kept.next_round_us || urgent) {
             let begun = rounds.keep(size, &signed.note, false);
             begun.map_err(|error| format!("a round of witnesses cannot be kept: {error}"))?;
