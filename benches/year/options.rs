@@ -47,7 +47,7 @@ impl Options {
 
     /// How long a desk is watched.
     pub(crate) fn watch(&self) -> Watch {
-        if self.quick { Watch { quiet_s: 1, orders: 1 } } else { Watch { quiet_s: 240, orders: 7 } }
+        if self.quick { Watch { quiet_s: 1, orders: 1 } } else { Watch { quiet_s: 360, orders: 7 } }
     }
 
     /// How many files of evidence are made and verified, and how often each.

@@ -29,7 +29,7 @@ use crate::wire::proto::{GetCheckpointRequest, Newest};
 use crate::wire::status::CallError;
 
 /// Between two looks.
-const EVERY: Duration = Duration::from_mins(2);
+const EVERY: Duration = Duration::from_mins(3);
 
 /// Bears witness that the hub's logs only grow.
 #[derive(Debug, Args)]

@@ -31,7 +31,7 @@ use crate::wire::proto;
 const LOOK: Duration = Duration::from_secs(10);
 /// How often the hub is asked whether there is a checkpoint to cosign: mostly there is none, which is said in some bytes. A day of it
 /// and of two hundred urgent alerts among others takes less than 1.5 MB each way.
-pub const WITNESS_EVERY: Duration = Duration::from_mins(2);
+pub const WITNESS_EVERY: Duration = Duration::from_mins(3);
 /// By when the hub has signed a checkpoint over an urgent message, and a round of witnesses has begun.
 pub const URGENT_SIGNED_IN: Duration = Duration::from_secs(7);
 

@@ -160,6 +160,10 @@ fn checkpoint(
         }
         Ok(Newest::Witnessed) => {
             let size = size(super::Rounds::witnessed);
+            // It has every office's cosignatures, and is asked for again and again while too few look.
+            if asked.known_size > 0 && size <= Some(asked.known_size) {
+                return Ok(nothing);
+            }
             (round(size)?, size)
         }
         _ => {
