@@ -12,6 +12,7 @@ use tonic::transport::Channel;
 use super::home::Home;
 use super::witness::{self, FOLDER, WitnessError, follows};
 use crate::model::id::UnixMicros;
+use crate::model::identity::Identity;
 use crate::model::policy::Policy;
 use crate::model::receipt::{Receipt, SeenLog};
 use crate::proof::{SignedCheckpoint, TreeHash, TreeHead};
@@ -24,6 +25,8 @@ const TOLD: &str = "told";
 const TOLD_BY_HUB: &str = "told-by-hub";
 /// Bytes of each at most: some hundred desks.
 const TOLD_BYTES_MAX: u64 = 64 * 1024;
+/// Names that are taken from the hub: a list that could not be read again would keep this home from looking at the logs.
+const TOLD_BY_HUB_MAX: usize = 128;
 
 /// The desks that dispute the hub's logs, as far as this home was told: their names in certificates, ascending.
 ///
@@ -47,9 +50,13 @@ fn read(home: &Home, list: &str) -> Result<BTreeSet<String>, WitnessError> {
 /// # Errors
 /// [`WitnessError::Disk`]
 pub(super) fn told(home: &Home, by: &[String]) -> Result<(), WitnessError> {
-    let own = home.settings().identity.to_string();
-    let shown = |desk: &&String| **desk != own && desk.chars().all(|it| it.is_ascii_graphic());
-    keep(home, TOLD_BY_HUB, &by.iter().filter(shown).cloned().collect())
+    let desk = |name: &String| match name.parse() {
+        Ok(identity @ Identity::Desk(_)) if identity != home.settings().identity => {
+            Some(identity.to_string())
+        }
+        _ => None,
+    };
+    keep(home, TOLD_BY_HUB, &by.iter().filter_map(desk).take(TOLD_BY_HUB_MAX).collect())
 }
 
 fn keep(home: &Home, list: &str, desks: &BTreeSet<String>) -> Result<(), WitnessError> {
@@ -148,5 +155,26 @@ impl Held<'_> {
         }
         let signed = witness::open(self.policy, Log::Journal, &given.note)?;
         Ok((signed.checkpoint() == own.checkpoint()).then_some(given.consistency))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::home::tests::home_on;
+    use crate::host::disk::MemoryDisk;
+
+    #[test]
+    fn no_list_of_the_hubs_keeps_a_home_from_looking_or_is_more_than_names_of_desks() {
+        let home = home_on(&MemoryDisk::new());
+        let own = home.settings().identity.to_string();
+        let desk = |number| format!("urn:resguardo:office:{number:064}:{number:064}");
+        let mut by: Vec<_> = (0..2_000).map(desk).collect();
+        by.extend([own.clone(), "\u{1b}[2J".into(), "x\ny".into(), "urn:resguardo:hub:dev".into()]);
+        told(&home, &by).unwrap();
+        let kept = disputed_by(&home).unwrap();
+        assert!(kept.len() <= TOLD_BY_HUB_MAX && !kept.contains(&own), "{}", kept.len());
+        told(&home, &by[2_000..]).unwrap();
+        assert!(disputed_by(&home).unwrap().is_empty());
     }
 }
