@@ -17,6 +17,21 @@ fn keeps_the_contract(disk: &dyn Disk, root: &Path) {
     assert_eq!(disk.read(&path, 6).unwrap(), b"second");
     assert_eq!(disk.read(&path, 5).unwrap_err().kind(), ErrorKind::FileTooLarge);
     assert_eq!(disk.list(&dir).unwrap(), ["file"]);
+    // Few of them, and many.
+    for count in [1_u8, 40] {
+        let dir = root.join("many").join(count.to_string());
+        let of =
+            |name: u8| (format!("{}/{name}", name % 3).into(), Bytes::from(vec![name; usize::from(name)]));
+        let files: Vec<_> = (0..count).map(of).collect();
+        disk.write_many(&dir, &files).unwrap();
+        disk.write_many(&dir, &files).unwrap();
+        for (path, bytes) in &files {
+            assert_eq!(disk.read(&dir.join(path), 40).unwrap(), bytes);
+        }
+        let in_the_way = [("0/0/below a file".into(), Bytes::new())];
+        let error = disk.write_many(&dir, &in_the_way).unwrap_err();
+        assert!(error.to_string().contains("0/0/below a file"), "{error}");
+    }
     assert!(disk.free_bytes(&dir).unwrap() > 0);
     assert_eq!(disk.free_bytes(&root.join("none")).unwrap_err().kind(), ErrorKind::NotFound);
 }

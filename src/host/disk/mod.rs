@@ -13,11 +13,14 @@ mod memory;
 mod os;
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 pub use self::image::{CrashStyle, FileNumber, Operation};
 pub use self::memory::{Fault, FaultPoint, MemoryDisk};
@@ -103,6 +106,16 @@ pub trait Disk: Send + Sync {
         drop(file);
         self.rename(temporary, path)?;
         self.sync_dir(folder_of(path))
+    }
+
+    /// Writes files below a folder, each whole, over one that is there; makes their folders where they are missing. All are
+    /// durable, with their names, when it returns; at a crash before, each may be there, wholly, in part or not at all.
+    ///
+    /// # Errors
+    /// Any error of the disk. It is then unknown which of them are durable: write all of them again.
+    fn write_many(&self, dir: &Path, files: &[(PathBuf, Bytes)]) -> io::Result<()> {
+        let folders = put_many(self, dir, files, |file| file.sync_data())?;
+        folders.iter().try_for_each(|folder| self.sync_dir(folder))
     }
 
     /// Reads a whole file of at most `bytes_max` bytes.
@@ -201,6 +214,34 @@ pub fn folder_of(path: &Path) -> &Path {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     }
+}
+
+/// Writes files below a folder, which need not be durable but for what `then` does with each; gives their folders.
+fn put_many<D: Disk + ?Sized>(
+    disk: &D,
+    dir: &Path,
+    files: &[(PathBuf, Bytes)],
+    then: impl Fn(&dyn DiskFile) -> io::Result<()>,
+) -> io::Result<BTreeSet<PathBuf>> {
+    let mut folders = BTreeSet::new();
+    for (path, bytes) in files {
+        let path = dir.join(path);
+        let mut write = || {
+            if folders.insert(folder_of(&path).to_owned()) {
+                disk.create_dir_all(folder_of(&path))?;
+            }
+            let file = disk.open(&path, OpenMode::Replace)?;
+            file.write_all_at(bytes, 0)?;
+            then(file.as_ref())
+        };
+        named(&path, write())?;
+    }
+    Ok(folders)
+}
+
+/// An error with the path in front of what the disk said.
+fn named<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 fn refuse_other_folder(from: &Path, to: &Path) -> io::Result<()> {

@@ -6,10 +6,12 @@ use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Disk, DiskFile, Lock, OpenMode, folder_of, refuse_other_folder};
+use bytes::Bytes;
+
+use super::{Disk, DiskFile, Lock, OpenMode, folder_of, put_many, refuse_other_folder};
 
 /// The machine's disk.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +20,11 @@ pub struct OsDisk;
 /// Only the owner: what is kept here names defenders.
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
+
+/// So many files are synced one by one. More are synced with all else that the disk holds, which costs one sync for all of them, but
+/// may have to wait for what others write.
+#[cfg(target_os = "linux")]
+const SYNCED_EACH_MAX: usize = 16;
 
 impl Disk for OsDisk {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -68,6 +75,19 @@ impl Disk for OsDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_many(&self, dir: &Path, files: &[(PathBuf, Bytes)]) -> io::Result<()> {
+        if files.len() <= SYNCED_EACH_MAX {
+            let folders = put_many(self, dir, files, |file| file.sync_data())?;
+            return folders.iter().try_for_each(|folder| self.sync_dir(folder));
+        }
+        self.create_dir_all(dir)?;
+        // Opened first: what goes wrong with the disk from here on is told to the sync of this handle.
+        let disk = File::open(dir)?;
+        put_many(self, dir, files, |_| Ok(()))?;
+        Ok(rustix::fs::syncfs(&disk)?)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {

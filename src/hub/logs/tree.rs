@@ -5,7 +5,7 @@
 //! At a crash: what was written since the last checkpoint may be there in part, and is written once more; what a checkpoint
 //! covers was synced before that was signed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::host::disk::{Disk, OpenMode, folder_of};
+use crate::host::disk::Disk;
 use crate::proof::{
     EntryBundle, Frontier, Grower, HASH_BYTES, Record, TILE_WIDTH, Tile, Tiles, TreeHash, TreeHead,
 };
@@ -53,9 +53,7 @@ pub(super) struct Tree {
     grower: Grower,
     /// The records of the unfinished bundle.
     records: Vec<Record>,
-    finished: Vec<(EntryBundle, Vec<u8>)>,
-    /// Folders that are there.
-    folders: BTreeSet<PathBuf>,
+    finished: Vec<(EntryBundle, Bytes)>,
 }
 
 impl FullTiles {
@@ -160,7 +158,7 @@ impl Tree {
     }
 
     fn of(full: FullTiles, grower: Grower) -> Self {
-        Self { full, grower, records: Vec::new(), finished: Vec::new(), folders: BTreeSet::new() }
+        Self { full, grower, records: Vec::new(), finished: Vec::new() }
     }
 
     /// How many leaves it has.
@@ -185,7 +183,7 @@ impl Tree {
         if self.records.len() == usize::from(TILE_WIDTH) {
             let index = self.grower.size() / u64::from(TILE_WIDTH) - 1;
             let bundle = EntryBundle::new(index, TILE_WIDTH).expect("a tree has no bundle of another place");
-            self.finished.push((bundle, EntryBundle::encode(&self.records)));
+            self.finished.push((bundle, EntryBundle::encode(&self.records).into()));
             self.records.clear();
         }
     }
@@ -195,18 +193,15 @@ impl Tree {
     /// # Errors
     /// [`TreeDiskError`]: what was finished has to be appended again to be written.
     pub(super) fn write(&mut self) -> Result<(), TreeDiskError> {
-        let mut touched = BTreeSet::new();
-        for (bundle, bytes) in std::mem::take(&mut self.finished) {
-            self.put(&bundle, &bytes, &mut touched)?;
-        }
-        for (tile, bytes) in self.grower.take_finished() {
-            self.put(&tile, &bytes, &mut touched)?;
-        }
-        for path in touched {
-            let synced = self.full.disk.sync_dir(&path);
-            synced.map_err(|error| TreeDiskError { path, error })?;
-        }
-        Ok(())
+        let bundles = std::mem::take(&mut self.finished).into_iter();
+        let bundles = bundles.map(|(bundle, bytes)| (bundle.to_string().into(), bytes));
+        let tiles = self.grower.take_finished().into_iter();
+        let tiles = tiles.map(|(tile, bytes)| (tile.to_string().into(), bytes));
+        let files: Vec<(PathBuf, Bytes)> = bundles.chain(tiles).collect();
+        // No renames: a part of one, after a crash, is beyond every checkpoint and is written again.
+        let FullTiles { disk, dir } = &self.full;
+        let written = if files.is_empty() { Ok(()) } else { disk.write_many(dir, &files) };
+        written.map_err(|error| TreeDiskError { path: dir.clone(), error })
     }
 
     /// Gives the tree as it stands, once it was written.
@@ -217,29 +212,5 @@ impl Tree {
             unfinished: self.grower.unfinished().map(|(tile, bytes)| (tile.level(), (tile, bytes))).collect(),
             bundle: EntryBundle::encode(&self.records).into(),
         }
-    }
-
-    fn put(
-        &mut self,
-        place: &dyn Display,
-        bytes: &[u8],
-        touched: &mut BTreeSet<PathBuf>,
-    ) -> Result<(), TreeDiskError> {
-        let path = self.full.path(place);
-        let folder = folder_of(&path).to_owned();
-        let disk = &self.full.disk;
-        let write = || {
-            if !self.folders.contains(&folder) {
-                disk.create_dir_all(&folder)?;
-            }
-            // No rename: a part of it, after a crash, is beyond every checkpoint and is written again.
-            let file = disk.open(&path, OpenMode::Replace)?;
-            file.write_all_at(bytes, 0)?;
-            file.sync_data()
-        };
-        write().map_err(|error| TreeDiskError { path: path.clone(), error })?;
-        self.folders.insert(folder.clone());
-        touched.insert(folder);
-        Ok(())
     }
 }
