@@ -30,10 +30,15 @@ pub(crate) fn command(dev: &DevSet, home: &str, arguments: &[&str]) -> Command {
 
 /// Runs it to its good end; gives its objects.
 pub(crate) fn run(dev: &DevSet, home: &str, arguments: &[&str]) -> Result<Vec<Value>> {
+    run_ending(dev, home, arguments, &[0])
+}
+
+/// Runs it to an end with one of these codes; gives its objects.
+pub(crate) fn run_ending(dev: &DevSet, home: &str, arguments: &[&str], codes: &[i32]) -> Result<Vec<Value>> {
     let output = command(dev, home, arguments).output()?;
     let told = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned());
     ensure!(
-        output.status.success(),
+        output.status.code().is_some_and(|code| codes.contains(&code)),
         "{arguments:?} of {home} ended with {}:\n{}",
         output.status,
         told.concat()

@@ -6,6 +6,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod exported;
 mod grown;
 mod history;
 mod idle;
@@ -31,6 +32,7 @@ use crate::common::hub::{DevSet, Hub, SENDER};
 use crate::common::messages::Audience;
 use crate::common::stopwatch::Stopwatch;
 use crate::common::{document, machine};
+use crate::exported::Exported;
 use crate::grown::Grown;
 use crate::idle::Idle;
 use crate::options::Options;
@@ -47,6 +49,7 @@ struct Measured {
     /// Bytes of the last round's note: before anybody cosigned, and after all did.
     notes: [usize; 2],
     idle: Idle,
+    exported: Exported,
     verified: Verified,
     /// Hashes of the proof of growth between the last rounds, in the mean.
     proof_hashes: f64,
@@ -79,7 +82,8 @@ async fn run(options: &Options) -> Result<()> {
 async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<Measured> {
     let dev = DevSet::make(folder)?;
     let hub = dev.start_hub()?;
-    let offices = offices(&dev, &hub).await?;
+    let audience = audience(&dev, &hub).await?;
+    let offices = audience.offices.clone();
     for office in offices.iter().map(String::as_str).chain([SENDER, history::AUDITOR]) {
         dev.lead(office, hub.address())?;
     }
@@ -87,6 +91,8 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<M
     say(&format!("an alert and {} receipts: {:.0} s", given.entries.len() - 1, watch.seconds()))?;
     let idle = idle::measure(&dev, &hub, &offices, options.watch()).await?;
     say(&format!("{idle:?}: {:.0} s", watch.seconds()))?;
+    let exported = exported::measure((&dev, &hub), audience, options.exported(), watch).await?;
+    say(&format!("{exported:?}: {:.0} s", watch.seconds()))?;
     hub.stop()?;
 
     let exchange = options.exchange();
@@ -100,7 +106,7 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<M
     let verified = placed.verify(&grown.tiles, &signers, (trust, repeats), watch)?;
     let notes = signers.sizes(&Log::Journal.origin(&trust.founding), grown.tiles.head())?;
     let proof_hashes = proof_hashes(&grown)?;
-    Ok(Measured { grown, notes, idle, verified, proof_hashes })
+    Ok(Measured { grown, notes, idle, exported, verified, proof_hashes })
 }
 
 /// The mean over the rounds of the last tenth of the year.
@@ -115,12 +121,12 @@ fn proof_hashes(grown: &Grown) -> Result<f64> {
     Ok(float(hashes as u64) / float((last.len() as u64).saturating_sub(1).max(1)))
 }
 
-/// The six offices beside the one that publishes.
-async fn offices(dev: &DevSet, hub: &Hub) -> Result<Vec<String>> {
+/// Whom the one that publishes writes to: the six other offices.
+async fn audience(dev: &DevSet, hub: &Hub) -> Result<Audience> {
     let channel = hub.connect(&dev.office_home(SENDER)).await?;
     let asked = DescribeDirectoryRequest::default();
     let directory = DirectoryServiceClient::new(channel).describe_directory(asked).await?;
-    Ok(Audience::of(&directory.into_inner(), dev)?.offices)
+    Audience::of(&directory.into_inner(), dev)
 }
 
 fn say(text: &str) -> Result<()> {

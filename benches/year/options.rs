@@ -55,6 +55,11 @@ impl Options {
         if self.quick { (5, 2) } else { (200, 10) }
     }
 
+    /// How many messages go into the export.
+    pub(crate) fn exported(&self) -> u64 {
+        if self.quick { 20 } else { 10_000 }
+    }
+
     /// What is done, in a line.
     pub(crate) fn summary(&self) -> String {
         let Exchange { days, messages_a_day, urgent_one_of, .. } = self.exchange();

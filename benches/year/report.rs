@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::Measured;
+use crate::exported::Exported;
 use crate::grown::Stored;
 use crate::idle::Bytes;
 use crate::rhythm::{DAY_S, Happened};
@@ -12,6 +13,7 @@ const DAY_BYTES_MAX: f64 = 1.5e6;
 /// Milliseconds that verifying one file of evidence may take.
 const VERIFY_MS_MAX: f64 = 100.0;
 const MIB: f64 = 1024.0 * 1024.0;
+const HOUR_S: f64 = 3_600.0;
 /// Minutes of a day.
 const DAY_MINUTES: f64 = 1_440.0;
 /// Bytes of a hash in a proof of growth, on the line: itself and what protobuf puts before it.
@@ -42,6 +44,7 @@ pub(crate) fn table(measured: &Measured) -> String {
     row("growing it: s; µs an entry", format!("{:.0}; {us:.2}", grown.seconds), "");
     line(measured, &mut row);
     verified(measured, &mut row);
+    exported(measured, &mut row);
     text
 }
 
@@ -79,6 +82,23 @@ fn verified(measured: &Measured, row: &mut impl FnMut(&str, String, &str)) {
         "verifying it, p50 / p99 ms",
         format!("{:.2} / {:.2}", times.p50_ms, times.p99_ms),
         &format!("≤ {VERIFY_MS_MAX:.0} ms {verdict}"),
+    );
+}
+
+/// What was exported, and what as many entries as a year has come to at that rate.
+fn exported(measured: &Measured, row: &mut impl FnMut(&str, String, &str)) {
+    let Exported { messages, entries, bytes, written_s, verified_s } = measured.exported;
+    row("an export: messages; entries; MiB", format!("{messages}; {entries}; {:.0}", float(bytes) / MIB), "");
+    let times = |s: f64| format!("{s:.1}; {:.0}", s * 1e6 / float(entries));
+    row("making it, which checks it once: s; µs an entry", times(written_s), "");
+    row("verifying it: s; µs an entry", times(verified_s), "");
+    let year = float(measured.grown.happened.entries) / float(entries);
+    let [written, verified] = [written_s, verified_s].map(|s| s * year / HOUR_S);
+    let gib = float(bytes) * year / MIB / 1024.0;
+    row(
+        "as many entries as all days have, at that rate: GiB; making, h; verifying, h",
+        format!("{gib:.0}; {written:.1}; {verified:.1}"),
+        "",
     );
 }
 

@@ -7,13 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Response, Status};
+use tonic::Status;
 
+use super::super::Hub;
 use super::super::rows::{self, HISTORY_RECEIPTS_MAX, PAGE_BYTES_MAX};
-use super::super::{Hub, stopping_status};
 use super::Signed;
+use super::parts::Parts;
 use super::service::{NotGiven, failed, fault, hashes, standing};
 use crate::ledger::LedgerError;
 use crate::ledger::rows::MessageRow;
@@ -28,86 +27,29 @@ use crate::wire::log::{Log, Recorded};
 use crate::wire::proto::{CoverOpening, EvidenceEntry, ProveMessageRequest, ProveMessageResponse};
 use crate::wire::signed::SignedReceipt;
 
-/// Parts on their way down: one is made while another is sent.
-const PARTS_DOWN_MAX: usize = 1;
 /// Missed deadlines that are looked at for one page.
 const OVERDUE_ROWS_MAX: usize = 1_024;
 
-/// The parts of an answer.
-pub(super) type Parts = ReceiverStream<Result<ProveMessageResponse, Status>>;
-
 /// What is to be given.
-struct Plan {
+pub(super) struct Plan {
     signed: Arc<Signed>,
     /// Entries under the checkpoint that is given.
     size: u64,
     message: Index,
-    checkpoints: ProveMessageResponse,
+    /// The first part, until it was given.
+    checkpoints: Option<ProveMessageResponse>,
     /// Entries of the directory, then those about the message, whose place in this list is from `about` on.
     indexes: Vec<Index>,
     about: usize,
+    /// How many of them were given.
+    given: usize,
 }
 
-/// Answers with all that is about one message.
+/// Works out what is about one message.
 ///
 /// # Errors
 /// The refusal of who may not see it, or asks while nothing covers it yet.
-pub(super) async fn prove(
-    hub: &Arc<Hub>,
-    caller: &Identity,
-    asked: ProveMessageRequest,
-) -> Result<Response<Parts>, Status> {
-    const CALL: &str = "ProveMessage";
-    let refuse = |refusal: Refusal| hub.door.refuse(caller, CALL, &refusal);
-    let place = hub.door.stream(None, caller).map_err(refuse)?;
-    // What was answered by now is in the ledger's rows.
-    hub.settled().await?;
-    let (shared, by) = (Arc::clone(hub), caller.clone());
-    let planned = hub.audits.run(move || plan(&shared, &by, &asked)).await.map_err(|_| stopping_status())?;
-    let plan = match planned {
-        Ok(plan) => Arc::new(plan),
-        Err(NotGiven::Refused(refusal)) => return Err(refuse(refusal)),
-        Err(NotGiven::Failed(status)) => return Err(status),
-    };
-    let (down, parts) = mpsc::channel(PARTS_DOWN_MAX);
-    let hub = Arc::clone(hub);
-    Arc::clone(&hub).tasks.spawn(
-        "evidence",
-        Box::pin(async move {
-            let _place = place;
-            let sent = tokio::select! {
-                () = hub.stop.cancelled() => Err(stopping_status()),
-                sent = send(&hub, &plan, &down) => sent,
-            };
-            if let Err(status) = sent {
-                // Who reads may have gone.
-                let _ = down.send(Err(status)).await;
-            }
-        }),
-    );
-    Ok(Response::new(ReceiverStream::new(parts)))
-}
-
-async fn send(
-    hub: &Arc<Hub>,
-    plan: &Arc<Plan>,
-    down: &mpsc::Sender<Result<ProveMessageResponse, Status>>,
-) -> Result<(), Status> {
-    let Ok(()) = down.send(Ok(plan.checkpoints.clone())).await else { return Ok(()) };
-    let mut next = 0;
-    while next < plan.indexes.len() {
-        // A place first: a reader that stops reading costs no more than a part.
-        let Ok(place) = down.reserve().await else { return Ok(()) };
-        let (shared, plan) = (Arc::clone(hub), Arc::clone(plan));
-        let part = hub.audits.run(move || part(&shared, &plan, next)).await;
-        let part = part.map_err(|_| stopping_status())??;
-        next += part.directory.len() + part.entries.len();
-        place.send(Ok(part));
-    }
-    Ok(())
-}
-
-fn plan(hub: &Hub, caller: &Identity, asked: &ProveMessageRequest) -> Result<Plan, NotGiven> {
+pub(super) fn plan(hub: &Hub, caller: &Identity, asked: &ProveMessageRequest) -> Result<Plan, NotGiven> {
     let (view, policy) = (&hub.door.view, hub.door.view.policy());
     let permit = policy.permit_audit(caller)?;
     let id = convert::message_id("message_id", &asked.message_id)?;
@@ -132,14 +74,31 @@ fn plan(hub: &Hub, caller: &Identity, asked: &ProveMessageRequest) -> Result<Pla
         signed: standing(hub, Log::Journal)?,
         size,
         message: message.index,
-        checkpoints: ProveMessageResponse {
+        checkpoints: Some(ProveMessageResponse {
             journal_checkpoint,
             directory_checkpoint,
             ..ProveMessageResponse::default()
-        },
+        }),
         indexes: indexes.into_iter().chain(entries).collect(),
         about,
+        given: 0,
     })
+}
+
+impl Parts for Plan {
+    type Part = ProveMessageResponse;
+
+    fn next(&mut self, hub: &Hub) -> Result<Option<ProveMessageResponse>, Status> {
+        if let Some(checkpoints) = self.checkpoints.take() {
+            return Ok(Some(checkpoints));
+        }
+        if self.given == self.indexes.len() {
+            return Ok(None);
+        }
+        let part = part(hub, self, self.given)?;
+        self.given += part.directory.len() + part.entries.len();
+        Ok(Some(part))
+    }
 }
 
 /// The entries about a message that the audit shows: itself, receipts, missed deadlines, its erasure.

@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Response, Status};
+use tonic::Status;
 
+use super::super::Hub;
 use super::super::rows::{self, PAGE_BYTES_MAX, ReadError};
-use super::super::{Hub, stopping_status};
 use super::Signed;
 use super::about::{directory_note, journal_note};
+use super::parts::Parts;
 use super::service::{NotGiven, failed, fault, hashes, standing};
 use crate::ledger::view::View;
 use crate::model::entry::{Entry, EntryKind};
@@ -31,16 +30,11 @@ use crate::wire::proto::{
 };
 use crate::wire::signed::SignedReceipt;
 
-/// Parts on their way down: one is made while another is sent.
-const PARTS_DOWN_MAX: usize = 1;
 /// Entries read for one part at most: others wait for the lane, too.
 const ENTRIES_PER_PART_MAX: usize = 512;
 
-/// The parts of an answer.
-pub(super) type Parts = ReceiverStream<Result<ExportEntriesResponse, Status>>;
-
 /// What is to be given.
-struct Plan {
+pub(super) struct Plan {
     permit: AuditPermit,
     signed: Arc<Signed>,
     /// Entries under the checkpoint that is given.
@@ -48,83 +42,23 @@ struct Plan {
     head: ExportHead,
     /// The directory's entries, ascending: they stand before the range and have no place in it.
     directory: Vec<Index>,
+    next: Next,
 }
 
 /// How far it is.
 #[derive(Clone, Copy)]
 enum Next {
+    Head,
     Directory(usize),
     Range(u64),
     Done,
 }
 
-/// Answers with an export.
+/// Works out what an export has.
 ///
 /// # Errors
 /// The refusal of who may not ask, of a range that has no entry, or of one that nothing covers yet.
-pub(super) async fn export(
-    hub: &Arc<Hub>,
-    caller: &Identity,
-    asked: ExportEntriesRequest,
-) -> Result<Response<Parts>, Status> {
-    const CALL: &str = "ExportEntries";
-    let refuse = |refusal: Refusal| hub.door.refuse(caller, CALL, &refusal);
-    let place = hub.door.stream(None, caller).map_err(refuse)?;
-    // What was answered by now is in the ledger's rows, by which it is known who may see it.
-    hub.settled().await?;
-    let (shared, by) = (Arc::clone(hub), caller.clone());
-    let planned = hub.audits.run(move || plan(&shared, &by, &asked)).await.map_err(|_| stopping_status())?;
-    let plan = match planned {
-        Ok(plan) => Arc::new(plan),
-        Err(NotGiven::Refused(refusal)) => return Err(refuse(refusal)),
-        Err(NotGiven::Failed(status)) => return Err(status),
-    };
-    let (down, parts) = mpsc::channel(PARTS_DOWN_MAX);
-    let hub = Arc::clone(hub);
-    Arc::clone(&hub).tasks.spawn(
-        "export",
-        Box::pin(async move {
-            let _place = place;
-            let sent = tokio::select! {
-                () = hub.stop.cancelled() => Err(stopping_status()),
-                sent = send(&hub, &plan, &down) => sent,
-            };
-            if let Err(status) = sent {
-                // Who reads may have gone.
-                let _ = down.send(Err(status)).await;
-            }
-        }),
-    );
-    Ok(Response::new(ReceiverStream::new(parts)))
-}
-
-async fn send(
-    hub: &Arc<Hub>,
-    plan: &Arc<Plan>,
-    down: &mpsc::Sender<Result<ExportEntriesResponse, Status>>,
-) -> Result<(), Status> {
-    let frames = vec![frame(Frame::Head(plan.head.clone()))];
-    let Ok(()) = down.send(Ok(ExportEntriesResponse { frames })).await else { return Ok(()) };
-    let mut next = Next::Directory(0);
-    while !matches!(next, Next::Done) {
-        // A place first: a reader that stops reading costs no more than a part.
-        let Ok(place) = down.reserve().await else { return Ok(()) };
-        let (shared, plan) = (Arc::clone(hub), Arc::clone(plan));
-        let part = hub.audits.run(move || match next {
-            Next::Directory(from) => directory_part(&shared, &plan, from),
-            Next::Range(from) => range_part(&shared, &plan, from),
-            Next::Done => Ok((Vec::new(), Next::Done)),
-        });
-        let (frames, following) = part.await.map_err(|_| stopping_status())??;
-        next = following;
-        if !frames.is_empty() {
-            place.send(Ok(ExportEntriesResponse { frames }));
-        }
-    }
-    Ok(())
-}
-
-fn plan(hub: &Hub, caller: &Identity, asked: &ExportEntriesRequest) -> Result<Plan, NotGiven> {
+pub(super) fn plan(hub: &Hub, caller: &Identity, asked: &ExportEntriesRequest) -> Result<Plan, NotGiven> {
     let permit = hub.door.view.policy().permit_audit(caller)?;
     let (from, until) = range(hub, asked)?;
     let (size, journal_checkpoint) = journal_note(hub, Index(until - 1))?;
@@ -144,7 +78,26 @@ fn plan(hub: &Hub, caller: &Identity, asked: &ExportEntriesRequest) -> Result<Pl
         journal_checkpoint,
         directory_checkpoint,
     };
-    Ok(Plan { permit, signed, size, head, directory })
+    Ok(Plan { permit, signed, size, head, directory, next: Next::Head })
+}
+
+impl Parts for Plan {
+    type Part = ExportEntriesResponse;
+
+    fn next(&mut self, hub: &Hub) -> Result<Option<ExportEntriesResponse>, Status> {
+        loop {
+            let (frames, next) = match self.next {
+                Next::Head => (vec![frame(Frame::Head(self.head.clone()))], Next::Directory(0)),
+                Next::Directory(from) => directory_part(hub, self, from)?,
+                Next::Range(from) => range_part(hub, self, from)?,
+                Next::Done => return Ok(None),
+            };
+            self.next = next;
+            if !frames.is_empty() {
+                return Ok(Some(ExportEntriesResponse { frames }));
+            }
+        }
+    }
 }
 
 /// Works out from which entry and up to which one is asked for, and that a checkpoint covers them.

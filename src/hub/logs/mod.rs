@@ -8,6 +8,7 @@ pub mod check;
 mod disputes;
 mod export;
 pub mod keeper;
+mod parts;
 mod proving;
 mod rounds;
 pub(super) mod service;

@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::super::rows;
 use super::super::{Hub, stopping_status};
+use super::parts::Stream;
 use super::tree::Standing;
 use super::{Signed, about, export};
 use crate::journal::Reader;
@@ -21,9 +22,9 @@ use crate::proof::{EntryBundle, Note, SignatureLine, Tile, Tiles as _, TreeHash}
 use crate::wire::log::{self, Log};
 use crate::wire::proto::log_service_server::LogService;
 use crate::wire::proto::{
-    CosignRequest, CosignResponse, EntryProof, ExportEntriesRequest, GetCheckpointRequest,
-    GetCheckpointResponse, GetTilesRequest, GetTilesResponse, Newest, ProveEntriesRequest,
-    ProveEntriesResponse, ProveMessageRequest,
+    CosignRequest, CosignResponse, EntryProof, ExportEntriesRequest, ExportEntriesResponse,
+    GetCheckpointRequest, GetCheckpointResponse, GetTilesRequest, GetTilesResponse, Newest,
+    ProveEntriesRequest, ProveEntriesResponse, ProveMessageRequest, ProveMessageResponse,
 };
 use crate::wire::status;
 
@@ -33,7 +34,7 @@ const ASKED_MAX: usize = 64;
 /// The service.
 #[derive(Clone)]
 pub(in crate::hub) struct LogsAsked {
-    hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
 }
 
 /// What cannot be given.
@@ -57,7 +58,7 @@ impl LogsAsked {
     }
 
     /// Does in the lane of listings what reads the disk.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         (caller, call): (&Identity, &str),
         read: impl FnOnce() -> Result<T, NotGiven> + Send + 'static,
@@ -108,24 +109,26 @@ impl LogService for LogsAsked {
         self.read((&caller, "ProveEntries"), move || prove(&hub, &by, &asked)).await
     }
 
-    type ProveMessageStream = about::Parts;
+    type ProveMessageStream = Stream<ProveMessageResponse>;
 
     async fn prove_message(
         &self,
         request: Request<ProveMessageRequest>,
-    ) -> Result<Response<about::Parts>, Status> {
+    ) -> Result<Response<Self::ProveMessageStream>, Status> {
         let caller = self.hub.door.admit(&request)?;
-        about::prove(&self.hub, &caller, request.into_inner()).await
+        let (asked, by) = (request.into_inner(), caller.clone());
+        self.give((&caller, "ProveMessage"), move |hub| about::plan(hub, &by, &asked)).await
     }
 
-    type ExportEntriesStream = export::Parts;
+    type ExportEntriesStream = Stream<ExportEntriesResponse>;
 
     async fn export_entries(
         &self,
         request: Request<ExportEntriesRequest>,
-    ) -> Result<Response<export::Parts>, Status> {
+    ) -> Result<Response<Self::ExportEntriesStream>, Status> {
         let caller = self.hub.door.admit(&request)?;
-        export::export(&self.hub, &caller, request.into_inner()).await
+        let (asked, by) = (request.into_inner(), caller.clone());
+        self.give((&caller, "ExportEntries"), move |hub| export::plan(hub, &by, &asked)).await
     }
 
     async fn cosign(&self, request: Request<CosignRequest>) -> Result<Response<CosignResponse>, Status> {
