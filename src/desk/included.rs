@@ -23,11 +23,12 @@ use crate::model::id::{Index, UnixMicros};
 use crate::model::policy::Policy;
 use crate::model::refusal::Reason;
 use crate::proof::{InclusionProof, SignedCheckpoint, TreeHead};
-use crate::wire::log::{self, Log, Recorded};
+use crate::wire::log::{self, Log, Recorded, uncovered};
 use crate::wire::proto::log_service_client::LogServiceClient;
 use crate::wire::proto::{
     EntryProof, GetCheckpointRequest, GetCheckpointResponse, Newest, Promise, ProveEntriesRequest,
 };
+use crate::wire::signed::SignedReceipt;
 use crate::wire::status::CallError;
 
 /// By when a message is to be in a history that enough offices have cosigned, in microseconds: ten minutes.
@@ -42,7 +43,7 @@ const LOT: usize = 64;
 pub struct Included {
     /// Entries of the journal that enough offices have cosigned.
     pub until: Index,
-    /// Messages of this home that were proved now to be among them.
+    /// What of this home was proved now to be among them: messages, and receipts of its persons.
     pub proved: usize,
 }
 
@@ -55,7 +56,7 @@ struct IncludedBody {
     /// How many these were.
     #[prost(uint64, tag = "2")]
     received: u64,
-    /// Sent messages with ids up to this were looked at: 16 bytes; empty for none.
+    /// What was sent under ids up to this was looked at: 16 bytes; empty for none.
     #[prost(bytes = "bytes", tag = "3")]
     sent_to: Bytes,
     /// Those of them that were not proved yet.
@@ -64,18 +65,24 @@ struct IncludedBody {
     /// The epoch that the hub's log was in.
     #[prost(fixed64, tag = "5")]
     epoch: u64,
+    /// How many were sent under ids up to that.
+    #[prost(uint64, tag = "6")]
+    sent: u64,
 }
 
 impl Record for IncludedBody {
     const KIND: RecordKind = RecordKind::Included;
 }
 
-/// A message of this home, as its entry of the journal has to be.
+/// What this home has, as its entry of the journal has to be.
 struct Own {
+    kind: EntryKind,
+    /// The message, or what a receipt is about.
     id: MessageId,
     index: Index,
     time: UnixMicros,
-    sender: String,
+    /// Whose desk said it.
+    identity: String,
     statement: Bytes,
     /// The hub's signed word for it, of what this desk sent.
     promise: Option<Promise>,
@@ -84,9 +91,9 @@ struct Own {
 impl Own {
     /// Tells whether a proof shows it in a tree.
     fn is_in(&self, tree: &TreeHead, proof: &EntryProof) -> bool {
-        let (index, time, kind) = (self.index, self.time, EntryKind::Publish);
+        let Self { kind, index, time, .. } = *self;
         let recorded =
-            Recorded { index, time, kind, identity: &self.sender, statement: self.statement.clone() };
+            Recorded { index, time, kind, identity: &self.identity, statement: self.statement.clone() };
         let Ok(nonce) = <&[u8; NONCE_BYTES]>::try_from(proof.nonce.as_ref()) else { return false };
         let path = hashes(&proof.path).and_then(InclusionProof::from_hashes);
         path.is_some_and(|path| path.verify(&recorded.record(nonce).leaf(), index.0, tree).is_ok())
@@ -115,7 +122,7 @@ pub async fn look(home: &Home, channel: Channel, policy: &Policy) -> Result<Opti
     let before = if before.epoch == epochs.current().0 { before } else { IncludedBody::default() };
     let none_below = |size| -> Result<bool, StoreError> {
         let received = received(home, &epochs, &before, size)?.0;
-        Ok(received.is_empty() && sent(home, &epochs, &before, size)?.0.is_empty())
+        Ok(received.is_empty() && sent(home, &epochs, &before, size)?.own.is_empty())
     };
     // Who has nothing to prove asks for nothing, and who has nothing in what was looked at asks for what is beyond: a checkpoint with
     // its cosignatures is 28 KB on a slow line.
@@ -128,12 +135,16 @@ pub async fn look(home: &Home, channel: Channel, policy: &Policy) -> Result<Opti
     };
     let tree = *witnessed.checkpoint().tree();
     let (received, count) = received(home, &epochs, &before, tree.size)?;
-    let (sent, open, sent_to) = sent(home, &epochs, &before, tree.size)?;
-    let own: Vec<_> = received.into_iter().chain(sent).collect();
+    let sent = sent(home, &epochs, &before, tree.size)?;
+    let own: Vec<_> = received.into_iter().chain(sent.own).collect();
     for lot in own.chunks(LOT) {
         if let Some(missing) = missing(&mut client, &tree, lot).await? {
+            let what = match missing.kind {
+                EntryKind::Receipt => "this desk's receipt of message",
+                _ => "message",
+            };
             let why = format!(
-                "message {}, which this home has as entry {}, is not among the {} entries that the offices have cosigned",
+                "{what} {}, which this home has as entry {}, is not among the {} entries that the offices have cosigned",
                 missing.id, missing.index, tree.size
             );
             let heads = (&last, &witnessed);
@@ -143,9 +154,10 @@ pub async fn look(home: &Home, channel: Channel, policy: &Policy) -> Result<Opti
     let after = IncludedBody {
         until: tree.size,
         received: count,
-        sent_to,
-        sent_open: open,
+        sent_to: sent.to,
+        sent_open: sent.open,
         epoch: epochs.current().0,
+        sent: sent.count,
     };
     if after != before {
         home.root()?.keep(&[(FILE.to_owned(), encode(&after))])?;
@@ -227,10 +239,11 @@ fn received(
             kept => kept?,
         };
         own.push(Own {
+            kind: EntryKind::Publish,
             id: entry.message_id,
             index: entry.index,
             time: kept.accepted,
-            sender: kept.envelope.sender.to_string(),
+            identity: kept.envelope.sender.to_string(),
             statement: kept.envelope_bytes,
             promise: None,
         });
@@ -238,44 +251,87 @@ fn received(
     Ok((own, entries.len() as u64))
 }
 
-/// What was sent and can be proved now, the ids of what cannot yet, and up to which id was looked.
-fn sent(
-    home: &Home,
-    epochs: &Epochs,
-    before: &IncludedBody,
-    size: u64,
-) -> Result<(Vec<Own>, Vec<Bytes>, Bytes), StoreError> {
+/// What was sent: messages, and what persons stated.
+struct Sent {
+    /// What can be proved now and was not yet.
+    own: Vec<Own>,
+    /// The ids of what cannot be yet.
+    open: Vec<Bytes>,
+    /// Up to which id was looked.
+    to: Bytes,
+    /// How many there are.
+    count: u64,
+}
+
+fn sent(home: &Home, epochs: &Epochs, before: &IncludedBody, size: u64) -> Result<Sent, StoreError> {
     let outbox = Outbox::open(home)?;
+    let (messages, statements) = (outbox.messages()?, outbox.statements()?);
+    let ids = messages.iter().map(|it| it.message_id).chain(statements.iter().map(|it| it.id));
+    let known = ids.clone().filter(|id| id.as_bytes().as_slice() <= before.sent_to.as_ref()).count() as u64;
+    // Something was written under an earlier id after the last look, by a clock that was put back: all of it is looked at again.
+    let again = known != before.sent;
     let open: BTreeSet<&[u8]> = before.sent_open.iter().map(AsRef::as_ref).collect();
-    let (mut own, mut still, mut sent_to) = (Vec::new(), Vec::new(), before.sent_to.clone());
-    for entry in outbox.messages()?.iter().filter(|it| it.stand != Stand::Refused) {
-        let id = entry.message_id.as_bytes().as_slice();
-        if id <= before.sent_to.as_ref() && !open.contains(id) {
-            continue;
-        }
-        sent_to = sent_to.max(Bytes::copy_from_slice(id));
+    let is_new = |id: MessageId| {
+        let id = id.as_bytes().as_slice();
+        again || id > before.sent_to.as_ref() || open.contains(id)
+    };
+    let last = ids.clone().max().map(|id| Bytes::copy_from_slice(id.as_bytes())).unwrap_or_default();
+    let count = (messages.len() + statements.len()) as u64;
+    let mut sent = Sent { own: Vec::new(), open: Vec::new(), to: last, count };
+    for entry in messages.iter().filter(|it| it.stand != Stand::Refused && is_new(it.message_id)) {
         let message = match outbox.read_message(entry.message_id) {
             Err(StoreError::Damaged { .. }) => continue,
             message => message?,
         };
-        let sender = message.envelope.sender.to_string();
-        match message.outcome {
-            Some(Outcome::Accepted { index, at, epoch, .. })
-                if index.0 < size && epochs.hold(index, epoch) =>
-            {
-                own.push(Own {
-                    id: entry.message_id,
-                    index,
-                    time: at,
-                    sender,
-                    statement: message.envelope_bytes,
-                    promise: message.promise,
-                });
-            }
-            _ => still.push(Bytes::copy_from_slice(id)),
-        }
+        let Some((index, time)) = placed(message.outcome.as_ref(), epochs, size) else {
+            sent.open.push(Bytes::copy_from_slice(entry.message_id.as_bytes()));
+            continue;
+        };
+        sent.own.push(Own {
+            kind: EntryKind::Publish,
+            id: entry.message_id,
+            index,
+            time,
+            identity: message.envelope.sender.to_string(),
+            statement: message.envelope_bytes,
+            promise: message.promise,
+        });
     }
-    Ok((own, still, sent_to))
+    for entry in statements.iter().filter(|it| it.stand != Stand::Refused && is_new(it.id)) {
+        let statement = match outbox.read_statement(entry) {
+            Err(StoreError::Damaged { .. }) => continue,
+            statement => statement?,
+        };
+        // What was known already has no entry of its own.
+        if matches!(statement.outcome, Some(Outcome::Accepted { repeated: true, .. })) {
+            continue;
+        }
+        let Some((index, time)) = placed(statement.outcome.as_ref(), epochs, size) else {
+            sent.open.push(Bytes::copy_from_slice(entry.id.as_bytes()));
+            continue;
+        };
+        let Ok(receipt) = SignedReceipt::read(&statement.receipt_bytes) else { continue };
+        sent.own.push(Own {
+            kind: EntryKind::Receipt,
+            id: entry.message_id,
+            index,
+            time,
+            identity: receipt.receipt.desk.to_string(),
+            statement: uncovered(&statement.receipt_bytes),
+            promise: None,
+        });
+    }
+    Ok(sent)
+}
+
+/// Where and when the hub has put something, if that can be proved by a tree of a size.
+fn placed(outcome: Option<&Outcome>, epochs: &Epochs, size: u64) -> Option<(Index, UnixMicros)> {
+    match outcome {
+        Some(Outcome::Accepted { index, at, epoch, .. }) => {
+            (index.0 < size && epochs.hold(*index, *epoch)).then_some((*index, *at))
+        }
+        _ => None,
+    }
 }
 
 /// Has entries proved; gives the first that is not.

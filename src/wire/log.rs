@@ -106,7 +106,7 @@ impl<'a> From<&'a Entry> for Recorded<'a> {
 
 /// Gives what was signed of a receipt, and the signatures: the first two fields of it, which are those of `Signed`. What cannot be
 /// read stays as it is.
-fn uncovered(receipt: &Bytes) -> Bytes {
+pub fn uncovered(receipt: &Bytes) -> Bytes {
     let signed = proto::Signed::decode(receipt.clone());
     signed.map_or_else(|_| receipt.clone(), |signed| signed.encode_to_vec().into())
 }

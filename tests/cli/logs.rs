@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use resguardo::desk::find;
 use resguardo::desk::home::Home;
-use resguardo::desk::outbox::Outbox;
+use resguardo::desk::outbox::{Outbox, Stand};
 use resguardo::host::disk::OsDisk;
 use serde_json::Value;
 use tokio::runtime::Builder;
@@ -248,6 +248,52 @@ fn what_the_hub_confirmed_and_left_out_of_the_journal_is_found_out_by_who_sent_i
     let told = stage.run("ohchr-honduras", &["inbox"]);
     assert!(told.err.contains("IS NOT WHAT IT WAS"), "{told:?}");
     drop(watching);
+}
+
+#[test]
+fn what_a_person_stated_is_found_in_the_journal_or_the_hub_is_found_out() {
+    let mut stage = Stage::set();
+    let mut watching = watch(&stage);
+    let publish = |stage: &Stage, name: &str| -> (String, u64) {
+        let published = stage.objects("ohchr-honduras", &["publish", "alert", &stage.alert(name)]).remove(0);
+        (published["message_id"].as_str().unwrap().to_owned(), published["index"].as_u64().unwrap())
+    };
+    let (one, _) = publish(&stage, "one");
+    let (two, index) = publish(&stage, "two");
+    let reader = WATCHING.iter().position(|office| *office == "iachr").unwrap();
+    watching[reader].objects_until(&["message"]);
+    watching[reader].objects_until(&["message"]);
+    stage.well("iachr", &["ack", &one, "--stage", "read"]);
+    // The next look finds both messages and the receipt.
+    publish(&stage, "three");
+    witnessed(&stage, index + 3);
+    let mut proved = 0;
+    while proved < 3 {
+        proved += watching[reader].object("included")["proved"].as_u64().unwrap();
+    }
+    assert!(!stage.path("iachr/logs/journal.found").exists());
+
+    stage.kill_hub();
+    let waits = stage.run("iachr", &["ack", &two, "--stage", "read"]);
+    assert_ne!(waits.code, 0, "{waits:?}");
+    // As it is when the hub said that it took it, and has another in its place.
+    let home = Home::open(Arc::new(OsDisk), &stage.path("iachr")).unwrap();
+    let outbox = Outbox::open(&home).unwrap();
+    let statements = outbox.statements().unwrap();
+    let [said, waits] = [Stand::Accepted, Stand::Pending].map(|stand| {
+        let found = statements.iter().find(|it| it.stand == stand);
+        found.expect("it was stated").clone()
+    });
+    let said = outbox.read_statement(&said).unwrap().outcome.unwrap();
+    let held = Builder::new_current_thread().enable_time().build().unwrap().block_on(home.lock()).unwrap();
+    outbox.settle_statement(&held, &waits, said).unwrap();
+    drop(held);
+    stage.start_hub();
+    let (_, index) = publish(&stage, "four");
+    witnessed(&stage, index + 1);
+    until("the reader has found it out", || stage.path("iachr/logs/journal.found").exists());
+    let proof = fs::read_to_string(stage.path("iachr/logs/journal.found")).unwrap();
+    assert!(proof.contains("this desk's receipt of message") && proof.contains(&two), "{proof}");
 }
 
 #[test]

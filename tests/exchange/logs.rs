@@ -279,3 +279,36 @@ async fn a_cosignature_counts_from_whose_it_is_alone_and_a_quorum_is_of_both_ins
         asked.checkpoint(Log::Journal, Newest::Witnessed, 0).await.expect("a step of the test");
     assert_eq!(witnessed.checkpoint(), round.checkpoint());
 }
+
+#[tokio::test]
+async fn an_urgent_message_begins_one_round_which_has_it() {
+    let stage = Stage::open().await;
+    let desk = stage.desk(HONDURAS).await;
+    let mut asked = Asked::by(&desk).await;
+    let first = asked.over(Log::Journal, Newest::ToCosign, 1).await.checkpoint().tree().size;
+    // A newer checkpoint than the round's: the urgent message is in neither.
+    let ordinary = desk.send(&desk.draft(&[IACHR])).await;
+    asked.over(Log::Journal, Newest::Signed, ordinary.index + 1).await;
+    let urgent = desk.send(&desk.draft(&[IACHR]).urgent()).await;
+    let mut rounds = vec![first];
+    let mut ordinary = None;
+    loop {
+        let (round, _) = asked.checkpoint(Log::Journal, Newest::ToCosign, 0).await.expect("there is a round");
+        let size = round.checkpoint().tree().size;
+        if rounds.last() != Some(&size) {
+            rounds.push(size);
+        }
+        // One checkpoint more, for which no round is to begin.
+        if size > urgent.index && ordinary.is_none() {
+            ordinary = Some(desk.send(&desk.draft(&[IACHR])).await.index);
+        }
+        if let Some(index) = ordinary {
+            let (signed, _) = asked.checkpoint(Log::Journal, Newest::Signed, 0).await.expect("it is signed");
+            if signed.checkpoint().tree().size > index {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(rounds.len() == 2 && rounds[1] > urgent.index, "{rounds:?}, urgent: {}", urgent.index);
+}

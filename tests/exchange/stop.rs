@@ -1,7 +1,11 @@
 //! The ordered stop, health and reflection.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use resguardo::host::tasks::{MakeLocal, SendFuture, Task, Tasks, TokioTasks};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -9,6 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::stage::audit::{assert_same, everything};
 use crate::stage::client::Desk;
 use crate::stage::draft::Draft;
+use crate::stage::host::{InProcess, MINUTE_US};
 use crate::stage::raw::request;
 use crate::stage::told::Told;
 use crate::stage::wait::{until, within};
@@ -124,4 +129,45 @@ async fn reflection_tells_of_the_services() {
     ] {
         assert!(told.contains(service), "{service} is not told: {told:?}");
     }
+}
+
+/// Tasks of which the one that keeps the logs takes its time at the end.
+struct SlowLogs {
+    tasks: TokioTasks,
+    ended: Arc<AtomicBool>,
+}
+
+impl Tasks for SlowLogs {
+    fn spawn(&self, name: &str, task: SendFuture) -> Task {
+        self.tasks.spawn(name, task)
+    }
+
+    fn spawn_dedicated(&self, name: &str, make: MakeLocal) -> io::Result<Task> {
+        if name != "logs" {
+            return self.tasks.spawn_dedicated(name, make);
+        }
+        let ended = Arc::clone(&self.ended);
+        let slow: MakeLocal = Box::new(move || {
+            let work = make();
+            Box::pin(async move {
+                work.await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                ended.store(true, Ordering::Release);
+            })
+        });
+        self.tasks.spawn_dedicated(name, slow)
+    }
+}
+
+#[tokio::test]
+async fn a_hub_has_ended_when_nothing_of_it_reads_its_ledger_any_more() {
+    let stage = Stage::prepare(Setup::fast()).await;
+    let ended = Arc::new(AtomicBool::new(false));
+    InProcess::run(async |host| {
+        let host = host.with_tasks(|tasks| Arc::new(SlowLogs { tasks, ended: Arc::clone(&ended) }));
+        host.clock.advance_us(12 * 60 * MINUTE_US);
+        host.start(&stage).await.stop().await;
+    })
+    .await;
+    assert!(ended.load(Ordering::Acquire), "the thread of the logs goes on");
 }

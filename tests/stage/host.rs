@@ -5,7 +5,7 @@ use std::sync::Arc;
 use resguardo::host::clock::ManualClock;
 use resguardo::host::disk::OsDisk;
 use resguardo::host::random::OsRandom;
-use resguardo::host::tasks::TokioTasks;
+use resguardo::host::tasks::{Tasks, TokioTasks};
 use resguardo::hub::run::{Host, RunError, run};
 use resguardo::ledger::store::memory::MemoryStores;
 use resguardo::model::id::UnixMicros;
@@ -48,6 +48,12 @@ impl InProcess {
             stop: CancellationToken::new(),
         };
         LocalSet::new().run_until(Box::pin(test(Self { clock, host }))).await;
+    }
+
+    /// With other tasks.
+    pub(crate) fn with_tasks(mut self, tasks: impl FnOnce(TokioTasks) -> Arc<dyn Tasks>) -> Self {
+        self.host.tasks = tasks(TokioTasks::on(Handle::current()));
+        self
     }
 
     /// Starts a hub on a stage's home.
