@@ -22,6 +22,7 @@ pub(super) const WORDS: Words = Words {
     recipients: "For whom it was, and what they stated",
     nothing: "nothing is shown here, which does not say that nothing was stated.",
     stated: "{0}. Recorded by the hub: {1}; by the office's clock: {2}. Signed by desk {3}.",
+    later: "The office's clock was {0} s later than the hub's time: one of the two was wrong, or the hub's time was put back.",
     reason: "Reason given: {0}.",
     officer: "Stated by: {0}.",
     said: "In their words: {0}",

@@ -22,6 +22,7 @@ pub(super) const WORDS: Words = Words {
     recipients: "Para quién era, y qué declararon",
     nothing: "aquí no consta nada, lo que no quiere decir que no se declarara nada.",
     stated: "{0}. Registrado por el nodo central: {1}; según el reloj de la oficina: {2}. Firmado por el puesto {3}.",
+    later: "El reloj de la oficina iba {0} s por delante de la hora del nodo central: uno de los dos estaba mal, o se atrasó la hora del nodo central.",
     reason: "Razón indicada: {0}.",
     officer: "Lo declaró: {0}.",
     said: "En sus palabras: {0}",

@@ -22,6 +22,7 @@ pub(super) const WORDS: Words = Words {
     recipients: "À qui il était destiné, et ce qu’ils ont déclaré",
     nothing: "rien n’est montré ici, ce qui ne dit pas que rien n’a été déclaré.",
     stated: "{0}. Enregistré par le nœud central : {1} ; selon l’horloge du bureau : {2}. Signé par le poste {3}.",
+    later: "L’horloge du bureau avait {0} s d’avance sur l’heure du nœud central : l’une des deux était fausse, ou l’heure du nœud central a été reculée.",
     reason: "Raison donnée : {0}.",
     officer: "Déclaré par : {0}.",
     said: "Selon ses mots : {0}",

@@ -22,6 +22,7 @@ pub(super) const WORDS: Words = Words {
     recipients: "Para quem era, e o que declararam",
     nothing: "aqui não consta nada, o que não diz que nada se declarou.",
     stated: "{0}. Registrado pelo nó central: {1}; pelo relógio do escritório: {2}. Assinado pelo posto {3}.",
+    later: "O relógio do escritório estava {0} s à frente da hora do nó central: um dos dois estava errado, ou a hora do nó central foi atrasada.",
     reason: "Razão dada: {0}.",
     officer: "Declarado por: {0}.",
     said: "Nas suas palavras: {0}",

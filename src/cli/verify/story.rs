@@ -10,6 +10,9 @@ use crate::model::id::{DirectoryVersion, UnixMicros};
 use crate::model::identity::Name;
 use crate::proof::UnixSeconds;
 
+/// An office's clock may be later than the hub's by so many microseconds, and nobody is told: one minute.
+const CLOCKS_DIFFER_US: u64 = 60 * 1_000_000;
+
 /// Evidence, told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Story {
@@ -129,6 +132,11 @@ fn stated(it: &Statement, words: &Words) -> Vec<String> {
     };
     let desk = it.desk.desk.as_str();
     let mut said = vec![fill(words.stated, &[&stage, &at(it.recorded), &at(it.at), desk])];
+    // Clocks differ by some seconds; more is to be asked about, for a time can be put back to keep a deadline.
+    let later_us = it.at.0.saturating_sub(it.recorded.0);
+    if later_us > CLOCKS_DIFFER_US {
+        said.push(fill(words.later, &[&(later_us / 1_000_000).to_string()]));
+    }
     if !it.reason.is_empty() {
         said.push(fill(words.reason, &[&harmless(&it.reason)]));
     }
@@ -214,4 +222,35 @@ pub(super) fn at(time: UnixMicros) -> String {
 /// A witness's time, UTC.
 pub(super) fn at_second(time: UnixSeconds) -> String {
     utc_second(UnixMicros(time.seconds().saturating_mul(1_000_000)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::verify::words::Language;
+    use crate::model::id::Index;
+    use crate::model::identity::Desk;
+    use crate::model::receipt::Stage;
+
+    #[test]
+    fn an_office_that_signed_later_than_the_hub_says_is_told_of_and_one_by_some_seconds_is_not() {
+        let told = |later_us| {
+            let recorded = UnixMicros(1_700_000_000_000_000);
+            let statement = Statement {
+                index: Index(7),
+                recorded,
+                desk: Desk { office: "iachr".parse().unwrap(), desk: "desk-1".parse().unwrap() },
+                stage: Stage::Read,
+                at: UnixMicros(recorded.0 + later_us),
+                action: None,
+                reason: String::new(),
+                attended: true,
+                officer: None,
+            };
+            stated(&statement, Language::En.words()).split_off(1)
+        };
+        assert!(told(60_000_000).is_empty());
+        let later = told(3_600_000_000);
+        assert!(later.len() == 1 && later[0].contains("was 3600 s later"), "{later:?}");
+    }
 }

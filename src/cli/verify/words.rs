@@ -42,6 +42,7 @@ pub(super) struct Words {
     pub(super) recipients: &'static str,
     pub(super) nothing: &'static str,
     pub(super) stated: &'static str,
+    pub(super) later: &'static str,
     pub(super) reason: &'static str,
     pub(super) officer: &'static str,
     pub(super) said: &'static str,
