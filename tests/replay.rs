@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use resguardo::host::clock::{Clock, ManualClock};
 use resguardo::host::disk::{Disk, MemoryDisk, OpenMode, OsDisk};
+use resguardo::host::network::TcpNetwork;
 use resguardo::host::random::{SeededRandom, uuid_v7};
 use resguardo::host::tasks::TokioTasks;
 use resguardo::hub::home::Home;
@@ -51,6 +52,7 @@ fn host(runtime: &tokio::runtime::Runtime, day: u64, boot_id: &str) -> Host {
         disk: Arc::new(OsDisk),
         clock: Arc::new(ManualClock::at(UnixMicros(day * 86_400_000_000))),
         random: Arc::new(SeededRandom::new(day)),
+        network: Arc::new(TcpNetwork),
         tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
         stores: Arc::new(SledStores { boot_id: boot_id.into() }),
         reload: Arc::default(),

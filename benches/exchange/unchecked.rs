@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use resguardo::host::clock::SystemClock;
 use resguardo::host::disk::OsDisk;
+use resguardo::host::network::TcpNetwork;
 use resguardo::host::random::OsRandom;
 use resguardo::host::tasks::TokioTasks;
 use resguardo::hub::run::{self, Host};
@@ -36,6 +37,7 @@ pub(crate) async fn serve(home: &Path) -> Result<()> {
         disk: Arc::new(OsDisk),
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(OsRandom),
+        network: Arc::new(TcpNetwork),
         tasks: Arc::new(TokioTasks::on(Handle::current())),
         // Founded anew each time, and never opened again.
         stores: Arc::new(SledStores { boot_id: String::new() }),

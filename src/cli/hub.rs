@@ -19,6 +19,7 @@ use super::registrar::read_amendment;
 use super::screen::Tone;
 use super::status;
 use crate::desk::members;
+use crate::host::network::TcpNetwork;
 use crate::hub::home::{Home, HomeError};
 use crate::hub::logs::keeper::LogError;
 use crate::hub::open::{self, News, OpenError, Progress};
@@ -185,6 +186,7 @@ fn host(context: &Context) -> Host {
         disk: context.disk.clone(),
         clock: context.clock.clone(),
         random: context.random.clone(),
+        network: Arc::new(TcpNetwork),
         tasks: context.tasks.clone(),
         stores: Arc::new(SledStores {
             // Where the system has no such file, a ledger is built anew after every stop that was not in order.

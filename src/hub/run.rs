@@ -13,7 +13,6 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,14 +41,15 @@ use crate::files::DiskError;
 use crate::files::store::Store;
 use crate::host::clock::Clock;
 use crate::host::disk::Disk;
+use crate::host::network::Network;
 use crate::host::random::Random;
 use crate::host::tasks::{Task, TaskError, Tasks};
 use crate::journal::Space;
 use crate::ledger::store::Stores;
 use crate::ledger::{self, LedgerError, Staged};
-use crate::model::id::Index;
+use crate::model::id::{Index, Position};
 use crate::model::identity::Identity;
-use crate::order::Order as _;
+use crate::order::Order;
 use crate::order::local::{Bounds, Local};
 use crate::wire::open_key::OpenKey;
 
@@ -71,6 +71,8 @@ pub struct Host {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// Sockets.
+    pub network: Arc<dyn Network>,
     /// Tasks.
     pub tasks: Arc<dyn Tasks>,
     /// Stores for the ledger's rows.
@@ -133,7 +135,28 @@ pub async fn run(
     news: &mut dyn FnMut(&News),
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), RunError> {
-    run_with(host, dir, news, ready, Signatures::Checked).await
+    run_with(host, dir, news, ready, (Signatures::Checked, local)).await
+}
+
+/// The same with another order than this hub's own, which is asked for one that begins at a position.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_in_order<O: Order + 'static>(
+    host: &Host,
+    dir: &Path,
+    news: &mut dyn FnMut(&News),
+    ready: impl FnOnce(SocketAddr),
+    order: impl FnOnce(Position) -> O,
+) -> Result<(), RunError>
+where
+    O::Tail: 'static,
+{
+    run_with(host, dir, news, ready, (Signatures::Checked, order)).await
+}
+
+fn local(next: Position) -> Local {
+    Local::starting_at(next, Bounds::default())
 }
 
 /// Runs a hub that LOOKS AT NO SIGNATURE of envelope or receipt and takes in also what nobody has signed, else as [`run`]: for a
@@ -154,16 +177,19 @@ pub async fn run_without_checking_signatures(
     tracing::error!(
         "SIGNATURES ARE NOT CHECKED: this is a benchmark, and what this hub takes in proves nothing"
     );
-    run_with(host, dir, news, ready, Signatures::NotLookedAt).await
+    run_with(host, dir, news, ready, (Signatures::NotLookedAt, local)).await
 }
 
-async fn run_with(
+async fn run_with<O: Order + 'static>(
     host: &Host,
     dir: &Path,
     news: &mut dyn FnMut(&News),
     ready: impl FnOnce(SocketAddr),
-    signatures: Signatures,
-) -> Result<(), RunError> {
+    (signatures, order): (Signatures, impl FnOnce(Position) -> O),
+) -> Result<(), RunError>
+where
+    O::Tail: 'static,
+{
     let home = Home::at(dir);
     let lock = home.lock(host.disk.as_ref())?;
     let config = home.config(host.disk.as_ref())?;
@@ -172,9 +198,11 @@ async fn run_with(
     let Took { store_us, journal_us, ledger_us } = opened.took;
     let entries = opened.reader.mark().next_index.0;
     tracing::info!(entries, store_us, journal_us, ledger_us, "open: journal and ledger are at one");
-    let (socket, address) = listen(config.listen).await?;
+    let cannot = |address| move |error| RunError::Listen { address, error };
+    let bound = host.network.bind(config.listen).await;
+    let (listener, address) = bound.map_err(cannot(config.listen))?;
     let page = match config.metrics {
-        Some(address) => Some(listen(address).await?),
+        Some(address) => Some(host.network.bind(address).await.map_err(cannot(address))?),
         None => None,
     };
     let store = Store::open(Arc::clone(&host.disk), home.files(), config.files.room(), host.clock.now());
@@ -182,8 +210,9 @@ async fn run_with(
     let key = OpenKey::Hub.read(host.disk.as_ref(), home.dir()).map(|key| key.map(Arc::new));
     let promiser = key.as_ref().ok().and_then(Option::as_ref);
     let promiser = promiser.map(|key| Arc::new(Promiser::new(Arc::clone(key), opened.view.clone())));
+    let order = order(opened.journal.mark().position);
     let Parts { hub, sequence, rows, lanes, mut faults, drain, space } =
-        start(host, &home, &config, opened, papers, (store, signatures, promiser))?;
+        start((host, &home, &config), opened, order, papers, (store, signatures, promiser))?;
     let limits = config.limits.clone();
     lookout::begin(&hub, &home, config, space, Arc::clone(&host.reload));
     deadlines::begin(&hub);
@@ -191,10 +220,10 @@ async fn run_with(
     let logs = logs::begin(&hub, home.logs(), key);
     let logs = logs.map_err(|error| RunError::Thread { name: "logs", error })?;
     let end = CancellationToken::new();
-    let server = serve::serve(&hub, socket, &limits, end.clone());
-    if let Some((socket, address)) = page {
+    let server = serve::serve(&hub, listener, &limits, end.clone());
+    if let Some((listener, address)) = page {
         tracing::info!(%address, "metrics are answered at /metrics");
-        host.tasks.spawn("metrics", Box::pin(metrics::serve(Arc::clone(&hub), socket)));
+        host.tasks.spawn("metrics", Box::pin(metrics::serve(Arc::clone(&hub), listener)));
     }
     ready(address);
     let (mut sequence, mut rows) = (pin!(sequence.ended()), pin!(rows.ended()));
@@ -233,15 +262,6 @@ async fn run_with(
     drop(lock);
     // Why a part or the rows ended says more than that the sequence could not go on.
     ended.part.unwrap_or(Ok(())).and(rows).and(sequence)
-}
-
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
-    let socket = async {
-        let socket = TcpListener::bind(address).await?;
-        let address = socket.local_addr()?;
-        Ok((socket, address))
-    };
-    socket.await.map_err(|error| RunError::Listen { address, error })
 }
 
 /// What ended before the hub was asked to stop.
@@ -313,14 +333,16 @@ struct Parts {
     space: Space,
 }
 
-fn start(
-    host: &Host,
-    home: &Home,
-    config: &Config,
+fn start<O: Order + 'static>(
+    (host, home, config): (&Host, &Home, &Config),
     opened: Opened,
+    order: O,
     papers: Papers,
     (store, signatures, promiser): (Arc<Store>, Signatures, Option<Arc<Promiser>>),
-) -> Result<Parts, RunError> {
+) -> Result<Parts, RunError>
+where
+    O::Tail: 'static,
+{
     let Opened { journal, reader, ledger, rows, view, run, store: _, took: _ } = opened;
     let bytes_max = usize::try_from(config.limits.waiting_bytes_max).unwrap_or(usize::MAX);
     // A batch fits into a segment twice over, whatever its frames take beside what was weighed.
@@ -331,7 +353,6 @@ fn start(
     let (staged, waiting) = mpsc::channel(ROWS_WAITING_MAX);
     let (tell_written, written) = watch::channel(view.written().next_index);
     let (space, meters) = (journal.space(), Meters::new());
-    let order = Local::starting_at(journal.mark().position, Bounds::default());
     let sequence = Sequence {
         tail: order.tail(journal.mark().position),
         order,

@@ -6,7 +6,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
@@ -27,6 +26,7 @@ use super::files::{self, Files};
 use super::logs::service::LogsAsked;
 use super::operator::Operator;
 use super::reader::Readers;
+use crate::host::network::Listener;
 use crate::host::tasks::Task;
 use crate::model::amendment::ENTRY_BYTES_MAX;
 use crate::model::refusal::{Reason, Refusal};
@@ -60,8 +60,13 @@ const CONNECTIONS_RETRY_MS: u64 = 5_000;
 /// Bytes of headers of one call.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
-/// Serves a hub on a socket until it stops; `end` cuts what is left of its connections.
-pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: CancellationToken) -> Task {
+/// Serves a hub to who comes until it stops; `end` cuts what is left of its connections.
+pub(super) fn serve(
+    hub: &Arc<Hub>,
+    listener: Box<dyn Listener>,
+    limits: &Limits,
+    end: CancellationToken,
+) -> Task {
     let door = listener::Door {
         config: hub.papers.tls(),
         limits: ListenerLimits {
@@ -75,7 +80,7 @@ pub(super) fn serve(hub: &Arc<Hub>, socket: TcpListener, limits: &Limits, end: C
         stop: hub.stop.clone(),
         end,
     };
-    let (incoming, _) = listener::listen(socket, door);
+    let (incoming, _) = listener::listen(listener, door);
     let entered = Arc::clone(hub);
     let incoming = incoming.map(move |connection| connection.map(|connection| let_in(&entered, connection)));
     // Calls beside the streams; above the streams' own bound, so that who goes beyond that is told.

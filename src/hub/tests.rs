@@ -16,6 +16,7 @@ use super::run::Host;
 use super::verify::{VerifyError, verify};
 use crate::host::clock::ManualClock;
 use crate::host::disk::OsDisk;
+use crate::host::network::TcpNetwork;
 use crate::host::random::SeededRandom;
 use crate::host::tasks::TokioTasks;
 use crate::journal::{self, Options};
@@ -34,6 +35,7 @@ fn stage() -> (Runtime, Host, TempDir) {
         disk: Arc::new(OsDisk),
         clock: Arc::new(ManualClock::at(UnixMicros(1_700_000_000_000_000))),
         random: Arc::new(SeededRandom::new(1)),
+        network: Arc::new(TcpNetwork),
         tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
         stores: Arc::new(SledStores { boot_id: "boot-1".into() }),
         reload: Arc::default(),

@@ -11,7 +11,6 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,7 +21,6 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncBufReadExt as _;
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -32,6 +30,7 @@ use tower::Service;
 use super::connect_error::{ConnectError, chain};
 use super::tls::{Credentials, client_config};
 use crate::host::clock::Clock;
+use crate::host::network::{Network, Socket, TcpNetwork};
 
 /// Bytes that a stream, and a connection, may have on the way unread: 100 Mbit/s at a round trip of 300 ms.
 pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -89,7 +88,22 @@ pub async fn connect(
     limits: ConnectLimits,
     clock: Arc<dyn Clock>,
 ) -> Result<Channel, ConnectError> {
+    connect_over(Arc::new(TcpNetwork), (address, server_name), credentials, limits, clock).await
+}
+
+/// The same over a given network.
+///
+/// # Errors
+/// Each of [`ConnectError`].
+pub async fn connect_over(
+    network: Arc<dyn Network>,
+    (address, server_name): (&str, &str),
+    credentials: &Credentials,
+    limits: ConnectLimits,
+    clock: Arc<dyn Clock>,
+) -> Result<Channel, ConnectError> {
     let connector = Connector {
+        network,
         address: address.into(),
         server_name: ServerName::try_from(server_name.to_owned()).map_err(|_| ConnectError::Address {
             found: server_name.to_owned(),
@@ -126,6 +140,7 @@ const EXPECTED_ADDRESS: &str = "a hub's address: host:port expected";
 /// Makes one connection each time that it is asked.
 #[derive(Clone)]
 struct Connector {
+    network: Arc<dyn Network>,
     address: Arc<str>,
     server_name: ServerName<'static>,
     config: Arc<ClientConfig>,
@@ -138,7 +153,7 @@ impl fmt::Debug for Connector {
     }
 }
 
-type Io = TokioIo<TlsStream<TcpStream>>;
+type Io = TokioIo<TlsStream<Socket>>;
 
 impl Service<Uri> for Connector {
     type Response = Io;
@@ -161,10 +176,9 @@ impl Service<Uri> for Connector {
 }
 
 impl Connector {
-    async fn open(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
+    async fn open(&self) -> Result<TlsStream<Socket>, ConnectError> {
         let failed = |error: io::Error| ConnectError::of_tls(&self.address, &error);
         let socket = self.socket().await?;
-        socket.set_nodelay(true).map_err(failed)?;
         let connector = TlsConnector::from(self.config.clone());
         let mut tls = connector.connect(self.server_name.clone(), socket).await.map_err(failed)?;
         if tls.fill_buf().await.map_err(failed)?.is_empty() {
@@ -177,10 +191,10 @@ impl Connector {
 
     /// Tries the host's addresses in turn, each with its share of the time: where one family of addresses leads
     /// nowhere, the other still gets its chance.
-    async fn socket(&self) -> Result<TcpStream, ConnectError> {
+    async fn socket(&self) -> Result<Socket, ConnectError> {
         let address = || self.address.to_string();
-        let found: Vec<SocketAddr> = match lookup_host(&*self.address).await {
-            Ok(found) => found.collect(),
+        let found = match self.network.lookup(&self.address).await {
+            Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 return Err(ConnectError::Address { found: address(), expected: EXPECTED_ADDRESS });
             }
@@ -192,7 +206,7 @@ impl Connector {
         let mut failure =
             ConnectError::NameNotFound { address: address(), message: "the name has no address".into() };
         for candidate in found {
-            failure = match timeout(share, TcpStream::connect(candidate)).await {
+            failure = match timeout(share, self.network.connect(candidate)).await {
                 Ok(Ok(socket)) => return Ok(socket),
                 Ok(Err(error)) => ConnectError::of_socket(&self.address, &error),
                 Err(_) => ConnectError::TimedOut { address: address(), limit: self.limit },

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
@@ -21,6 +20,7 @@ use tonic::transport::server::Connected;
 
 use super::certs::Serial;
 use super::fingerprint::Fingerprint;
+use crate::host::network::Socket;
 use crate::model::id::UnixMicros;
 use crate::model::identity::Identity;
 use crate::model::refusal::Refusal;
@@ -58,7 +58,7 @@ pub struct Caller {
 
 /// A connection, ready for `tonic`'s `serve_with_incoming`.
 pub struct Connection {
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<Socket>,
     caller: Arc<Caller>,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -71,7 +71,7 @@ impl Connection {
     /// Keep-alive of HTTP/2 begins with those bytes, so without this a client that vanished before them would keep
     /// its place for ever.
     pub(super) fn new(
-        tls: TlsStream<TcpStream>,
+        tls: TlsStream<Socket>,
         caller: Caller,
         first_bytes: Duration,
         place: OwnedSemaphorePermit,

@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,7 +18,6 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
@@ -32,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Caller, Connection, ConnectionId};
 use super::identity::Certificate;
 use super::stranger::{Observer, Stranger, StrangerReason};
+use crate::host::network::{Listener, Socket};
 use crate::host::tasks::{Task, Tasks};
 use crate::model::refusal::{Reason, Refusal};
 
@@ -98,17 +97,8 @@ impl Stream for Incoming {
     }
 }
 
-/// Opens the door on a socket that listens. The task ends when `door.stop` is cancelled or the [`Incoming`] dropped.
-pub fn listen(socket: TcpListener, door: Door) -> (Incoming, Task) {
-    open(move |context| socket.poll_accept(context), door)
-}
-
-type Accepted = io::Result<(TcpStream, SocketAddr)>;
-
-fn open(
-    accept: impl FnMut(&mut Context<'_>) -> Poll<Accepted> + Send + 'static,
-    door: Door,
-) -> (Incoming, Task) {
+/// Opens the door where connections are taken. The task ends when `door.stop` is cancelled or the [`Incoming`] dropped.
+pub fn listen(listener: Box<dyn Listener>, door: Door) -> (Incoming, Task) {
     let (ready, incoming) = mpsc::channel(WAITING_MAX);
     let tasks = door.tasks.clone();
     let hall = Arc::new(Hall {
@@ -118,11 +108,11 @@ fn open(
         door,
         ready,
     });
-    let task = tasks.spawn("listener", Box::pin(accept_all(accept, hall)));
+    let task = tasks.spawn("listener", Box::pin(accept_all(listener, hall)));
     (Incoming(ReceiverStream::new(incoming)), task)
 }
 
-async fn accept_all(mut accept: impl FnMut(&mut Context<'_>) -> Poll<Accepted>, hall: Arc<Hall>) {
+async fn accept_all(mut listener: Box<dyn Listener>, hall: Arc<Hall>) {
     let stop = &hall.door.stop;
     let mut handshakes = Handshakes::new(hall.door.limits.handshakes_max);
     loop {
@@ -130,7 +120,7 @@ async fn accept_all(mut accept: impl FnMut(&mut Context<'_>) -> Poll<Accepted>, 
             biased;
             () = stop.cancelled() => return,
             () = hall.ready.closed() => return,
-            accepted = poll_fn(&mut accept) => accepted,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((socket, peer)) => {
@@ -201,7 +191,7 @@ struct Hall {
 }
 
 /// Brings one socket in or turns it away.
-async fn greet(hall: Arc<Hall>, socket: TcpStream, peer: SocketAddr, under_way: UnderWay) {
+async fn greet(hall: Arc<Hall>, socket: Socket, peer: SocketAddr, under_way: UnderWay) {
     let tls = select! {
         biased;
         () = under_way.over.cancelled() => {
@@ -219,12 +209,7 @@ async fn greet(hall: Arc<Hall>, socket: TcpStream, peer: SocketAddr, under_way: 
 }
 
 impl Hall {
-    async fn shake_hands(&self, socket: TcpStream, peer: SocketAddr) -> Option<TlsStream<TcpStream>> {
-        // Small frames go out at once; waiting for an acknowledgement costs up to 40 ms a call.
-        if let Err(error) = socket.set_nodelay(true) {
-            self.turn_away(peer, StrangerReason::Closed, &error.to_string());
-            return None;
-        }
+    async fn shake_hands(&self, socket: Socket, peer: SocketAddr) -> Option<TlsStream<Socket>> {
         let config = self.door.config.borrow().clone();
         let handshake = TlsAcceptor::from(config).accept(socket).into_fallible();
         match timeout(self.patience(), handshake).await {
@@ -242,7 +227,7 @@ impl Hall {
     }
 
     /// Gives a connection its place and says who it is.
-    fn enter(&self, tls: TlsStream<TcpStream>, peer: SocketAddr) -> Option<Connection> {
+    fn enter(&self, tls: TlsStream<Socket>, peer: SocketAddr) -> Option<Connection> {
         let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = Certificate::read(shown.expect("a handshake without a certificate fails"));
         let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
@@ -285,7 +270,7 @@ impl Hall {
 }
 
 /// Lets the other side read why it was turned away, then closes.
-async fn linger(mut socket: TcpStream) {
+async fn linger(mut socket: Socket) {
     let _ = timeout(LINGER, async {
         let _ = socket.shutdown().await;
         let _ = tokio::io::copy(&mut (&mut socket).take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await;
@@ -295,10 +280,12 @@ async fn linger(mut socket: TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::runtime::Handle;
 
     use super::*;
     use crate::host::clock::{Clock, SystemClock};
+    use crate::host::network::Waited;
     use crate::host::tasks::TokioTasks;
     use crate::wire::certs::{Validity, issue_ca};
     use crate::wire::pem_file::PemFile;
@@ -306,6 +293,25 @@ mod tests {
 
     /// Longer than anything here takes.
     const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Fails so, the last first; then goes on with a socket, or for ever with no more file descriptors.
+    struct Failing {
+        failures: Vec<io::ErrorKind>,
+        then: Option<TcpListener>,
+    }
+
+    impl Listener for Failing {
+        fn accept(&mut self) -> Waited<'_, (Socket, SocketAddr)> {
+            if let Some(kind) = self.failures.pop() {
+                return Box::pin(async move { Err(kind.into()) });
+            }
+            match &mut self.then {
+                Some(socket) => Listener::accept(socket),
+                // EMFILE
+                None => Box::pin(async { Err(io::Error::from_raw_os_error(24)) }),
+            }
+        }
+    }
 
     enum Seen {
         Failure(io::ErrorKind),
@@ -353,8 +359,7 @@ mod tests {
         let (door, mut seen) = door(clock.clone());
         let stop = door.stop.clone();
         let began_us = clock.monotonic_us();
-        // EMFILE: no more file descriptors.
-        let (_incoming, task) = open(|_| Poll::Ready(Err(io::Error::from_raw_os_error(24))), door);
+        let (_incoming, task) = listen(Box::new(Failing { failures: Vec::new(), then: None }), door);
         for _ in 0..4 {
             let failure = timeout(PATIENCE, seen.recv()).await.expect("it is tried again");
             assert!(matches!(failure, Some(Seen::Failure(_))));
@@ -370,12 +375,8 @@ mod tests {
         let (door, mut seen) = door(Arc::new(SystemClock::new()));
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let mut failures = vec![io::ErrorKind::ConnectionAborted, io::ErrorKind::OutOfMemory];
-        let accept = move |context: &mut Context<'_>| match failures.pop() {
-            Some(kind) => Poll::Ready(Err(kind.into())),
-            None => socket.poll_accept(context),
-        };
-        let (_incoming, _task) = open(accept, door);
+        let failures = vec![io::ErrorKind::ConnectionAborted, io::ErrorKind::OutOfMemory];
+        let (_incoming, _task) = listen(Box::new(Failing { failures, then: Some(socket) }), door);
         drop(TcpStream::connect(address).await.unwrap());
         for expected in [Some(io::ErrorKind::OutOfMemory), Some(io::ErrorKind::ConnectionAborted), None] {
             match timeout(PATIENCE, seen.recv()).await.expect("each is told").unwrap() {
@@ -400,7 +401,7 @@ mod tests {
     #[tokio::test]
     async fn listener_ends_when_nobody_takes_its_connections() {
         let (door, _seen) = door(Arc::new(SystemClock::new()));
-        let (incoming, task) = listen(TcpListener::bind("127.0.0.1:0").await.unwrap(), door);
+        let (incoming, task) = listen(Box::new(TcpListener::bind("127.0.0.1:0").await.unwrap()), door);
         drop(incoming);
         timeout(PATIENCE, task).await.expect("the listener ends").unwrap();
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use resguardo::host::clock::SystemClock;
 use resguardo::host::disk::OsDisk;
+use resguardo::host::network::TcpNetwork;
 use resguardo::host::random::SeededRandom;
 use resguardo::host::tasks::TokioTasks;
 use resguardo::hub::home::Home;
@@ -30,6 +31,7 @@ fn run_ahead(hub: &Path) {
         disk: Arc::new(OsDisk),
         clock: clock.clone(),
         random: Arc::new(SeededRandom::new(1)),
+        network: Arc::new(TcpNetwork),
         tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
         stores: Arc::new(SledStores { boot_id: "boot".into() }),
         reload: Arc::default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use resguardo::host::clock::{Clock as _, ManualClock, SystemClock};
 use resguardo::host::disk::OsDisk;
+use resguardo::host::network::TcpNetwork;
 use resguardo::host::random::SeededRandom;
 use resguardo::host::tasks::TokioTasks;
 use resguardo::hub::home::Home;
@@ -31,6 +32,7 @@ fn found_before(stage: &Stage, days: u64) -> UnixMicros {
         disk: Arc::new(OsDisk),
         clock: Arc::new(ManualClock::at(then)),
         random: Arc::new(SeededRandom::new(1)),
+        network: Arc::new(TcpNetwork),
         tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
         stores: Arc::new(SledStores { boot_id: "boot".into() }),
         reload: Arc::default(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use resguardo::host::clock::ManualClock;
 use resguardo::host::disk::OsDisk;
+use resguardo::host::network::TcpNetwork;
 use resguardo::host::random::OsRandom;
 use resguardo::host::tasks::{Tasks, TokioTasks};
 use resguardo::hub::run::{Host, RunError, run};
@@ -42,6 +43,7 @@ impl InProcess {
             disk: Arc::new(OsDisk),
             clock: Arc::clone(&clock) as _,
             random: Arc::new(OsRandom),
+            network: Arc::new(TcpNetwork),
             tasks: Arc::new(TokioTasks::on(Handle::current())),
             stores: Arc::new(MemoryStores::default()),
             reload: Arc::default(),

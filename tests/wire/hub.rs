@@ -141,7 +141,7 @@ impl TestDoor {
             stop: stop.clone(),
             end: end.clone(),
         };
-        let (incoming, listener) = listen(socket, door);
+        let (incoming, listener) = listen(Box::new(socket), door);
         (Self { address, config, stop, end, listener, strangers }, incoming)
     }
 

@@ -12,6 +12,7 @@ use super::{BackedUp, BackupError, Home, backup, check};
 use crate::files::partial::Digested;
 use crate::host::clock::ManualClock;
 use crate::host::disk::{CrashStyle, Disk as _, Fault, FaultPoint, MemoryDisk, OpenMode};
+use crate::host::network::TcpNetwork;
 use crate::host::random::SeededRandom;
 use crate::host::tasks::TokioTasks;
 use crate::hub::open::found;
@@ -49,6 +50,7 @@ impl Stage {
             disk: Arc::new(disk.clone()),
             clock: Arc::new(ManualClock::at(UnixMicros(1_700_000_000_000_000))),
             random: Arc::new(SeededRandom::new(1)),
+            network: Arc::new(TcpNetwork),
             tasks: Arc::new(TokioTasks::on(runtime.handle().clone())),
             stores: Arc::new(MemoryStores::default()),
             reload: Arc::default(),

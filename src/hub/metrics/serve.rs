@@ -14,10 +14,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use crate::host::network::{Listener, Socket};
 use crate::hub::Hub;
 
 /// Connections at once: one or two programs ask, every few seconds.
@@ -35,8 +35,8 @@ const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// Answers on a socket until the hub stops.
-pub(in crate::hub) async fn serve(hub: Arc<Hub>, socket: TcpListener) {
+/// Answers who comes until the hub stops.
+pub(in crate::hub) async fn serve(hub: Arc<Hub>, mut listener: Box<dyn Listener>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // A place first: who comes when all are taken waits in the system's own queue.
@@ -44,7 +44,7 @@ pub(in crate::hub) async fn serve(hub: Arc<Hub>, socket: TcpListener) {
             () = hub.stop.cancelled() => return,
             accepted = async {
                 let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-                Ok::<_, io::Error>((socket.accept().await?.0, place))
+                Ok::<_, io::Error>((listener.accept().await?.0, place))
             } => accepted,
         };
         let Ok((stream, place)) = accepted else {
@@ -66,7 +66,7 @@ pub(in crate::hub) async fn serve(hub: Arc<Hub>, socket: TcpListener) {
     }
 }
 
-async fn answer_one(hub: Arc<Hub>, stream: TcpStream) -> hyper::Result<()> {
+async fn answer_one(hub: Arc<Hub>, stream: Socket) -> hyper::Result<()> {
     let service = service_fn(move |request| answer(Arc::clone(&hub), request));
     let mut server = http1::Builder::new();
     server

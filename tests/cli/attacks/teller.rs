@@ -60,7 +60,7 @@ impl Teller {
                 stop: CancellationToken::new(),
                 end: CancellationToken::new(),
             };
-            let (incoming, _) = listen(socket, door);
+            let (incoming, _) = listen(Box::new(socket), door);
             let directory = DirectoryServiceServer::new(Directory { policy, entries });
             let serving = Server::builder().add_service(directory).serve_with_incoming(incoming);
             let serving = async move { serving.await.unwrap() };
