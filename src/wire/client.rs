@@ -88,7 +88,9 @@ pub async fn connect(
     limits: ConnectLimits,
     clock: Arc<dyn Clock>,
 ) -> Result<Channel, ConnectError> {
-    connect_over(Arc::new(TcpNetwork), (address, server_name), credentials, limits, clock).await
+    let connecting = connect_over(Arc::new(TcpNetwork), (address, server_name), credentials, limits, clock);
+    // Whoever calls this has it in a future of its own, which is large enough.
+    Box::pin(connecting).await
 }
 
 /// The same over a given network.

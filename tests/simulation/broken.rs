@@ -45,7 +45,7 @@ impl Broken {
         Self { random, next: Duration::from_secs(5), now: Vec::new(), ran: Ran::default() }
     }
 
-    /// Breaks and mends what is due.
+    /// Mends what is due, and breaks something as long as something is said.
     pub(crate) fn go_on(&mut self, sim: &mut Sim<'_>, world: &World) {
         let at = sim.elapsed();
         while let Some(due) = self.now.iter().position(|(until, _)| *until <= at) {
@@ -53,7 +53,7 @@ impl Broken {
             mend(sim, world, &broken);
         }
         self.revive(sim, world);
-        if at >= self.next {
+        if at >= self.next && world.is_busy() {
             self.next = at + self.between(BETWEEN_MS);
             self.break_one(sim, world);
         }
@@ -67,7 +67,7 @@ impl Broken {
     }
 
     /// Starts what has ended by itself again, a little later, as whoever runs a machine sees to it.
-    pub(crate) fn revive(&mut self, sim: &mut Sim<'_>, world: &World) {
+    fn revive(&mut self, sim: &mut Sim<'_>, world: &World) {
         for name in [HUB].into_iter().chain(OFFICES) {
             let is_down = self.now.iter().any(|(_, it)| matches!(it, Break::Down(down) if *down == name));
             if !is_down && !sim.is_host_running(name) {
@@ -106,7 +106,7 @@ impl Broken {
                 self.ran.cuts += 1;
             }
             2 => {
-                sim.set_link_latency(HUB, office, Duration::from_millis(2_000));
+                sim.set_link_latency(HUB, office, Duration::from_secs(2));
                 self.begin(world, until, Break::Slow(office));
             }
             3 => {

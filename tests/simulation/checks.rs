@@ -97,8 +97,11 @@ fn is_as_told(world: &World, _: &Host, opened: &Opened) -> u64 {
     for entry in &entries {
         let Some(row) = message(entry.index) else { continue };
         assert!(ids.insert(row.message_id), "message {} stands twice", row.message_id);
-        for office in &row.recipients {
-            owed.insert((*office, entry.index), true);
+        // By what its sender signed, not by what the ledger made of it.
+        let envelope = SignedEnvelope::read(&entry.statement).expect("it was taken").envelope;
+        for recipient in &envelope.recipients {
+            let office = policy.number(&recipient.office).expect("an office of the directory");
+            owed.insert((office, entry.index), true);
         }
     }
     // A receipt only of who is owed; and what is outstanding is what is owed and not received.
@@ -109,15 +112,15 @@ fn is_as_told(world: &World, _: &Host, opened: &Opened) -> u64 {
         let receipt = SignedReceipt::read(&entry.statement).expect("it was taken").receipt;
         let office = policy.number(&receipt.desk.office).expect("an office of the directory");
         for covered in &receipt.messages {
-            let owes = owed.get_mut(&(office, covered.index));
-            let owes = owes.unwrap_or_else(|| {
+            let due = owed.get_mut(&(office, covered.index));
+            let due = due.unwrap_or_else(|| {
                 panic!("{office:?} has a receipt of {} and is not owed it", covered.index)
             });
-            *owes &= !matches!(receipt.stage, Stage::Received | Stage::Read | Stage::Acted);
+            *due &= !matches!(receipt.stage, Stage::Received | Stage::Read | Stage::Acted);
         }
     }
-    for ((office, index), owes) in &owed {
-        assert_eq!(view.is_owed(*office, *index), *owes, "{office:?}, entry {index}");
+    for ((office, index), due) in &owed {
+        assert_eq!(view.is_owed(*office, *index), *due, "{office:?}, entry {index}");
     }
     // One order for all, and nothing for who is not meant.
     for (office, came) in &told.came {
@@ -126,7 +129,7 @@ fn is_as_told(world: &World, _: &Host, opened: &Opened) -> u64 {
             let row =
                 message(*index).unwrap_or_else(|| panic!("{office} has {id} at {index}, the hub nothing"));
             assert_eq!(row.message_id, *id, "{office} has another message at {index}");
-            assert!(row.recipients.contains(&number), "{office} has {id}, which is not for it");
+            assert!(owed.contains_key(&(number, *index)), "{office} has {id}, which is not for it");
         }
     }
     entries.len() as u64

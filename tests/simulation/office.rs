@@ -87,9 +87,9 @@ pub(crate) async fn office(world: Arc<World>, name: &'static str) -> Result<(), 
     let (disk, random) = (machine.disk(), machine.random());
     let dir = world.set_home(name);
     let home = Home::open(Arc::new(disk.clone()), &dir)?;
-    let desk = home.desk()?.clone();
-    let signer = Signer::new(desk.clone(), keys::unattended(&disk, &dir)?, random.clone());
-    let unlocked = Unlocked::of(desk, keys::unlock(&disk, &dir, None)?);
+    let own = home.desk()?.clone();
+    let signer = Signer::new(own.clone(), keys::unattended(&disk, &dir)?, random.clone());
+    let unlocked = Unlocked::of(own, keys::unlock(&disk, &dir, None)?);
     let way = Way { home: home.clone(), clock: machine.clock.clone() };
     let host = Host {
         clock: machine.clock.clone(),

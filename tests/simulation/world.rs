@@ -173,8 +173,8 @@ pub(crate) fn run(set: &Arc<Set>, seed: u64) -> (Ran, Vec<String>) {
     let from = sim.elapsed();
     while !checks::is_at_rest(&world) {
         assert!(sim.elapsed() < from + REST_MAX, "{}", said(&world, seed, "not all has come"));
-        broken.revive(&mut sim, &world);
         for _ in 0..100 {
+            broken.go_on(&mut sim, &world);
             step(&mut sim, &world, seed);
         }
     }
@@ -198,9 +198,8 @@ fn step(sim: &mut Sim<'_>, world: &World, seed: u64) {
     if let Err(error) = sim.step() {
         panic!("{}", said(world, seed, &error.to_string()));
     }
-    if !world.told().wrong.is_empty() {
-        panic!("{}", said(world, seed, "something is wrong"));
-    }
+    let wrong = !world.told().wrong.is_empty();
+    assert!(!wrong, "{}", said(world, seed, "something is wrong"));
 }
 
 /// What happened, where something is wrong: the last of it.

@@ -14,21 +14,23 @@ use crate::wire::signed::{SignedEnvelope, SignedReceipt};
 
 /// Tells whether something of a frame was signed under a newer directory than this one.
 pub fn is_behind(policy: &Policy, frame: &[proto::Delivery]) -> bool {
-    frame.iter().any(|delivery| {
-        use proto::delivery::Content;
-        match &delivery.content {
-            Some(Content::Message(message)) => is_newer(policy, message),
-            Some(Content::Notice(_)) => is_of_unknown_key(policy, delivery),
-            None => false,
-        }
-    })
+    frame.iter().any(|it| names_newer(policy, it) || is_of_unknown_key(policy, it))
 }
 
-/// Tells whether a delivery is a notice of what was signed with a key that this directory does not know.
+/// Tells whether a delivery is of what was signed with a key that this directory does not know.
 pub fn is_of_unknown_key(policy: &Policy, delivery: &proto::Delivery) -> bool {
     use proto::delivery::Content;
     use proto::notice::Notice;
-    let Some(Content::Notice(notice)) = &delivery.content else { return false };
+    let notice = match &delivery.content {
+        Some(Content::Notice(notice)) => notice,
+        Some(Content::Message(message)) => {
+            return SignedEnvelope::read(&message.envelope).is_ok_and(|it| {
+                let unknown = |id| policy.signing_key(&it.envelope.sender, id).is_none();
+                it.signed.signatures.iter().any(|(id, _)| unknown(*id))
+            });
+        }
+        None => return false,
+    };
     let held = match &notice.notice {
         Some(Notice::Receipt(bytes)) => receipt(policy, bytes),
         Some(Notice::Erasure(bytes)) => erasure(policy, bytes),
@@ -37,12 +39,10 @@ pub fn is_of_unknown_key(policy: &Policy, delivery: &proto::Delivery) -> bool {
     held.is_err_and(|found| found.reason == Reason::KeyUnknown)
 }
 
-fn is_newer(policy: &Policy, message: &proto::Message) -> bool {
-    SignedEnvelope::read(&message.envelope).is_ok_and(|it| {
-        let unknown = |id| policy.signing_key(&it.envelope.sender, id).is_none();
-        policy.version() < it.envelope.directory_version
-            || it.signed.signatures.iter().any(|(id, _)| unknown(*id))
-    })
+/// Tells whether a delivery is a message whose sender knew a newer directory.
+fn names_newer(policy: &Policy, delivery: &proto::Delivery) -> bool {
+    let Some(proto::delivery::Content::Message(message)) = &delivery.content else { return false };
+    SignedEnvelope::read(&message.envelope).is_ok_and(|it| policy.version() < it.envelope.directory_version)
 }
 
 /// Reads an order to erase, and holds it to the signature of who is said to have given it.

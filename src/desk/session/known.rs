@@ -20,12 +20,26 @@ use crate::model::id::UnixMicros;
 use crate::model::obligation::Month;
 use crate::seal::KeyId;
 use crate::wire::proto;
+use crate::wire::status::CallError;
 
 /// How long a message is waited for after a later one of the same desk: what is not urgent comes after what is.
 pub const MISSING_PATIENCE_US: u64 = 5 * 60 * 1_000_000;
 
 /// How long an answer is waited for, where what comes is said to be erased.
 const ORDERS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections on which messages wait at most for a directory that the hub does not tell. Then they are judged by what is known.
+const UNTOLD_MAX: u32 = 3;
+
+/// What became of asking for the directory.
+pub(super) enum Asked {
+    /// It was told, and is followed.
+    Followed,
+    /// What was told does not count.
+    Refuted,
+    /// It was not told.
+    Untold(CallError),
+}
 
 /// How keys are read again.
 pub type Again<'a> = Pin<Box<dyn Future<Output = Option<(Signer, Option<Unlocked>)>> + 'a>>;
@@ -92,16 +106,34 @@ impl Subscription<'_> {
         Ok(())
     }
 
-    /// Asks for what a frame is held to before it is kept, and takes out of it what cannot be judged now.
+    /// Asks for what a frame is held to before it is kept, and takes out of it what cannot be judged now: it is not acknowledged,
+    /// and comes again. Gives why the directory was not told, where messages wait for it: on the next connection, which they
+    /// come again on.
     pub(super) async fn look_up(
         &mut self,
         channel: Channel,
         frame: &mut Vec<proto::Delivery>,
-    ) -> Result<(), SessionError> {
+    ) -> Result<Option<CallError>, SessionError> {
+        let mut waits = None;
         if hold::is_behind(self.writer.policy(), frame) {
-            if !self.look_at_directory(channel.clone()).await? {
-                // It is not acknowledged, and comes again.
-                frame.retain(|it| !hold::is_of_unknown_key(self.writer.policy(), it));
+            let asked = self.look_at_directory(channel.clone()).await?;
+            let (count, writer) = (frame.len(), &self.writer);
+            match asked {
+                Asked::Followed => self.untold = 0,
+                // An alert must not pass for one that nobody can read because a line broke at that moment.
+                Asked::Untold(error) if self.untold < UNTOLD_MAX => {
+                    frame.retain(|it| !hold::is_of_unknown_key(writer.policy(), it));
+                    if frame.len() < count {
+                        self.untold += 1;
+                        waits = Some(error);
+                    }
+                }
+                asked => {
+                    frame.retain(|it| is_message(it) || !hold::is_of_unknown_key(writer.policy(), it));
+                    if let Asked::Untold(error) = asked {
+                        self.observer.tell(Event::Directory(&error.into()))?;
+                    }
+                }
             }
             self.keep_up(channel.clone()).await;
         }
@@ -113,7 +145,8 @@ impl Subscription<'_> {
                 }
             }
         }
-        self.look_for_orders(channel, frame).await
+        self.look_for_orders(channel, frame).await?;
+        Ok(waits)
     }
 
     /// Looks for orders to erase what the hub says in a frame to be erased: without one it is not believed.
@@ -136,17 +169,22 @@ impl Subscription<'_> {
         Ok(())
     }
 
-    /// Takes in the directory as the hub tells it now, by which what came is held to its sender. `false`: it cannot be had.
-    pub(super) async fn look_at_directory(&mut self, channel: Channel) -> Result<bool, SessionError> {
+    /// Takes in the directory as the hub tells it now, by which what came is held to its sender.
+    pub(super) async fn look_at_directory(&mut self, channel: Channel) -> Result<Asked, SessionError> {
         let Subscription { home, host, writer, .. } = &mut *self;
         match Members::fetch(channel, home, host.clock.now()).await {
             Ok(members) => writer.follow(Arc::new(members.policy().clone())),
             Err(MembersError::Store(error)) => return Err(error.into()),
+            Err(MembersError::Call(error)) => return Ok(Asked::Untold(error)),
             Err(error) => {
                 self.observer.tell(Event::Directory(&error))?;
-                return Ok(false);
+                return Ok(Asked::Refuted);
             }
         }
-        Ok(true)
+        Ok(Asked::Followed)
     }
+}
+
+fn is_message(delivery: &proto::Delivery) -> bool {
+    matches!(delivery.content, Some(proto::delivery::Content::Message(_)))
 }

@@ -220,7 +220,7 @@ impl Line<'_, '_> {
             // They are not kept, not acknowledged, and come again.
             Some(Frame::Deliveries(_))
                 if self.closing.is_some() || self.subscription.remaining == Some(0) => {}
-            Some(Frame::Deliveries(frame)) => self.keep(frame.deliveries).await?,
+            Some(Frame::Deliveries(frame)) => return self.keep(frame.deliveries).await,
             Some(Frame::ReceiptResults(frame)) => {
                 for result in frame.results {
                     if let Err(error) = self.answered(result).await? {
@@ -249,12 +249,15 @@ impl Line<'_, '_> {
         Ok(())
     }
 
-    async fn keep(&mut self, mut deliveries: Vec<proto::Delivery>) -> Result<(), SessionError> {
+    async fn keep(
+        &mut self,
+        mut deliveries: Vec<proto::Delivery>,
+    ) -> Result<Result<(), CallError>, SessionError> {
         let came = u32::try_from(deliveries.len()).unwrap_or(u32::MAX);
         self.credit = self.credit.saturating_sub(came);
         let due = self.subscription.commands.is_some();
         let now = self.subscription.host.clock.now();
-        self.subscription.look_up(self.channel.clone(), &mut deliveries).await?;
+        let waits = self.subscription.look_up(self.channel.clone(), &mut deliveries).await?;
         for outcome in self.subscription.writer.keep(deliveries, now, due)? {
             self.kept(outcome).await?;
         }
@@ -264,7 +267,7 @@ impl Line<'_, '_> {
             self.credit += missing;
             self.receipts.credit(missing);
         }
-        Ok(())
+        Ok(waits.map_or(Ok(()), Err))
     }
 
     /// Acknowledges a message as soon as it and its files are here.

@@ -278,6 +278,8 @@ pub struct Subscription<'a> {
     incomplete: Incomplete,
     /// What was told to be missing.
     missing_told: HashSet<(String, u64)>,
+    /// Connections in a row that ended because the hub did not tell the directory.
+    untold: u32,
     /// Reads the keys again.
     rekey: Option<&'a dyn Rekey>,
     /// For which the keys are that are at hand; `None` before the first connection.
@@ -353,6 +355,7 @@ impl<'a> Subscription<'a> {
             porter,
             incomplete: Incomplete::default(),
             missing_told: HashSet::new(),
+            untold: 0,
             rekey: None,
             season: None,
         })

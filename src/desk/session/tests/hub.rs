@@ -41,6 +41,8 @@ struct State {
     refusals: Mutex<VecDeque<Status>>,
     published: Mutex<Vec<proto::PublishRequest>>,
     directory: Mutex<Policy>,
+    /// How often the directory is not told when it is asked for.
+    untold: Mutex<u32>,
 }
 
 struct Directory(Arc<State>);
@@ -103,6 +105,11 @@ impl FakeHub {
     /// Tells this directory from now on.
     pub(super) fn tell_directory(&self, policy: Policy) {
         *self.state.directory.lock().unwrap() = policy;
+    }
+
+    /// Does not tell the directory the next times that it is asked for.
+    pub(super) fn keep_directory(&self, times: u32) {
+        *self.state.untold.lock().unwrap() = times;
     }
 
     pub(super) fn published(&self) -> Vec<proto::PublishRequest> {
@@ -191,6 +198,11 @@ impl DirectoryService for Directory {
         &self,
         request: Request<proto::DescribeDirectoryRequest>,
     ) -> Result<Response<proto::DescribeDirectoryResponse>, Status> {
+        let untold = std::mem::replace(&mut *self.0.untold.lock().unwrap(), 0);
+        if untold > 0 {
+            *self.0.untold.lock().unwrap() = untold - 1;
+            return Err(Status::unavailable("the line broke"));
+        }
         let policy = self.0.directory.lock().unwrap().clone();
         let after = DirectoryVersion(request.into_inner().after_version);
         let known = usize::try_from(after.0).unwrap();

@@ -24,7 +24,7 @@ use crate::desk::outbox::Outgoing;
 use crate::desk::sample::{NOW, delivery, delivery_of, envelope, id, keys, notice, policy, signed};
 use crate::desk::signer::Signer;
 use crate::host::clock::ManualClock;
-use crate::host::disk::{CrashStyle, MemoryDisk};
+use crate::host::disk::{CrashStyle, Disk as _, MemoryDisk};
 use crate::host::random::SeededRandom;
 use crate::host::tasks::TokioTasks;
 use crate::model::envelope::Envelope;

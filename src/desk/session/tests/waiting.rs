@@ -165,3 +165,60 @@ async fn commands_that_hang_do_not_hold_up_receiving_or_a_stop() {
     assert_eq!(desk.told.count("command"), 4);
     assert_eq!(Inbox::open(&desk.home).unwrap().due().unwrap().len(), 10);
 }
+
+/// A desk that has not heard of the directory yet.
+fn newcomer() -> Desk {
+    let desk = Desk::new();
+    desk.disk.remove(&desk.home.dir().join("directory")).unwrap();
+    desk
+}
+
+#[tokio::test]
+async fn a_message_waits_for_a_directory_that_is_not_told_at_that_moment() {
+    let (desk, mut hub) = (newcomer(), FakeHub::start().await);
+    hub.tell_directory(policy().as_ref().clone());
+    hub.keep_directory(2);
+    let (end, ()) = desk
+        .run(hub.way(), Plan::default(), async {
+            for _ in 0..2 {
+                let (call, _) = hub.subscribed().await;
+                call.deliver(vec![delivery(5)]).await;
+                call.ended().await;
+            }
+            let (mut call, _) = hub.subscribed().await;
+            call.deliver(vec![delivery(5)]).await;
+            let receipts = read(&call.receipts().await);
+            assert_eq!((receipts[0].stage, indexes(&receipts[0])), (Stage::Received, vec![5]));
+            call.record([20]).await;
+            desk.stop.cancel();
+            call.ended().await;
+        })
+        .await;
+    assert_eq!(end.unwrap(), End::Stopped);
+    let told = |words| desk.told.count(words);
+    assert_eq!((told("message 5"), told("Unreadable"), told("Directory"), told("lost")), (1, 0, 0, 2));
+}
+
+#[tokio::test]
+async fn a_message_does_not_wait_for_ever_for_a_directory_that_is_never_told() {
+    let (desk, mut hub) = (newcomer(), FakeHub::start().await);
+    hub.keep_directory(u32::MAX);
+    let (end, ()) = desk
+        .run(hub.way(), Plan::default(), async {
+            for _ in 0..3 {
+                let (call, _) = hub.subscribed().await;
+                call.deliver(vec![delivery(5)]).await;
+                call.ended().await;
+            }
+            let (mut call, _) = hub.subscribed().await;
+            call.deliver(vec![delivery(5)]).await;
+            let receipts = read(&call.receipts().await);
+            assert_eq!((receipts[0].stage, indexes(&receipts[0])), (Stage::Unreadable, vec![5]));
+            call.record([20]).await;
+            desk.stop.cancel();
+            call.ended().await;
+        })
+        .await;
+    assert_eq!(end.unwrap(), End::Stopped);
+    assert_eq!((desk.told.count("Unreadable"), desk.told.count("Directory")), (1, 1));
+}
