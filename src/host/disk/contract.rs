@@ -183,6 +183,45 @@ fn torn_names_are_a_first_part_of_the_changes() {
 }
 
 #[test]
+fn scattered_names_are_any_of_the_changes_and_a_length_may_be_there_without_its_bytes() {
+    let disk = MemoryDisk::new();
+    for name in ["a", "b"] {
+        disk.open(Path::new(name), OpenMode::CreateNew).unwrap();
+    }
+    let crashes = || (0..100).map(|seed| disk.crash(CrashStyle::Scattered { seed }));
+    let names: std::collections::BTreeSet<_> =
+        crashes().map(|left| left.list(Path::new("")).unwrap()).collect();
+    let expected: [&[&str]; 4] = [&[], &["a"], &["a", "b"], &["b"]];
+    let expected = expected.map(|names| names.iter().map(OsString::from).collect::<Vec<_>>());
+    assert_eq!(names, expected.into());
+    let file = disk.open(Path::new("file"), OpenMode::CreateNew).unwrap();
+    disk.sync_dir(Path::new("")).unwrap();
+    file.write_all_at(b"bytes", 0).unwrap();
+    let bytes: std::collections::BTreeSet<_> = crashes().map(|disk| left(&disk).unwrap()).collect();
+    let expected: [&[u8]; 3] = [b"", &[0; 5], b"bytes"];
+    assert_eq!(bytes, expected.map(<[u8]>::to_vec).into());
+}
+
+#[test]
+fn folder_that_was_made_lasts_from_the_sync_of_the_folder_above_and_a_sync_of_all_keeps_all() {
+    let disk = MemoryDisk::new();
+    let made = |disk: &MemoryDisk| disk.list(&Path::new("dir").join("in")).is_ok();
+    disk.replay(&Operation::MakeDir("dir".into())).unwrap();
+    disk.replay(&Operation::MakeDir("dir/in".into())).unwrap();
+    disk.sync_dir(Path::new("dir")).unwrap();
+    assert!(!made(&disk.crash(CrashStyle::DropUnsynced)));
+    disk.sync_dir(Path::new("")).unwrap();
+    assert!(made(&disk.crash(CrashStyle::DropUnsynced)));
+    disk.open(Path::new("file"), OpenMode::CreateNew).unwrap().write_all_at(b"kept", 0).unwrap();
+    disk.replay(&Operation::RemoveDir("dir/in".into())).unwrap();
+    assert!(disk.replay(&Operation::RemoveDir("".into())).is_err(), "it is not empty");
+    disk.replay(&Operation::SyncAll).unwrap();
+    let after = disk.crash(CrashStyle::DropUnsynced);
+    assert_eq!(left(&after).unwrap(), b"kept");
+    assert!(!made(&after));
+}
+
+#[test]
 fn write_atomically_leaves_the_old_or_the_new_content_at_every_operation() {
     let disk = MemoryDisk::new();
     disk.write_atomically(Path::new("file"), b"old").unwrap();

@@ -11,7 +11,9 @@ pub(crate) fn at_every_moment(
     mut look: impl FnMut(usize, MemoryDisk),
 ) {
     let torn = (0..6).map(|seed| CrashStyle::Torn { seed });
-    let styles: Vec<_> = [CrashStyle::ProcessEnd, CrashStyle::DropUnsynced].into_iter().chain(torn).collect();
+    let scattered = (0..3).map(|seed| CrashStyle::Scattered { seed });
+    let whole = [CrashStyle::ProcessEnd, CrashStyle::DropUnsynced].into_iter();
+    let styles: Vec<_> = whole.chain(torn).chain(scattered).collect();
     let disk = MemoryDisk::new();
     for (done, operation) in operations.iter().enumerate() {
         disk.replay(operation).unwrap();

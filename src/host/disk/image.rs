@@ -39,6 +39,12 @@ pub enum Operation {
     Remove(PathBuf),
     /// A folder's names were made durable.
     SyncDir(PathBuf),
+    /// A folder was made, and its name is not durable yet.
+    MakeDir(PathBuf),
+    /// An empty folder was removed.
+    RemoveDir(PathBuf),
+    /// Every content and every name was made durable.
+    SyncAll,
 }
 
 /// What a crash leaves.
@@ -51,6 +57,12 @@ pub enum CrashStyle {
     /// A power cut: what was synced, and a part of the rest. Of each write some blocks (of 512 or 4,096 bytes) are
     /// there and others are not; of each folder the first few changes of names.
     Torn {
+        /// Decides which.
+        seed: u64,
+    },
+    /// A power cut under a file system that keeps no order: as torn, but of each folder any of the changes of names, and a
+    /// file that grew may have its new length without the bytes.
+    Scattered {
         /// Decides which.
         seed: u64,
     },
@@ -125,6 +137,18 @@ impl Image {
                 self.dir_mut(folder_of(path))?.change(NameChange::Clear(name_of(path)?));
             }
             Operation::SyncDir(path) => self.dir_mut(path)?.sync(),
+            Operation::MakeDir(path) => {
+                let number = self.nodes.len();
+                self.dir_mut(folder_of(path))?.change(NameChange::Set(name_of(path)?, number));
+                self.nodes.push(Node::Dir(Dir::default()));
+            }
+            Operation::RemoveDir(path) => {
+                if !self.names(path)?.is_empty() {
+                    return Err(io::ErrorKind::DirectoryNotEmpty.into());
+                }
+                self.dir_mut(folder_of(path))?.change(NameChange::Clear(name_of(path)?));
+            }
+            Operation::SyncAll => self.nodes.iter_mut().for_each(Node::sync),
         }
         Ok(())
     }
@@ -172,7 +196,10 @@ impl Image {
 
     /// The disk as it may be after a crash at this moment.
     pub(super) fn crashed(&self, style: CrashStyle) -> Self {
-        let seed = if let CrashStyle::Torn { seed } = style { seed } else { 0 };
+        let seed = match style {
+            CrashStyle::Torn { seed } | CrashStyle::Scattered { seed } => seed,
+            CrashStyle::ProcessEnd | CrashStyle::DropUnsynced => 0,
+        };
         let random = SeededRandom::new(seed);
         let crash = |node: &Node| match node {
             Node::Dir(dir) => Node::Dir(dir.crashed(style, &random)),
@@ -236,6 +263,15 @@ impl Image {
     }
 }
 
+impl Node {
+    fn sync(&mut self) {
+        match self {
+            Self::Dir(dir) => dir.sync(),
+            Self::File(content) => content.sync(),
+        }
+    }
+}
+
 impl Dir {
     fn change(&mut self, change: NameChange) {
         apply_name(&mut self.now, &change);
@@ -248,14 +284,20 @@ impl Dir {
     }
 
     fn crashed(&self, style: CrashStyle, random: &SeededRandom) -> Self {
-        let left = match style {
+        let made = self.unsynced.len() as u64;
+        let left: Vec<_> = match style {
             CrashStyle::ProcessEnd => return self.clone(),
-            CrashStyle::DropUnsynced => 0,
+            CrashStyle::DropUnsynced => Vec::new(),
             // File systems in use write changes of names in their order.
-            CrashStyle::Torn { .. } => random.below(self.unsynced.len() as u64 + 1),
+            CrashStyle::Torn { .. } => {
+                let left = random.below(made + 1);
+                (0..made).map(|number| number < left).collect()
+            }
+            // Nothing promises that they do.
+            CrashStyle::Scattered { .. } => (0..made).map(|_| random.below(2) == 0).collect(),
         };
         let mut durable = self.durable.clone();
-        for change in self.unsynced.iter().zip(0..left).map(|(change, _)| change) {
+        for (change, _) in self.unsynced.iter().zip(left).filter(|(_, left)| *left) {
             apply_name(&mut durable, change);
         }
         Self { now: durable.clone(), durable, unsynced: Vec::new() }
@@ -285,6 +327,13 @@ impl Content {
             CrashStyle::ProcessEnd => self.clone(),
             CrashStyle::DropUnsynced => Self::synced(self.durable.clone()),
             CrashStyle::Torn { .. } => Self::synced(self.torn(random)),
+            CrashStyle::Scattered { .. } => {
+                let mut bytes = self.torn(random);
+                if bytes.len() < self.now.len() && random.below(2) == 0 {
+                    bytes.resize(self.now.len(), 0);
+                }
+                Self::synced(bytes)
+            }
         }
     }
 

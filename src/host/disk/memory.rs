@@ -89,6 +89,14 @@ impl MemoryDisk {
         self.state().image.apply(operation)
     }
 
+    /// Tells by which number operations name a file.
+    ///
+    /// # Errors
+    /// `NotFound`, `IsADirectory`.
+    pub fn number(&self, path: &Path) -> io::Result<FileNumber> {
+        self.state().image.file(path)
+    }
+
     /// Starts to record all changes and syncs from here on.
     pub fn record(&self) {
         self.state().recorded = Some(Vec::new());
