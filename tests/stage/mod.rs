@@ -77,6 +77,8 @@ pub(crate) struct Stage {
     setup: Setup,
     folder: TempDir,
     port: u16,
+    /// What stands in the environment of the program, beside the usual.
+    pub(crate) environment: Vec<(String, String)>,
     /// The hub, while it runs.
     pub(crate) hub: Option<HubProcess>,
 }
@@ -109,7 +111,8 @@ impl Stage {
     pub(crate) async fn prepare(setup: Setup) -> Self {
         let folder =
             tempfile::Builder::new().prefix("resguardo-stage-").tempdir().expect("a temporary folder");
-        let stage = Self { authority: Authority::new("stage"), setup, folder, port: free_port(), hub: None };
+        let (authority, port, environment) = (Authority::new("stage"), free_port(), Vec::new());
+        let stage = Self { authority, setup, folder, port, environment, hub: None };
         let home = stage.home();
         stage.authority.hub().write(&home.join("tls"));
         fs::write(home.join("founding"), stage.setup.founding.signed()).expect("the founding is written");
@@ -159,7 +162,7 @@ impl Stage {
     pub(crate) async fn try_start(&mut self) -> Result<(), Ended> {
         assert!(self.hub.is_none(), "the hub runs already");
         let log = self.folder.path().join("hub.log");
-        let hub = HubProcess::start(&self.home(), &log).await?;
+        let hub = HubProcess::start_in(&self.environment, &self.home(), &log).await?;
         assert_eq!(hub.port(), self.port, "the hub listens where it was told to");
         self.hub = Some(hub);
         Ok(())
@@ -200,6 +203,7 @@ impl Stage {
     pub(crate) async fn program(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).arg("--home").arg(self.home()).env_remove("RESGUARDO_HOME");
+        command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).kill_on_drop(true);
         let ended = wait::within(&format!("{arguments:?} ends"), command.output()).await;
         ended.expect("the program runs")
@@ -268,7 +272,7 @@ fn holds(dir: &Path, bytes: &[u8]) -> bool {
 }
 
 /// A port below those that systems give to outgoing connections, so that nobody takes it while the hub is down.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = 12_000 + u16::try_from(chance::random_u64() % 20_000).expect("below 20,000");
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -59,7 +59,18 @@ impl Log {
 impl HubProcess {
     /// Starts a hub and waits until it says that it listens.
     pub(crate) async fn start(home: &Path, log: &Path) -> Result<Self, Ended> {
-        Self::start_as(log, hub_run(home)).await
+        Self::start_in(&[], home, log).await
+    }
+
+    /// Starts a hub with this in its environment, and waits until it says that it listens.
+    pub(crate) async fn start_in(
+        environment: &[(String, String)],
+        home: &Path,
+        log: &Path,
+    ) -> Result<Self, Ended> {
+        let mut command = hub_run(home);
+        command.envs(environment.iter().cloned());
+        Self::start_as(log, command).await
     }
 
     /// Starts a hub that cannot make a file larger than so many blocks of 512 bytes.
