@@ -92,7 +92,8 @@ impl FromStr for Serial {
 
     fn from_str(text: &str) -> Result<Self, SerialError> {
         let wrong = || SerialError(text.chars().take(64).collect());
-        if text.is_empty() || text.len() > 40 || text.len() % 2 == 1 || !text.is_ascii() {
+        let digits = text.bytes().all(|it| it.is_ascii_hexdigit());
+        if text.is_empty() || text.len() > 40 || text.len() % 2 == 1 || !digits {
             return Err(wrong());
         }
         let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| wrong());
@@ -390,5 +391,16 @@ mod tests {
             Err(CertsError::DnsName(found)) if found == "héctor.example"
         ));
         assert!(!format!("{ca:?}").contains("PRIVATE KEY"));
+    }
+
+    #[test]
+    fn a_serial_number_has_digits_and_no_signs() {
+        let serial = Serial::of(&[1, 0x2f]);
+        for text in ["012f", "012F", "00012f"] {
+            assert_eq!(text.parse::<Serial>(), Ok(serial.clone()), "{text}");
+        }
+        for text in ["", "1", "+12f", "0x2f", "é2f", &"0".repeat(42)] {
+            assert!(text.parse::<Serial>().is_err(), "{text}");
+        }
     }
 }

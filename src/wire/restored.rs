@@ -40,13 +40,38 @@ pub fn read(text: &str) -> Result<Fact, RestoredError> {
     let file: File = toml::from_str(text).map_err(|error| RestoredError(error.message().to_owned()))?;
     let wrong =
         |field: &str, digits: u8| RestoredError(format!("{field}: {digits} hexadecimal digits expected"));
+    for (field, text, digits) in [("epoch", &file.epoch, 16), ("root", &file.root, 64)] {
+        if text.len() != usize::from(digits) || !text.bytes().all(|it| it.is_ascii_hexdigit()) {
+            return Err(wrong(field, digits));
+        }
+    }
     let id = u64::from_str_radix(&file.epoch, 16).map_err(|_| wrong("epoch", 16))?;
     let mut root = [0; 32];
-    if file.root.len() != 64 || !file.root.is_ascii() {
-        return Err(wrong("root", 64));
-    }
     for (byte, at) in root.iter_mut().zip((0..).step_by(2)) {
         *byte = u8::from_str_radix(&file.root[at..at + 2], 16).map_err(|_| wrong("root", 64))?;
     }
     Ok(Fact::Restored { id: EpochId(id), kept: file.kept, root })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_back_as_written_and_no_other_text_is_read() {
+        let text = to_text(EpochId(0x2f), 9, &[7; 32]);
+        let fact = Fact::Restored { id: EpochId(0x2f), kept: 9, root: [7; 32] };
+        assert_eq!(read(&text), Ok(fact));
+        for (from, to) in [
+            ("000000000000002f", "00000000000002f"),
+            ("000000000000002f", "+00000000000002f"),
+            ("07070707", "070707"),
+            ("07070707", "+7070707"),
+            ("kept = 9", "kept = -9"),
+            ("kept = 9", "kept = 9\nmore = 1"),
+        ] {
+            let other = text.replacen(from, to, 1);
+            assert!(other != text && read(&other).is_err(), "{other}");
+        }
+    }
 }
