@@ -27,7 +27,8 @@ pub(super) struct Tally {
     /// Numbers of offices, in the order in which they came.
     numbers: BTreeMap<Name, u32>,
     months: BTreeSet<(Name, Name, Month)>,
-    ordered: BTreeSet<Index>,
+    /// Messages that are ordered to be erased, by the office that sent them: which entry one is, the hub says.
+    ordered: BTreeSet<(u32, MessageId)>,
 }
 
 /// What is kept of a message.
@@ -227,7 +228,15 @@ impl Tally {
         if there.is_some_and(|it| it.sender != number) {
             return Err(format!("the message in entry {index} is not of {sender}"));
         }
-        if !self.ordered.insert(index) {
+        if let Some(message) =
+            same.and_then(|it| it.iter().find(|it| it.sender == number && it.index != index))
+        {
+            return Err(format!(
+                "the message is in entry {}, and the hub names entry {index}",
+                message.index
+            ));
+        }
+        if !self.ordered.insert((number, id)) {
             return Err("it was ordered before".to_owned());
         }
         self.statistics.erasures_ordered += 1;

@@ -128,6 +128,28 @@ fn entries_that_do_not_count_are_told_and_change_no_figure() {
     assert_eq!((real, elsewhere), (&before.real, &before.elsewhere));
 }
 
+/// Which entry it is about, the hub says; which message, who signs it.
+#[test]
+fn an_order_to_erase_counts_once_for_its_message_whatever_entry_the_hub_names() {
+    let mut history = History::founded();
+    let one = history.publish(B, &[A], None); // 1
+    let two = history.publish(B, &[A], None); // 2
+    history.erased(B, one, two); // 3: of the other
+    for named in [one, one, 70] {
+        history.erased(B, one, named); // 4 to 6
+    }
+    let proved = history.export(0, 7, &none()).verify().unwrap();
+    let Statistics { erasures_ordered, uncounted, .. } = &proved.statistics;
+    let why: Vec<_> = uncounted.first.iter().map(|(index, why)| (index.0, why.as_str())).collect();
+    assert_eq!(*erasures_ordered, 1, "{why:#?}");
+    let names = "the message is in entry 1, and the hub names entry";
+    for (place, (index, words)) in [(3, names), (5, "ordered before"), (6, names)].into_iter().enumerate() {
+        assert!(why[place].0 == index && why[place].1.contains(words), "{why:#?}");
+    }
+    let proved = history.export(3, 7, &none()).verify().unwrap();
+    assert_eq!(proved.statistics.erasures_ordered, 1, "of a message that is not shown");
+}
+
 #[test]
 fn whoever_reads_is_told_how_far() {
     let export = happened().export(3, 9, &none());

@@ -14,6 +14,7 @@ use crate::evidence::tests::sample::{
 };
 use crate::model::deadline::{Deadlines, Within};
 use crate::model::entry::{Entry, EntryKind};
+use crate::model::erasure::{ErasureOrder, OrderedBy};
 use crate::model::fact::Fact;
 use crate::model::id::{Index, UnixMicros};
 use crate::model::overdue::{Missed, Overdue};
@@ -25,7 +26,7 @@ use crate::seal::SigningKey;
 use crate::wire::log::Recorded;
 use crate::wire::signed::SignedReceipt;
 use crate::wire::trust::Trust;
-use crate::wire::{amendment, convert};
+use crate::wire::{amendment, convert, erasure};
 
 /// A journal that grows.
 pub(super) struct History {
@@ -111,6 +112,16 @@ impl History {
         let missed = Missed::Stage { message, stage: Stage::Read, status };
         let overdue = Overdue { office: name(office), due, missed };
         self.entries.push(entry(self.next(), EntryKind::Overdue, HUB, convert::overdue_bytes(&overdue)));
+    }
+
+    /// An office's order to erase a message of its own, around which the hub names an entry.
+    pub(super) fn erased(&mut self, office: &str, message: u64, named: u64) {
+        let about = covered(&self.entries[usize::try_from(message).unwrap()]);
+        let (by, at) = (OrderedBy::Desk(desk(office)), at(self.next()));
+        let order = ErasureOrder { by, message_id: about.message_id, at, reason: "sent twice".into() };
+        let order = erasure::SignedOrder::by(&keys(office)[0], &order);
+        let statement = erasure::ordered_bytes(order, Index(named));
+        self.entries.push(entry(self.next(), EntryKind::Erasure, &desk(office).to_string(), statement));
     }
 
     /// Puts an entry in again.
