@@ -199,11 +199,17 @@ impl BatchHeader {
             return Err(Wrong::number("a batch header of bytes", body.len() as u64, BATCH_BODY_BYTES as u64));
         }
         let name = BatchName { hub: u32_at(body, 0), run: u64_at(body, 8), number: u64_at(body, 16) };
+        let (entry_count, position, first_index) = (u32_at(body, 4), u64_at(body, 24), u64_at(body, 32));
+        let after = first_index.checked_add(entry_count.into()).and(position.checked_add(1));
+        if after.is_none() {
+            let found = format!("a batch of {entry_count} entries from {first_index} on, at {position}");
+            return Err(Wrong::new(found, "numbers that end after it"));
+        }
         Ok(Self {
             name,
-            entry_count: u32_at(body, 4),
-            position: Position(u64_at(body, 24)),
-            first_index: Index(u64_at(body, 32)),
+            entry_count,
+            position: Position(position),
+            first_index: Index(first_index),
             time: UnixMicros(u64_at(body, 40)),
             frames_bytes: u32_at(body, 48),
             chain_before: u32_at(body, 52),

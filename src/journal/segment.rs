@@ -275,6 +275,22 @@ impl SegmentEnd {
             chain: u32_at(body, 32),
         };
         let points = body[END_FIXED_BYTES..].chunks_exact(POINT_BYTES).map(point).collect();
-        Ok(Self { frames_end: u64_at(body, 0), mark, points })
+        let end = Self { frames_end: u64_at(body, 0), mark, points };
+        if end.can_be_of(header) { Ok(end) } else { Err(missing("numbers that no such segment has".into())) }
+    }
+
+    /// Tells whether its numbers lie in its segment: its checksum may be anybody's, and reading goes by them.
+    fn can_be_of(&self, header: &SegmentHeader) -> bool {
+        let (start, mark) = (&header.start, &self.mark);
+        let entries = mark.next_index.0.checked_sub(start.next_index.0);
+        let batches = mark.position.0.checked_sub(start.position.0);
+        let (Some(entries), Some(batches)) = (entries, batches) else { return false };
+        let within = |point: &Point| {
+            u64::from(point.offset) < self.frames_end
+                && u64::from(point.entries) <= entries
+                && u64::from(point.batches) <= batches
+        };
+        (SEGMENT_HEADER_BYTES..=end_offset(header.bytes)).contains(&self.frames_end)
+            && self.points.iter().all(within)
     }
 }

@@ -5,6 +5,7 @@ mod copy;
 mod crash;
 mod damage;
 mod erase;
+mod forged;
 mod format;
 
 use std::path::Path;
