@@ -34,10 +34,10 @@ use resguardo::wire::signed::{SignedEnvelope, SignedReceipt};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const NOW: UnixMicros = UnixMicros(1_772_467_200_000_000);
-const ALERT: &[u8] = include_bytes!("../../examples/alerts/death-threat.xml");
+const ALERT: &[u8] = include_bytes!("../../../examples/alerts/death-threat.xml");
 /// The message that the note of `content` is about.
 const NOTED: [u8; 16] = [1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 16];
-const PERSONS: &str = include_str!("../../examples/alerts/persons.toml");
+const PERSONS: &str = include_str!("../../../examples/alerts/persons.toml");
 
 fn main() -> Result<()> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
