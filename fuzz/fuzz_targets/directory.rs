@@ -1,14 +1,5 @@
-//! An entry of the directory, as it comes from the hub and in a registrar's file. What is taken is encoded and read back to the
-//! same.
+//! Runs `src/targets/directory.rs`.
 
 #![no_main]
 
-use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
-use resguardo::wire::amendment;
-
-fuzz_target!(|bytes: &[u8]| {
-    if let Ok(read) = amendment::read(&Bytes::copy_from_slice(bytes)) {
-        assert_eq!(amendment::read(&amendment::bytes(&read)), Ok(read));
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| resguardo_fuzz::targets::directory::run(bytes));

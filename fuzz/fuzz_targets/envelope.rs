@@ -1,18 +1,5 @@
-//! An envelope as it comes to the hub's door and to a desk. What is taken is encoded and read back to the same.
+//! Runs `src/targets/envelope.rs`.
 
 #![no_main]
 
-use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
-use resguardo::wire::convert;
-use resguardo::wire::signed::SignedEnvelope;
-
-fuzz_target!(|bytes: &[u8]| {
-    let bytes = Bytes::copy_from_slice(bytes);
-    if let Ok(envelope) = convert::envelope(&bytes) {
-        assert_eq!(convert::envelope(&convert::envelope_bytes(&envelope)), Ok(envelope));
-    }
-    if let Ok(read) = SignedEnvelope::read(&bytes) {
-        assert_eq!(SignedEnvelope::read(&read.signed.to_bytes()), Ok(read));
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| resguardo_fuzz::targets::envelope::run(bytes));

@@ -1,13 +1,5 @@
-//! A receipt as it comes to the hub's door and to a desk. What is taken is encoded and read back to the same.
+//! Runs `src/targets/receipt.rs`.
 
 #![no_main]
 
-use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
-use resguardo::wire::signed::SignedReceipt;
-
-fuzz_target!(|bytes: &[u8]| {
-    if let Ok(read) = SignedReceipt::read(&Bytes::copy_from_slice(bytes)) {
-        assert_eq!(SignedReceipt::read(&read.to_bytes()), Ok(read));
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| resguardo_fuzz::targets::receipt::run(bytes));

@@ -4,6 +4,10 @@
 //! cargo run --manifest-path fuzz/Cargo.toml --example seeds
 //! ```
 
+mod answers;
+mod of_exchange;
+mod papers;
+
 use std::error::Error;
 use std::path::Path;
 
@@ -32,6 +36,8 @@ use resguardo::wire::note::OfficerNote;
 use resguardo::wire::signed::{SignedEnvelope, SignedReceipt};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
+/// Writes a seed of a target, under a name.
+type Write<'a> = dyn Fn(&str, &str, &[u8]) -> Result<()> + 'a;
 
 const NOW: UnixMicros = UnixMicros(1_772_467_200_000_000);
 const ALERT: &[u8] = include_bytes!("../../../examples/alerts/death-threat.xml");
@@ -114,7 +120,18 @@ fn main() -> Result<()> {
     write("proof", "proof", proof.to_string().as_bytes())?;
     write("proof", "tile", b"tile/1/x001/234.p/9")?;
     write("proof", "bundle", b"tile/entries/x001/x234/067")?;
-    Ok(())
+
+    let write: &Write<'_> = &|target, name, bytes| Ok(write(target, name, bytes)?);
+    of_exchange::files(write)?;
+    of_exchange::entries(write)?;
+    of_exchange::journal(write)?;
+    answers::write(write)?;
+    papers::papers(write)?;
+    papers::text(write)?;
+    write("cap", "alert", ALERT)?;
+    write("cap", "update", include_bytes!("../../../examples/alerts/death-threat-update.xml"))?;
+    let wide: Vec<u8> = std::str::from_utf8(ALERT)?.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    write("cap", "wide", &[&[0xfe, 0xff], &wide[..]].concat())
 }
 
 /// Of three records, the last of which the fuzzer knows.
