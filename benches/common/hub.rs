@@ -213,6 +213,11 @@ pub(crate) struct Usage {
 }
 
 impl Hub {
+    /// Its process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> &str {
         &self.child.address

@@ -32,7 +32,8 @@ impl Latency {
     }
 
     pub(crate) fn quantiles(&self) -> Quantiles {
-        Quantiles { p50_ms: self.quantile_ms(0.5), p99_ms: self.quantile_ms(0.99) }
+        let [p50_ms, p99_ms, p999_ms] = [0.5, 0.99, 0.999].map(|quantile| self.quantile_ms(quantile));
+        Quantiles { p50_ms, p99_ms, p999_ms }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a minute of nanoseconds is exact in an f64")]
@@ -46,6 +47,7 @@ impl Latency {
 pub(crate) struct Quantiles {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
 }
 
 /// Gives the median: of an even number of values the mean of the middle two; of none NaN.

@@ -13,4 +13,5 @@ pub(crate) mod source;
 pub(crate) mod stopwatch;
 pub(crate) mod subscriber;
 pub(crate) mod subscribers;
+pub(crate) mod svg;
 pub(crate) mod sync;

@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 use crate::appending::Turns;
 use crate::common::callers::Mode;
 use crate::point::{Content, Exchange, Load, Point};
+use crate::supply::Made;
 use crate::{LOGS_NAME, NAME};
 
 /// Signed messages that are made for each second of load: more than the hub takes; the bare exchange may run out of them.
@@ -78,13 +79,6 @@ enum Only {
     Logs,
     /// The machine's limits, without the hub
     Limits,
-}
-
-/// How many messages are made beforehand; none of those that are not measured.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Made {
-    pub(crate) signed: Option<u64>,
-    pub(crate) sealed: Option<u64>,
 }
 
 impl Options {

@@ -19,7 +19,7 @@ use crate::supply::Supply;
 use crate::unchecked;
 
 /// Messages a second for which there is room: several times what any machine is expected to do.
-const ROOM_PER_S: f64 = 300_000.0;
+pub(crate) const ROOM_PER_S: f64 = 300_000.0;
 /// Of messages that were made beforehand, this part at most is for the warm-up: one in so many.
 const WARM_UP_SHARE: u64 = 5;
 
@@ -225,7 +225,8 @@ pub(crate) async fn lasting(flights: &Flights, seconds: f64, most: Option<u64>) 
 }
 
 impl Measured {
-    fn of(
+    /// Works out what a count of messages took between two moments.
+    pub(crate) fn of(
         before: &Moment,
         after: &Moment,
         count: u64,

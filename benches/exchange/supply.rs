@@ -19,7 +19,6 @@ use crate::common::hub::{DevSet, SENDER};
 use crate::common::messages::{Audience, Author, desk};
 use crate::common::source::{Pool, Source};
 use crate::common::stopwatch::Stopwatch;
-use crate::options::Made;
 use crate::point::Content;
 
 /// An alert of about 1 KiB, so that with its manifest it is padded to 4 KiB.
@@ -27,6 +26,13 @@ const ALERT: &[u8] = include_bytes!("alert.xml");
 
 /// What stands before an entry in the hash that is its record: a domain and a nonce.
 const RECORD_HEAD_BYTES: usize = 26 + 16;
+
+/// How many messages are made beforehand; none of those that are not measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    pub(crate) signed: Option<u64>,
+    pub(crate) sealed: Option<u64>,
+}
 
 /// All messages of a run: the same for each hub, for each is founded anew.
 pub(crate) struct Supply {

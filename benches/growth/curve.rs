@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
+use crate::common::svg::{self, WIDTH};
 use crate::size::{Filled, ratio};
 
-const WIDTH: f64 = 760.0;
 const PANEL: f64 = 170.0;
 const LEFT: f64 = 90.0;
 const TOP: f64 = 34.0;
@@ -17,32 +17,16 @@ const STEPS: u64 = 4;
 pub(crate) fn draw(curve: &[Filled]) -> String {
     let most = curve.last().map_or(1, |point| point.messages);
     let height = TOP + 2.0 * PANEL + GAP + 44.0;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
-         aria-label=\"Messages a second and memory of the hub over the messages stored\">\n<style>\n\
-         text {{ font: 13px sans-serif; fill: #1f2328 }}\n.grid {{ stroke: #d1d9e0 }}\n\
-         .line {{ fill: none; stroke: #0969da; stroke-width: 2 }}\n@media (prefers-color-scheme: dark) {{\n\
-         text {{ fill: #f0f6fc }}\n.grid {{ stroke: #3d444d }}\n.line {{ stroke: #4493f8 }}\n}}\n</style>\n"
-    );
+    let mut svg = svg::begin(height, "Messages a second and memory of the hub over the messages stored");
     panel(&mut svg, TOP, "messages a second", curve, most, |point| point.per_s);
     panel(&mut svg, TOP + PANEL + GAP, "memory of the hub, MiB", curve, most, |point| point.resident_mib);
     let ground = TOP + 2.0 * PANEL + GAP;
     for step in 0..=STEPS {
         let x = LEFT + (WIDTH - LEFT - 40.0) * ratio(step, ratio(STEPS, 1.0));
-        let _ = writeln!(
-            svg,
-            "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            ground + 18.0,
-            most * step / STEPS
-        );
+        svg::text(&mut svg, x, ground + 18.0, "middle", &(most * step / STEPS).to_string());
     }
-    let _ = writeln!(
-        svg,
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">messages stored</text>\n</svg>",
-        LEFT + (WIDTH - LEFT - 40.0) / 2.0,
-        ground + 38.0
-    );
-    svg
+    svg::text(&mut svg, LEFT + (WIDTH - LEFT - 40.0) / 2.0, ground + 38.0, "middle", "messages stored");
+    svg::end(svg)
 }
 
 fn panel(
