@@ -44,7 +44,8 @@ pub(crate) fn sources(endings: &[&str]) -> Vec<Source> {
 
 fn descend(folder: &Path, into: &mut Vec<PathBuf>) {
     into.extend(files_in(folder));
-    for below in entries(folder).into_iter().filter(|path| path.is_dir()) {
+    // A package of its own has what cargo builds beside its sources.
+    for below in entries(folder).into_iter().filter(|path| path.is_dir() && !path.ends_with("target")) {
         descend(&below, into);
     }
 }
