@@ -32,8 +32,8 @@ impl Latency {
     }
 
     pub(crate) fn quantiles(&self) -> Quantiles {
-        let [p50_ms, p99_ms, p999_ms] = [0.5, 0.99, 0.999].map(|quantile| self.quantile_ms(quantile));
-        Quantiles { p50_ms, p99_ms, p999_ms }
+        let of = |quantile| self.quantile_ms(quantile);
+        Quantiles { p50_ms: of(0.5), p99_ms: of(0.99), p999_ms: of(0.999) }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a minute of nanoseconds is exact in an f64")]
@@ -43,6 +43,7 @@ impl Latency {
 }
 
 /// What is told of a distribution, in milliseconds.
+#[expect(clippy::struct_field_names, reason = "each says its unit")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quantiles {
     pub(crate) p50_ms: f64,

@@ -226,9 +226,14 @@ fn persons(index: u64, stage: Stage, action: Option<Action>, about: Covered) -> 
     (receipt(index, stated, &own[0]), note)
 }
 
+impl Default for Exchange {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Exchange {
     /// Has all of it happen.
-    #[expect(clippy::new_without_default, reason = "what happens is no default")]
     pub fn new() -> Self {
         let first = amended(&Policy::default(), founding());
         let second = amended(&policy(), vec![Fact::Retention { days: 30 }]);

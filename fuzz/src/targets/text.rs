@@ -70,7 +70,7 @@ fn persons(text: &str) {
     for audience in [Audience::OwnUse, Audience::Government, Audience::Public] {
         let released: Vec<_> = read.iter().filter_map(|it| it.released(audience)).collect();
         let again = persons::read(&persons::written(&released, audience)).expect("it was one before");
-        assert!(again.iter().eq(released.iter().map(|it| it.person())));
+        assert!(again.iter().eq(released.iter().map(resguardo::model::person::Released::person)));
         assert!(audience != Audience::OwnUse || again == read);
     }
 }
