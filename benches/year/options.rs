@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// One of so many messages is urgent, and has a round of witnesses of its own
     #[arg(long, value_name = "NUMBER", default_value = "50", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     urgent_one_of: u64,
+    /// Messages that are exported
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    exported: Option<u64>,
     /// See in some seconds that everything runs; the numbers say little
     #[arg(long)]
     pub(crate) quick: bool,
@@ -57,7 +60,7 @@ impl Options {
 
     /// How many messages go into the export.
     pub(crate) fn exported(&self) -> u64 {
-        if self.quick { 20 } else { 10_000 }
+        self.exported.unwrap_or(if self.quick { 20 } else { 10_000 })
     }
 
     /// What is done, in a line.
