@@ -45,6 +45,7 @@ impl Latency {
 /// What is told of a distribution, in milliseconds.
 #[expect(clippy::struct_field_names, reason = "each says its unit")]
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "a time is named with its unit")]
 pub(crate) struct Quantiles {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,

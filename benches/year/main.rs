@@ -84,6 +84,11 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<M
     let hub = dev.start_hub()?;
     let audience = audience(&dev, &hub).await?;
     let offices = audience.offices.clone();
+    dev.lead(exported::AUDITOR, hub.address())?;
+    let exported = exported::measure((&dev, &hub), audience, options.exported(), watch).await?;
+    say(&format!("{exported:?}: {:.0} s", watch.seconds()))?;
+    hub.stop()?;
+    let hub = dev.start_hub()?;
     for office in offices.iter().map(String::as_str).chain([SENDER, history::AUDITOR]) {
         dev.lead(office, hub.address())?;
     }
@@ -91,8 +96,6 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<M
     say(&format!("an alert and {} receipts: {:.0} s", given.entries.len() - 1, watch.seconds()))?;
     let idle = idle::measure(&dev, &hub, &offices, options.watch()).await?;
     say(&format!("{idle:?}: {:.0} s", watch.seconds()))?;
-    let exported = exported::measure((&dev, &hub), audience, options.exported(), watch).await?;
-    say(&format!("{exported:?}: {:.0} s", watch.seconds()))?;
     hub.stop()?;
 
     let exchange = options.exchange();

@@ -69,7 +69,7 @@ pub(crate) struct Ring<'a> {
 }
 
 impl Contestant {
-    /// Connections that its callers share at most: what was best of those that were tried.
+    /// Connections that its callers share at most.
     pub(crate) fn connections(self) -> u32 {
         4
     }

@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// Callers at once, each waiting for its confirmation; a measurement for each number
     #[arg(long, value_delimiter = ',', value_name = "NUMBER", default_value = "1,16,64", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) callers: Vec<u32>,
-    /// Connections that the callers of each share at most, where another number than its best is to be tried
+    /// Connections that the callers of each share at most, where another number than four is to be tried
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
     connections: Option<u32>,
     /// Seconds of load of each measurement, beside its warm-up
