@@ -226,15 +226,9 @@ fn persons(index: u64, stage: Stage, action: Option<Action>, about: Covered) -> 
     (receipt(index, stated, &own[0]), note)
 }
 
-impl Default for Exchange {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Exchange {
     /// Has all of it happen.
-    pub fn new() -> Self {
+    pub fn happened() -> Self {
         let first = amended(&Policy::default(), founding());
         let second = amended(&policy(), vec![Fact::Retention { days: 30 }]);
         let other = publish(OTHER, "ohchr-mexico", &["iachr"]);

@@ -14,7 +14,7 @@ use crate::{Result, Write};
 /// Of `answers`.
 pub fn write(write: &Write<'_>) -> Result<()> {
     let write = |choice: u8, name: &str, bytes: &[u8]| write("answers", name, &[&[choice], bytes].concat());
-    let Exchange { entries, notes } = Exchange::new();
+    let Exchange { entries, notes } = Exchange::happened();
     let word = Promised::sign(&hub_key(), &trust().founding, EpochId(9), &promised());
     let word = word.and_then(|it| it.of(Index(2))).ok_or("it is one of them")?;
     write(0, "promise", &word.encode_to_vec())?;

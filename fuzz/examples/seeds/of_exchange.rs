@@ -30,7 +30,7 @@ use crate::{Result, Write};
 
 /// Of `evidence`, `exported` and `colluding`.
 pub fn files(write: &Write<'_>) -> Result<()> {
-    let Exchange { entries, notes } = Exchange::new();
+    let Exchange { entries, notes } = Exchange::happened();
     let whole = hub::evidence_of(&entries, &notes, &ABOUT);
     write("evidence", "whole", &whole.to_bytes())?;
     let mut part = whole.clone();
@@ -64,7 +64,7 @@ pub fn files(write: &Write<'_>) -> Result<()> {
 /// Of `entry`.
 pub fn entries(write: &Write<'_>) -> Result<()> {
     let write = |choice: u8, name: &str, bytes: &[u8]| write("entry", name, &[&[choice], bytes].concat());
-    let entries = Exchange::new().entries;
+    let entries = Exchange::happened().entries;
     write(0, "overdue", &entries[8].statement)?;
     let month = Missed::Month { obligation: name("analyses"), month: Month::of(NOW) };
     let owed = Overdue { office: name("iachr"), due: NOW, missed: month };

@@ -14,7 +14,7 @@ use resguardo::hub::config::Config;
 use resguardo::model::deadline::Within;
 use resguardo::model::fact::Fact;
 use resguardo::model::identity::{Identity, Name};
-use resguardo::model::person::Audience;
+use resguardo::model::person::{Audience, Released};
 use resguardo::registrar::founding;
 use resguardo::seal::{OfficeFingerprint, Recipient, VerifyingKey};
 use resguardo::wire::certs::Serial;
@@ -70,7 +70,7 @@ fn persons(text: &str) {
     for audience in [Audience::OwnUse, Audience::Government, Audience::Public] {
         let released: Vec<_> = read.iter().filter_map(|it| it.released(audience)).collect();
         let again = persons::read(&persons::written(&released, audience)).expect("it was one before");
-        assert!(again.iter().eq(released.iter().map(resguardo::model::person::Released::person)));
+        assert!(again.iter().eq(released.iter().map(Released::person)));
         assert!(audience != Audience::OwnUse || again == read);
     }
 }
