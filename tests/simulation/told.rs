@@ -23,14 +23,3 @@ pub(crate) struct Told {
     /// What must not happen, and did.
     pub(crate) wrong: Vec<String>,
 }
-
-impl Told {
-    /// Whether everything that was kept is confirmed and came to everybody of these.
-    pub(crate) fn is_all_done(&self, offices: &[&'static str]) -> bool {
-        self.kept.iter().all(|(id, (_, recipients))| {
-            let here = offices.iter().filter(|office| recipients.iter().any(|it| it.as_str() == **office));
-            let came = |office: &&str| self.came.get(*office).is_some_and(|came| came.contains_key(id));
-            self.confirmed.contains_key(id) && here.clone().all(came)
-        })
-    }
-}
