@@ -43,7 +43,6 @@ impl Latency {
 }
 
 /// What is told of a distribution, in milliseconds.
-#[expect(clippy::struct_field_names, reason = "each says its unit")]
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_field_names, reason = "a time is named with its unit")]
 pub(crate) struct Quantiles {
