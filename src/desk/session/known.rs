@@ -121,7 +121,10 @@ impl Subscription<'_> {
             match asked {
                 Asked::Followed => self.untold = 0,
                 // An alert must not pass for one that nobody can read because a line broke at that moment.
-                Asked::Untold(error) if self.untold < UNTOLD_MAX => {
+                // A refusal that stays is none of those: the line would end for good, and alerts with it.
+                Asked::Untold(error)
+                    if self.untold < UNTOLD_MAX && self.worth_another_try(&error).is_ok() =>
+                {
                     frame.retain(|it| !hold::is_of_unknown_key(writer.policy(), it));
                     if frame.len() < count {
                         self.untold += 1;

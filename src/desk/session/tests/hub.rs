@@ -41,8 +41,8 @@ struct State {
     refusals: Mutex<VecDeque<Status>>,
     published: Mutex<Vec<proto::PublishRequest>>,
     directory: Mutex<Policy>,
-    /// How often the directory is not told when it is asked for.
-    untold: Mutex<u32>,
+    /// What is answered instead of the directory.
+    untold: Mutex<VecDeque<Status>>,
 }
 
 struct Directory(Arc<State>);
@@ -107,9 +107,9 @@ impl FakeHub {
         *self.state.directory.lock().unwrap() = policy;
     }
 
-    /// Does not tell the directory the next times that it is asked for.
-    pub(super) fn keep_directory(&self, times: u32) {
-        *self.state.untold.lock().unwrap() = times;
+    /// Answers so the next times that the directory is asked for.
+    pub(super) fn keep_directory(&self, answers: impl IntoIterator<Item = Status>) {
+        self.state.untold.lock().unwrap().extend(answers);
     }
 
     pub(super) fn published(&self) -> Vec<proto::PublishRequest> {
@@ -198,10 +198,8 @@ impl DirectoryService for Directory {
         &self,
         request: Request<proto::DescribeDirectoryRequest>,
     ) -> Result<Response<proto::DescribeDirectoryResponse>, Status> {
-        let untold = std::mem::replace(&mut *self.0.untold.lock().unwrap(), 0);
-        if untold > 0 {
-            *self.0.untold.lock().unwrap() = untold - 1;
-            return Err(Status::unavailable("the line broke"));
+        if let Some(status) = self.0.untold.lock().unwrap().pop_front() {
+            return Err(status);
         }
         let policy = self.0.directory.lock().unwrap().clone();
         let after = DirectoryVersion(request.into_inner().after_version);

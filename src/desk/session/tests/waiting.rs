@@ -173,11 +173,15 @@ fn newcomer() -> Desk {
     desk
 }
 
+fn broken() -> Status {
+    Status::unavailable("the line broke")
+}
+
 #[tokio::test]
 async fn a_message_waits_for_a_directory_that_is_not_told_at_that_moment() {
     let (desk, mut hub) = (newcomer(), FakeHub::start().await);
     hub.tell_directory(policy().as_ref().clone());
-    hub.keep_directory(2);
+    hub.keep_directory([broken(), broken()]);
     let (end, ()) = desk
         .run(hub.way(), Plan::default(), async {
             for _ in 0..2 {
@@ -202,7 +206,7 @@ async fn a_message_waits_for_a_directory_that_is_not_told_at_that_moment() {
 #[tokio::test]
 async fn a_message_does_not_wait_for_ever_for_a_directory_that_is_never_told() {
     let (desk, mut hub) = (newcomer(), FakeHub::start().await);
-    hub.keep_directory(u32::MAX);
+    hub.keep_directory(std::iter::repeat_with(broken).take(50));
     let (end, ()) = desk
         .run(hub.way(), Plan::default(), async {
             for _ in 0..3 {
@@ -221,4 +225,23 @@ async fn a_message_does_not_wait_for_ever_for_a_directory_that_is_never_told() {
         .await;
     assert_eq!(end.unwrap(), End::Stopped);
     assert_eq!((desk.told.count("Unreadable"), desk.told.count("Directory")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_directory_that_is_refused_for_good_ends_no_subscription() {
+    let (desk, mut hub) = (newcomer(), FakeHub::start().await);
+    let refused = || status::refused(&Refusal::new(Reason::RoleNotAllowed, "not for you"));
+    hub.keep_directory(std::iter::repeat_with(refused).take(50));
+    let (end, ()) = desk
+        .run(hub.way(), Plan::default(), async {
+            let (mut call, _) = hub.subscribed().await;
+            call.deliver(vec![delivery(5)]).await;
+            let receipts = read(&call.receipts().await);
+            assert_eq!((receipts[0].stage, indexes(&receipts[0])), (Stage::Unreadable, vec![5]));
+            call.record([20]).await;
+            desk.stop.cancel();
+            call.ended().await;
+        })
+        .await;
+    assert_eq!((end.unwrap(), desk.told.count("Directory")), (End::Stopped, 1));
 }
