@@ -86,6 +86,16 @@ impl Failure {
         self
     }
 
+    /// What a file of settings or papers that cannot be read comes to: one that is not there or may not be read is not right,
+    /// whatever else the system says is its disk's fault, and may be over at the next try.
+    pub(super) fn of_unread(kind: io::ErrorKind) -> Exit {
+        use io::ErrorKind::{InvalidFilename, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+        match kind {
+            NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidFilename => Exit::Usage,
+            _ => Exit::Fault,
+        }
+    }
+
     fn of(exit: Exit, error: &impl ToString) -> Self {
         Self::new(exit, error.to_string())
     }

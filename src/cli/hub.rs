@@ -23,12 +23,15 @@ use crate::host::network::TcpNetwork;
 use crate::hub::home::{Home, HomeError};
 use crate::hub::logs::keeper::LogError;
 use crate::hub::open::{self, News, OpenError, Progress};
+use crate::hub::papers::PapersError;
 use crate::hub::run::{self, Host, RunError};
 use crate::hub::verify::{self, VerifyError};
 use crate::journal::{JournalError, Recovery, Verified};
 use crate::ledger::store::SetAside;
 use crate::ledger::store::sled::SledStores;
 use crate::wire::amendment;
+use crate::wire::pem_file::PemFileError;
+use crate::wire::tls::TlsError;
 
 /// After how many entries more the progress of a check is told.
 const PROGRESS_ENTRIES: u64 = 100_000;
@@ -283,7 +286,11 @@ fn verified(context: &Context, host: &Host, home: &Path) -> Result<Exit, Failure
 
 impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
-        let exit = if matches!(error, HomeError::Locked(_)) { Exit::Fault } else { Exit::Usage };
+        let exit = match &error {
+            HomeError::Locked(_) => Exit::Fault,
+            HomeError::File { error, .. } => Self::of_unread(error.kind()),
+            HomeError::Text(_) | HomeError::Config(_) => Exit::Usage,
+        };
         Self::new(exit, error.to_string())
     }
 }
@@ -328,7 +335,15 @@ impl From<RunError> for Failure {
         match error {
             RunError::Open(error) => error.into(),
             RunError::Home(error) => error.into(),
-            RunError::Papers(error) => Self::usage(error.to_string()),
+            RunError::Papers(error) => {
+                let exit = match &error {
+                    PapersError::Tls(TlsError::File(PemFileError::Unreadable { kind, .. })) => {
+                        Self::of_unread(*kind)
+                    }
+                    _ => Exit::Usage,
+                };
+                Self::new(exit, error.to_string())
+            }
             other => Self::new(Exit::Fault, other.to_string()),
         }
     }

@@ -262,8 +262,15 @@ pub(super) fn walk(path: PathBuf, file: Arc<dyn DiskFile>, header: &SegmentHeade
 
 fn walk_to(walk: &mut Walk, end: u64, points: &mut PointTrack) -> Result<(), JournalError> {
     let mut see = |offset, seen: Seen<'_>| points.see(offset, &seen);
-    while walk.next_batch(end, &mut see)?.is_some() {}
-    Ok(())
+    let walked = loop {
+        match walk.next_batch(end, &mut see) {
+            Ok(Some(_)) => {}
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    points.cut(walk.whole_end);
+    walked
 }
 
 /// Reads the end of a segment that another follows, or scans the segment if its end is missing; `true` if it is.

@@ -191,6 +191,12 @@ impl PointTrack {
         }
     }
 
+    /// Forgets what was noted from this place on, in a batch that turned out not to be whole: others will stand there.
+    pub(super) fn cut(&mut self, whole_end: u64) {
+        self.fresh.retain(|point| u64::from(point.offset) < whole_end);
+        self.next_offset = self.fresh.last().map_or(0, |last| u64::from(last.offset) + POINT_EVERY_BYTES);
+    }
+
     /// Takes the points noted since the last time.
     pub(super) fn take(&mut self) -> Vec<Point> {
         std::mem::take(&mut self.fresh)

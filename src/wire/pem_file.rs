@@ -43,6 +43,8 @@ pub enum PemFileError {
         file: String,
         /// What the system says.
         message: String,
+        /// As what kind of error it says it.
+        kind: io::ErrorKind,
     },
     /// It is far larger than such a file can be.
     #[error("{file} has more than {FILE_BYTES_MAX} bytes: it is not a file of certificates or keys")]
@@ -107,7 +109,7 @@ impl PemFile {
         let name = path.display().to_string();
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => PemFileError::Missing { file: name.clone(), expected },
-            _ => PemFileError::Unreadable { file: name.clone(), message: error.to_string() },
+            kind => PemFileError::Unreadable { file: name.clone(), message: error.to_string(), kind },
         };
         let file = File::open(path).map_err(failed)?;
         let mut bytes = Vec::new();
@@ -127,9 +129,11 @@ const OTHERS_BITS: u32 = 6;
 #[cfg(unix)]
 fn closed_to_others(name: &str, file: &File) -> Result<(), PemFileError> {
     use std::os::unix::fs::PermissionsExt as _;
-    let metadata = file
-        .metadata()
-        .map_err(|error| PemFileError::Unreadable { file: name.to_owned(), message: error.to_string() })?;
+    let metadata = file.metadata().map_err(|error| PemFileError::Unreadable {
+        file: name.to_owned(),
+        message: error.to_string(),
+        kind: error.kind(),
+    })?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode.trailing_zeros() >= OTHERS_BITS {
         return Ok(());

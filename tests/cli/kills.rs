@@ -46,12 +46,14 @@ fn what_a_killed_watch_acknowledged_is_in_its_inbox_and_everything_comes_once() 
     assert_eq!(stage.run("iachr", &["inbox"]).code, 0);
 }
 
-fn kept(stage: &Stage) -> BTreeSet<String> {
+/// What is in the inbox.
+pub(crate) fn kept(stage: &Stage) -> BTreeSet<String> {
     let inbox = stage.objects("iachr", &["inbox", "--limit", "1000"]);
     inbox.iter().map(|it| it["message_id"].as_str().unwrap().to_owned()).collect()
 }
 
-fn received(stage: &Stage) -> BTreeSet<String> {
+/// What the hub calls received.
+pub(crate) fn received(stage: &Stage) -> BTreeSet<String> {
     let rows = stage.objects("auditor-iachr", &["audit", "deliveries", "--office", "iachr"]);
     let received = rows.iter().filter(|row| !row["stages"].as_array().unwrap().is_empty());
     received.map(|row| row["message_id"].as_str().unwrap().to_owned()).collect()

@@ -10,6 +10,8 @@ mod clock;
 mod deadlines;
 mod demo;
 mod directory;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod disk;
 mod enrol;
 mod erase;
 mod evidence;
@@ -17,6 +19,9 @@ mod examples;
 mod exchange;
 mod exits;
 mod export;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[path = "../stage/failing_disk.rs"]
+mod failing_disk;
 mod keys;
 mod kills;
 #[path = "../stage/line.rs"]
@@ -31,6 +36,9 @@ mod packet_cuts;
 mod packet_memory;
 mod packets;
 mod persons;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[path = "../stage/preload.rs"]
+mod preload;
 mod python;
 mod python_receipts;
 mod real;

@@ -35,13 +35,13 @@ impl Picture {
         self.entries.len()
     }
 
-    /// Takes the next one, and holds it against this one and the book.
-    pub(crate) async fn next(self, stage: &Stage, book: &Book, when: &str) -> Self {
+    /// Takes the next one in its place, and holds it against this one and the book.
+    pub(crate) async fn next(&mut self, stage: &Stage, book: &Book, when: &str) {
         let next = Self::take(stage).await;
-        next.continues(&self, when);
+        next.continues(self, when);
         next.holds_messages(book, when);
         next.holds_receipts(book, when);
-        next
+        *self = next;
     }
 
     /// What was shown once is shown for ever, in the same place.

@@ -1,32 +1,27 @@
-//! The hub killed with SIGKILL at random moments, under publishers and subscribers: what it confirmed stays, in its
-//! place; what it did not confirm is there whole or not at all.
+//! The hub under load, killed at random moments and let down by its disk: what it confirmed stays, in its place; what it did
+//! not confirm is there whole or not at all.
 //!
-//! `RESGUARDO_KILLS` says how often (50), `RESGUARDO_KILL_SEED` repeats the moments of a run.
+//! `RESGUARDO_KILLS` says how often it is killed (50), `RESGUARDO_FAULTS` how often its disk fails (24), `RESGUARDO_KILL_SEED`
+//! repeats the moments of a run.
 
 #[path = "../stage/mod.rs"]
 mod stage;
 
 mod audit;
 mod book;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod disk;
 mod gate;
-
+mod load;
 mod publisher;
 mod subscriber;
 
 use std::env;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
-use audit::Picture;
-use book::Book;
-use gate::Gate;
-use resguardo::wire::proto::Stage as ReceiptStage;
-use stage::Stage;
-use stage::audit::all;
-use stage::chance::{Chance, random_u64};
-use stage::wait::{until, within};
+use load::Load;
+use stage::Setup;
+use stage::chance::random_u64;
 
 /// Offices whose desks publish: the first two by single calls, the others by stream.
 const PUBLISHERS: [&str; 4] = ["ohchr-honduras", "ohchr-guatemala", "ohchr-mexico", "ohchr-colombia"];
@@ -47,73 +42,35 @@ fn number(name: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
 
+/// How often something happens to one hub, at most: each time all that it has is looked at.
+const ROUNDS_MAX: u64 = 50;
+
+/// How often, as this variable says, in shares for one hub each, with the seed of its moments.
+fn rounds(name: &str, usual: u64) -> Vec<(u64, u64)> {
+    let times = number(name).unwrap_or(usual);
+    let seed = number("RESGUARDO_KILL_SEED").unwrap_or_else(random_u64);
+    println!("{name}={times} RESGUARDO_KILL_SEED={seed}");
+    let shares = (0..times).step_by(usize::try_from(ROUNDS_MAX).expect("a small number"));
+    shares.zip(seed..).map(|(done, seed)| (ROUNDS_MAX.min(times - done), seed)).collect()
+}
+
 #[tokio::test]
 async fn what_was_confirmed_stays_in_its_place_over_50_kills() {
-    let kills = number("RESGUARDO_KILLS").unwrap_or(50);
-    let seed = number("RESGUARDO_KILL_SEED").unwrap_or_else(random_u64);
-    println!("RESGUARDO_KILLS={kills} RESGUARDO_KILL_SEED={seed}");
-    let mut chance = Chance::seeded(seed);
-    let mut stage = Stage::open().await;
-    let (book, gate) = (Arc::new(Book::default()), Arc::new(Gate::default()));
-    let mut publishers = JoinSet::new();
-    for (at, office) in PUBLISHERS.into_iter().enumerate() {
-        let mut worker = publisher::Publisher::new(&stage, office, chance.bits(), &book, &gate);
-        if at < 2 {
-            publishers.spawn(async move { worker.by_single_calls().await });
-        } else {
-            publishers.spawn(async move { worker.by_stream().await });
+    for (kills, seed) in rounds("RESGUARDO_KILLS", 50) {
+        let mut load = Load::begin(seed, Setup::default()).await;
+        for round in 1..=kills {
+            load.begin_run().await;
+            let more = 1 + load.chance.below(CONFIRMATIONS_MAX);
+            load.confirm(more).await;
+            tokio::time::sleep(Duration::from_micros(load.chance.below(DELAY_US_MAX))).await;
+            load.stage.kill().await;
+            load.all_wait().await;
+            if load.chance.below(STARTS_TO_A_KILL) == 0 {
+                load.stage.start_and_kill(Duration::from_micros(load.chance.below(START_US_MAX))).await;
+            }
+            load.stage.start().await;
+            load.look(&format!("after kill {round}")).await;
         }
+        load.end().await;
     }
-    let mut subscribers = JoinSet::new();
-    for office in SUBSCRIBERS {
-        let mut worker = subscriber::Subscriber::new(&stage, office, chance.bits(), &book, &gate);
-        subscribers.spawn(async move { worker.run().await });
-    }
-    let workers = PUBLISHERS.len() + SUBSCRIBERS.len();
-    let mut picture = Picture::take(&stage).await;
-    for round in 1..=kills {
-        gate.all_wait(workers).await;
-        gate.open();
-        let enough = book.confirmations() + 1 + chance.below(CONFIRMATIONS_MAX);
-        let confirmed = within("enough is confirmed", book.confirmed(enough));
-        tokio::select! {
-            () = confirmed => {}
-            end = publishers.join_next() => panic!("seed {seed}, round {round}: a publisher ended: {end:?}"),
-            end = subscribers.join_next() => panic!("seed {seed}, round {round}: a subscriber ended: {end:?}"),
-        }
-        tokio::time::sleep(Duration::from_micros(chance.below(DELAY_US_MAX))).await;
-        stage.kill().await;
-        gate.all_wait(workers).await;
-        if chance.below(STARTS_TO_A_KILL) == 0 {
-            stage.start_and_kill(Duration::from_micros(chance.below(START_US_MAX))).await;
-        }
-        stage.start().await;
-        picture = picture.next(&stage, &book, &format!("seed {seed}, after kill {round}")).await;
-    }
-    gate.all_wait(workers).await;
-    gate.open();
-    book.stop_publishing();
-    within("publishers end", publishers.join_all()).await;
-    let auditor = stage.auditor("iachr").await;
-    until("every subscriber has acknowledged everything", async || {
-        assert!(subscribers.try_join_next().is_none(), "seed {seed}: a subscriber ended");
-        let owed = auditor.outstanding(all(), ReceiptStage::Received).await.expect("a listing");
-        owed.is_empty().then_some(())
-    })
-    .await;
-    for office in SUBSCRIBERS {
-        assert_eq!(book.lacks(office), 0, "seed {seed}: confirmed messages never reached {office}");
-    }
-    subscribers.shutdown().await;
-    assert_eq!(stage.stop().await.code(), Some(0));
-    let verified = stage.program(&["hub", "verify"]).await;
-    assert!(verified.status.success(), "seed {seed}: {verified:?}");
-    stage.start().await;
-    let last = picture.next(&stage, &book, &format!("seed {seed}, at the end")).await;
-    println!(
-        "{} confirmed messages, {} confirmed receipts, {} entries",
-        book.confirmations(),
-        book.receipts(),
-        last.len()
-    );
 }

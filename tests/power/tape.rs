@@ -1,16 +1,17 @@
 //! The tape: all that recorded processes did to their files, and the marks of the test, in one order.
 //!
-//! Owns the recorder (`shim.c`, compiled once) and the form of the tape. Never knows what a file is for.
+//! Owns the recorder (`shim.c`) and the form of the tape. Never knows what a file is for.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use bytes::Bytes;
+
+use crate::stage::preload;
 
 /// Bytes before a record's path and its written bytes.
 const HEAD_BYTES: usize = 32;
@@ -132,19 +133,7 @@ fn read(rest: &Bytes) -> (Record, usize) {
 
 /// The recorder, compiled.
 pub(crate) fn recorder() -> &'static Path {
-    static RECORDER: OnceLock<PathBuf> = OnceLock::new();
-    RECORDER.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power/shim.c");
-        let to = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let (made, used) = (to.join(format!("power-{}.so", std::process::id())), to.join("power.so"));
-        let mut compile = Command::new("cc");
-        compile.args(["-Wall", "-Wextra", "-U_FORTIFY_SOURCE", "-O1", "-shared", "-fPIC", "-pthread", "-o"]);
-        let compiled = compile.arg(&made).arg(source).output().expect("a C compiler is here");
-        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-        // Another run of the tests may use the one that is there.
-        fs::rename(made, &used).expect("it can be renamed");
-        used
-    })
+    preload::library("power", include_str!("shim.c"))
 }
 
 pub(crate) fn text(path: &Path) -> String {

@@ -21,9 +21,13 @@ pub(crate) mod authority;
 pub(crate) mod chance;
 pub(crate) mod client;
 pub(crate) mod draft;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) mod failing_disk;
 pub(crate) mod files;
 pub(crate) mod founding;
 pub(crate) mod host;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) mod preload;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod sign;

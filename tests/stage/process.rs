@@ -153,6 +153,11 @@ impl HubProcess {
         assert!(sent.expect("a shell").success(), "SIGTERM could not be sent");
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its end can be awaited").is_some()
+    }
+
     /// Waits for its end.
     pub(crate) async fn end(mut self) -> Ended {
         let status = within("the hub ends", self.child.wait()).await.expect("its end can be awaited");

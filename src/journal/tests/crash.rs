@@ -179,6 +179,45 @@ fn torn_tail_is_cut_and_told_where_and_how_long() {
 }
 
 #[test]
+fn places_in_a_torn_batch_lead_no_reader_astray_in_what_is_written_over_it() {
+    on_one_thread(async || {
+        let options = Options { segment_bytes: 512 << 10 };
+        let disk = new_journal(options);
+        let (mut writer, ..) = open_in(&disk, options, None).unwrap();
+        let large = |number, bytes: usize| {
+            batch(number, (0..8).map(|_| proposal(b"large", Some(&vec![7; bytes]))).collect())
+        };
+        let mut batches = vec![large(0, 9_000)];
+        writer.append(&batches[0]).unwrap();
+        disk.record();
+        writer.append(&large(1, 30_000)).unwrap();
+        let Operation::Write(file, offset, bytes) = disk.recorded()[0].clone() else {
+            panic!("a write comes first")
+        };
+        drop(writer);
+        let kept = 160 << 10;
+        let zeros = vec![0; bytes.len() - kept];
+        disk.replay(&Operation::Write(file, offset + kept as u64, zeros.into())).unwrap();
+        let (mut writer, reader, recovery) = open_in(&disk, options, None).unwrap();
+        assert!(recovery.torn.is_some());
+        while segments_of(&disk).len() < 2 {
+            batches.push(large(batches.len() as u64, 11_000));
+            writer.append(batches.last().unwrap()).unwrap();
+        }
+        let each_is_read = |reader: &Reader| {
+            for expected in entries_expected(&batches) {
+                assert_eq!(reader.entry(expected.index).unwrap().unwrap(), expected);
+            }
+        };
+        each_is_read(&reader);
+        drop(writer);
+        let (_writer, reader, _) = open_in(&disk, options, None).unwrap();
+        each_is_read(&reader);
+        verified(&reader).unwrap();
+    });
+}
+
+#[test]
 fn crash_while_a_journal_is_created_leaves_none_or_an_empty_one() {
     on_one_thread(async || {
         let disk = MemoryDisk::new();

@@ -266,7 +266,7 @@ fn is_empty(low: &Bound<Vec<u8>>, high: &Bound<Vec<u8>>) -> bool {
 fn caught<T>(run: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(found)) => Ok(found),
-        Ok(Err(sled::Error::Io(error))) => Err(StoreError::Io(error.to_string())),
+        Ok(Err(sled::Error::Io(error))) => Err(StoreError::Io(in_words(&error.to_string()).to_owned())),
         Ok(Err(error)) => Err(StoreError::Damaged(error.to_string())),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(ToString::to_string);
@@ -274,6 +274,12 @@ fn caught<T>(run: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
             Err(StoreError::Damaged(format!("sled panicked: {}", text.unwrap_or_default())))
         }
     }
+}
+
+/// What the system said, of an error that sled made to text as it prints it to a programmer.
+fn in_words(text: &str) -> &str {
+    let message = text.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"'));
+    message.map_or(text, |(message, _)| message)
 }
 
 /// Syncs every file and folder: sled itself leaves some of what it wrote to the system.
