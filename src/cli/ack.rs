@@ -14,10 +14,11 @@ use crate::desk::compose::new_id;
 use crate::desk::find::{Found, find};
 use crate::desk::hand_in;
 use crate::desk::home::Home;
+use crate::desk::members::Members;
 use crate::desk::notes;
 use crate::desk::officers::{self, Officer};
-use crate::desk::opener::Reader;
 use crate::desk::outbox::{Outbox, Outcome, Stand, StatementEntry};
+use crate::desk::sealer::SealerError;
 use crate::desk::witness;
 use crate::model::identity::Name;
 use crate::model::receipt::{Action, Receipt, Stage};
@@ -75,9 +76,9 @@ impl Ack {
         let (unlocked, note) = if self.stage.is_persons() {
             let officer = officers::who(context.disk.as_ref(), home.dir(), self.officer.as_ref())?;
             let (unlocked, key) = self.unlock.officer(context, &home, &officer)?;
-            let policy = Reader::of(&home, None).policy().clone();
+            let members = Members::copied(&home)?.ok_or(SealerError::NoDirectory)?;
             let note = self.note(&officer, &key, &receipt)?;
-            let sealed = notes::seal(&unlocked, &policy, (&key, &note), &sender, &mut receipt)?;
+            let sealed = notes::seal(&unlocked, members.policy(), (&key, &note), &sender, &mut receipt)?;
             (unlocked, sealed)
         } else {
             (self.unlock.required(context, &home)?, Bytes::new())

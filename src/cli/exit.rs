@@ -7,13 +7,14 @@ use std::io;
 use crate::cap::CapError;
 use crate::desk::find::FindError;
 use crate::desk::hand_in::HandInError;
-use crate::desk::home::HomeError;
+use crate::desk::home::{HomeError, TrustFileError};
 use crate::desk::members::MembersError;
 use crate::desk::packet::transfer::TransferError;
 use crate::desk::packet::unpack::UnpackError;
 use crate::desk::sealer::SealerError;
 use crate::desk::session::SessionError;
 use crate::desk::store::StoreError;
+use crate::host::disk;
 use crate::wire::connect_error::{ConnectError, Outcome};
 use crate::wire::status::{CallError, Refused};
 
@@ -86,14 +87,9 @@ impl Failure {
         self
     }
 
-    /// What a file of settings or papers that cannot be read comes to: one that is not there or may not be read is not right,
-    /// whatever else the system says is its disk's fault, and may be over at the next try.
+    /// What a file of settings or papers comes to that cannot be read.
     pub(super) fn of_unread(kind: io::ErrorKind) -> Exit {
-        use io::ErrorKind::{InvalidFilename, IsADirectory, NotADirectory, NotFound, PermissionDenied};
-        match kind {
-            NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidFilename => Exit::Usage,
-            _ => Exit::Fault,
-        }
+        if disk::is_failure(kind) { Exit::Fault } else { Exit::Usage }
     }
 
     fn of(exit: Exit, error: &impl ToString) -> Self {
@@ -126,6 +122,7 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         let exit = match error.outcome() {
             Outcome::Usage => Exit::Usage,
+            Outcome::Fault => Exit::Fault,
             Outcome::Refused => Exit::Refused,
             Outcome::Unreachable => Exit::Unreachable,
             Outcome::Integrity => Exit::Integrity,
@@ -169,6 +166,7 @@ impl From<MembersError> for Failure {
             MembersError::Contradiction(_) | MembersError::Forked(_) | MembersError::Shrunken { .. } => {
                 Self::of(Exit::Integrity, &error)
             }
+            MembersError::Trust(TrustFileError::Disk { .. }) => Self::of(Exit::Fault, &error),
             _ => Self::of(Exit::Usage, &error),
         }
     }

@@ -30,8 +30,6 @@ use crate::journal::{JournalError, Recovery, Verified};
 use crate::ledger::store::SetAside;
 use crate::ledger::store::sled::SledStores;
 use crate::wire::amendment;
-use crate::wire::pem_file::PemFileError;
-use crate::wire::tls::TlsError;
 
 /// After how many entries more the progress of a check is told.
 const PROGRESS_ENTRIES: u64 = 100_000;
@@ -335,15 +333,10 @@ impl From<RunError> for Failure {
         match error {
             RunError::Open(error) => error.into(),
             RunError::Home(error) => error.into(),
-            RunError::Papers(error) => {
-                let exit = match &error {
-                    PapersError::Tls(TlsError::File(PemFileError::Unreadable { kind, .. })) => {
-                        Self::of_unread(*kind)
-                    }
-                    _ => Exit::Usage,
-                };
-                Self::new(exit, error.to_string())
+            RunError::Papers(PapersError::Tls(error)) if error.is_failure() => {
+                Self::new(Exit::Fault, error.to_string())
             }
+            RunError::Papers(error) => Self::usage(error.to_string()),
             other => Self::new(Exit::Fault, other.to_string()),
         }
     }

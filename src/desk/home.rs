@@ -25,7 +25,7 @@ use serde::Deserialize;
 
 use super::store::{Folder, StoreError};
 use crate::files::shelf::Shelf;
-use crate::host::disk::{Disk, Lock};
+use crate::host::disk::{self, Disk, Lock};
 use crate::model::identity::{Desk, Identity};
 use crate::wire::tls::{Credentials, TlsError};
 use crate::wire::trust::{TRUST_BYTES_MAX, TRUST_FILE, Trust};
@@ -79,12 +79,23 @@ pub struct Home {
 
 /// Why it is not known what a home trusts.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {message}. It comes with the certificate, from a registrar: `resguardo office accept --trust FILE`", path.display())]
-pub struct TrustFileError {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub message: String,
+pub enum TrustFileError {
+    /// The file is not there, or is none.
+    #[error("{}: {message}. It comes with the certificate, from a registrar: `resguardo office accept --trust FILE`", path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The disk does not give it.
+    #[error("{}: {source}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
 }
 
 /// The right to change what several processes of a home share, until it is dropped.
@@ -248,11 +259,16 @@ impl Home {
     /// [`TrustFileError`]: the file is missing, or is none.
     pub fn trust(&self) -> Result<Trust, TrustFileError> {
         let path = self.dir.join(TRUST_FILE);
-        let read = self.disk.read(&path, TRUST_BYTES_MAX).map_err(|error| error.to_string());
-        let trust = read.and_then(|bytes| {
+        let bytes = match self.disk.read(&path, TRUST_BYTES_MAX) {
+            Err(source) if disk::is_failure(source.kind()) => {
+                return Err(TrustFileError::Disk { path, source });
+            }
+            read => read.map_err(|error| error.to_string()),
+        };
+        let trust = bytes.and_then(|bytes| {
             Trust::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| error.to_string())
         });
-        trust.map_err(|message| TrustFileError { path, message })
+        trust.map_err(|message| TrustFileError::Wrong { path, message })
     }
 
     /// The disk that it is on.

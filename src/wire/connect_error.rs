@@ -133,6 +133,8 @@ pub enum HubNotTrusted {
 pub enum Outcome {
     /// Something was given wrongly.
     Usage,
+    /// This machine's disk failed.
+    Fault,
     /// The hub refuses this side.
     Refused,
     /// There is no way to the hub for now.
@@ -145,6 +147,7 @@ impl ConnectError {
     /// Says what it means.
     pub fn outcome(&self) -> Outcome {
         match self {
+            Self::Credentials(error) if error.is_failure() => Outcome::Fault,
             Self::Credentials(_) | Self::Address { .. } => Outcome::Usage,
             Self::NameNotFound { .. }
             | Self::NobodyListens { .. }

@@ -23,6 +23,7 @@ use super::identity::Certificate;
 use super::pem_file::{PemFile, PemFileError};
 use super::revocations::Revocations;
 use crate::host::clock::Clock;
+use crate::host::disk;
 use crate::model::id::UnixMicros;
 
 /// A hub's configuration, shared by all its handshakes.
@@ -122,6 +123,13 @@ pub enum TlsError {
         /// What time it is here.
         now: UnixMicros,
     },
+}
+
+impl TlsError {
+    /// Whether the disk did not give a file, rather than that something is wrong with it.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::File(PemFileError::Unreadable { kind, .. }) if disk::is_failure(*kind))
+    }
 }
 
 /// Makes a hub's configuration.
