@@ -6,9 +6,9 @@ use resguardo::wire::proto::upload_request::Frame;
 
 use crate::stage::Stage;
 use crate::stage::chance::Chance;
-use crate::stage::told::told;
+use crate::stage::told::{Told, told};
 use crate::stage::transfer::file_of;
-use crate::stage::wait::until;
+use crate::stage::wait::{until, within};
 use crate::{GUATEMALA, HONDURAS, IACHR, MEXICO};
 
 /// More than what a line has on its way, so that a transfer is in the middle for a while.
@@ -37,6 +37,36 @@ async fn file_of_a_packet_comes_down_as_it_went_up_to_sender_and_recipients_from
         assert_eq!(tail, &report[2_999_990..]);
         assert!(desk.download(&packet, &accepted, &files[0], 3_000_000).await.unwrap().is_empty());
         told(desk.download(&packet, &accepted, &files[0], 3_000_001).await).expect_reason("FIELD_INVALID");
+    }
+}
+
+#[tokio::test]
+async fn file_that_was_damaged_on_the_hubs_disk_is_not_given_whole() {
+    let stage = Stage::open().await;
+    let (sender, reader) = (stage.desk(GUATEMALA).await, stage.desk(IACHR).await);
+    for (seed, bytes, at) in [(1, 3_000_000, 1_000_000), (2, 10, 9), (3, 262_144, 0), (4, 262_145, 262_144)] {
+        let report = content(seed, bytes);
+        let file = sender.hand_up(&report).await.unwrap();
+        let packet = sender.packet(&[IACHR], vec![file.clone()]);
+        let accepted = sender.send(&packet).await;
+        let name: String = file.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = stage.home().join("files").join(GUATEMALA).join(name);
+        let mut damaged = report.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        let mut down = reader.open_download(&packet, &accepted, &file, 0).await.unwrap();
+        let mut came = 0;
+        let told = loop {
+            match within("the file goes on", down.message()).await {
+                Ok(frame) => came += frame.expect("it does not end well").chunk.len(),
+                Err(status) => break Told::of(&status),
+            }
+        };
+        told.expect_reason("FILE_MISSING");
+        assert!(came < bytes, "all {bytes} bytes came, damaged ones among them");
+        assert!(told.message.contains("damaged") && stage.hub().log().contains("damaged on this disk"));
+        std::fs::write(&path, &report).unwrap();
+        assert_eq!(reader.download(&packet, &accepted, &file, 0).await.unwrap(), report);
     }
 }
 

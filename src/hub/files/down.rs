@@ -1,6 +1,7 @@
 //! One file on its way down: who may have it, and its pieces.
 //!
-//! Owns that nobody learns of a file that is not of nor for their office. Never reads further ahead than a few pieces.
+//! Owns that nobody learns of a file that is not of nor for their office, and that no damaged one is given whole. Never reads
+//! further ahead than a few pieces.
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tonic::Status;
 
 use super::{NotDone, STALL_MAX};
 use crate::files::DiskError;
+use crate::files::partial::Digested;
 use crate::host::disk::DiskFile;
 use crate::hub::{Hub, read_fault, stopping_status, submit};
 use crate::model::envelope::FileDigest;
@@ -18,13 +20,21 @@ use crate::model::id::Index;
 use crate::model::policy::OfficeNumber;
 use crate::model::receipt::MessageRef;
 use crate::model::refusal::{Reason, Refusal};
-use crate::wire::convert;
 use crate::wire::proto::{DownloadRequest, DownloadResponse, FileRef};
+use crate::wire::{convert, status};
 
 /// Bytes of one piece that goes down.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Pieces read from the disk at once.
 const CHUNKS_READ: usize = 4;
+
+/// A file that an office may have.
+pub(super) struct Found {
+    file: Arc<dyn DiskFile>,
+    digest: FileDigest,
+    /// The byte from which on it is asked for.
+    from: u64,
+}
 
 impl Hub {
     /// Finds a file that an office may have: of a message that it sent or that is for it.
@@ -32,7 +42,7 @@ impl Hub {
         self: &Arc<Self>,
         office: OfficeNumber,
         asked: DownloadRequest,
-    ) -> Result<(Arc<dyn DiskFile>, u64), NotDone> {
+    ) -> Result<Found, NotDone> {
         let named = asked.message.unwrap_or_default();
         let message_id = convert::message_id("message.message_id", &named.message_id)?;
         let wire = FileRef { sha256: asked.sha256, bytes: 0 };
@@ -46,7 +56,7 @@ impl Hub {
             let message = format!("the file has {bytes} bytes; there are none from {} on", asked.from_bytes);
             return Err(Refusal::field("from_bytes", message).into());
         }
-        Ok((file, asked.from_bytes))
+        Ok(Found { file, digest, from: asked.from_bytes })
     }
 
     fn open_file(
@@ -83,28 +93,40 @@ impl Hub {
     }
 }
 
-/// Sends one file down.
+/// Sends one file down. What is asked for from its first byte on is digested on the way, and does not end where the disk gave other
+/// bytes than once went up; a part is the reader's to look at.
 pub(super) async fn send_file(
     hub: &Hub,
-    file: Arc<dyn DiskFile>,
-    mut from: u64,
+    Found { file, digest, mut from }: Found,
     down: &mpsc::Sender<Result<DownloadResponse, Status>>,
 ) -> Result<(), Status> {
+    let mut digested = (from == 0).then(Digested::nothing);
+    let mut piece = Bytes::new();
     loop {
         let reading = Arc::clone(&file);
         let read = hub.transfers.down.run(move || read_pieces(reading.as_ref(), from)).await;
-        let mut piece = read.map_err(|_| stopping_status())?.map_err(|error| read_fault(&error))?;
-        if piece.is_empty() {
-            return Ok(());
+        let next = read.map_err(|_| stopping_status())?.map_err(|error| read_fault(&error))?;
+        from += next.len() as u64;
+        digested.iter_mut().for_each(|digested| digested.take(&next));
+        if next.is_empty() && digested.take().is_some_and(|digested| digested.finish() != digest) {
+            tracing::error!(file = %digest, "a packet's file is damaged on this disk, and not given: `hub backup` finds all such");
+            let message = format!(
+                "file {digest} is damaged at the hub, and what came of it is worth nothing: ask its sender for it"
+            );
+            return Err(status::refused(&Refusal::new(Reason::FileMissing, message)));
         }
-        from += piece.len() as u64;
-        while !piece.is_empty() {
-            let chunk = piece.split_to(piece.len().min(CHUNK_BYTES));
+        let ended = next.is_empty();
+        let mut now = std::mem::replace(&mut piece, next);
+        while !now.is_empty() {
+            let chunk = now.split_to(now.len().min(CHUNK_BYTES));
             match tokio::time::timeout(STALL_MAX, down.send(Ok(DownloadResponse { chunk }))).await {
                 Ok(Ok(())) => {}
                 // Who read has gone, or takes nothing.
                 _ => return Ok(()),
             }
+        }
+        if ended {
+            return Ok(());
         }
     }
 }

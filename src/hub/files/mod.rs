@@ -205,14 +205,14 @@ impl FileService for Files {
         let asked = request.into_inner();
         let (down, frames) = mpsc::channel(FRAMES_WAITING_MAX);
         let found = self.hub.find_file(office, asked).await;
-        let (file, from) = found.map_err(|error| self.hub.not_done(&caller, "Download", error))?;
+        let found = found.map_err(|error| self.hub.not_done(&caller, "Download", error))?;
         let hub = Arc::clone(&self.hub);
         self.hub.tasks.spawn(
             "download",
             Box::pin(async move {
                 let sent = tokio::select! {
                     () = hub.stop.cancelled() => Err(stopping_status()),
-                    sent = down::send_file(&hub, file, from, &down) => sent,
+                    sent = down::send_file(&hub, found, &down) => sent,
                 };
                 drop(place);
                 if let Err(status) = sent {
