@@ -1,6 +1,7 @@
 //! Packets' files: whole before their message, resumed after every end, and for nobody but whom they are for.
 
 use bytes::Bytes;
+use resguardo::model::envelope::FileDigest;
 use resguardo::wire::proto::MessageClass;
 use resguardo::wire::proto::upload_request::Frame;
 
@@ -49,7 +50,8 @@ async fn file_that_was_damaged_on_the_hubs_disk_is_not_given_whole() {
         let file = sender.hand_up(&report).await.unwrap();
         let packet = sender.packet(&[IACHR], vec![file.clone()]);
         let accepted = sender.send(&packet).await;
-        let name: String = file.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest: [u8; 32] = file.sha256.as_ref().try_into().unwrap();
+        let name = FileDigest(digest).to_string();
         let path = stage.home().join("files").join(GUATEMALA).join(name);
         let mut damaged = report.clone();
         damaged[at] ^= 1;

@@ -192,6 +192,6 @@ async fn what_was_confirmed_stays_in_its_place_over_24_faults_of_the_disk() {
             trial.look(&when).await;
         }
         println!("{:?}", trial.told);
-        trial.load.end().await;
+        println!("{}", trial.load.end().await);
     }
 }

@@ -81,8 +81,8 @@ impl Load {
         self.picture.next(&self.stage, &self.book, &format!("seed {}, {when}", self.seed)).await;
     }
 
-    /// Has everything come to its end with the hub that runs now, and looks at it once more.
-    pub(crate) async fn end(mut self) {
+    /// Has everything come to its end with the hub that runs now, looks at it once more, and tells how much it was.
+    pub(crate) async fn end(mut self) -> String {
         let seed = self.seed;
         self.begin_run().await;
         self.book.stop_publishing();
@@ -103,11 +103,11 @@ impl Load {
         assert!(verified.status.success(), "seed {seed}: {verified:?}");
         self.stage.start().await;
         self.picture.next(&self.stage, &self.book, &format!("seed {seed}, at the end")).await;
-        println!(
+        format!(
             "{} confirmed messages, {} confirmed receipts, {} entries",
             self.book.confirmations(),
             self.book.receipts(),
             self.picture.len()
-        );
+        )
     }
 }

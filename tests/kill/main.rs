@@ -46,6 +46,7 @@ fn number(name: &str) -> Option<u64> {
 const ROUNDS_MAX: u64 = 50;
 
 /// How often, as this variable says, in shares for one hub each, with the seed of its moments.
+#[expect(clippy::print_stdout, reason = "a seed is told in a failed test's output")]
 fn rounds(name: &str, usual: u64) -> Vec<(u64, u64)> {
     let times = number(name).unwrap_or(usual);
     let seed = number("RESGUARDO_KILL_SEED").unwrap_or_else(random_u64);
@@ -71,6 +72,6 @@ async fn what_was_confirmed_stays_in_its_place_over_50_kills() {
             load.stage.start().await;
             load.look(&format!("after kill {round}")).await;
         }
-        load.end().await;
+        println!("{}", load.end().await);
     }
 }

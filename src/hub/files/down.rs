@@ -107,7 +107,9 @@ pub(super) async fn send_file(
         let read = hub.transfers.down.run(move || read_pieces(reading.as_ref(), from)).await;
         let next = read.map_err(|_| stopping_status())?.map_err(|error| read_fault(&error))?;
         from += next.len() as u64;
-        digested.iter_mut().for_each(|digested| digested.take(&next));
+        if let Some(digested) = &mut digested {
+            digested.take(&next);
+        }
         if next.is_empty() && digested.take().is_some_and(|digested| digested.finish() != digest) {
             tracing::error!(file = %digest, "a packet's file is damaged on this disk, and not given: `hub backup` finds all such");
             let message = format!(
