@@ -170,7 +170,8 @@ async fn hand_in(
                  running `resguardo subscribe`";
     let channel = context.connect(home).await.map_err(|failure| failure.and(waits))?;
     let handing = async || hand_in::statements(channel.clone(), home, outbox, entries).await;
-    let outcomes = again_and_again(handing).await.map_err(|error| Failure::from(error).and(waits))?;
+    let outcomes =
+        again_and_again(context, handing).await.map_err(|error| Failure::from(error).and(waits))?;
     let missing = || Failure::new(Exit::Fault, "the hub's answer is missing").and(waits);
     outcomes.into_iter().next().ok_or_else(missing)
 }

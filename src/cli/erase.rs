@@ -121,7 +121,7 @@ pub(super) fn checked_reason(reason: &str) -> Result<String, Failure> {
 async fn hand_in(context: &Context, home: &Home, outbox: &Outbox, id: MessageId) -> Result<Outcome, Failure> {
     let channel = context.connect(home).await.map_err(|failure| failure.and(WAITS))?;
     let handing = async || hand_in::order(channel.clone(), home, outbox, id).await;
-    again_and_again(handing).await.map_err(|error| Failure::from(error).and(WAITS))
+    again_and_again(context, handing).await.map_err(|error| Failure::from(error).and(WAITS))
 }
 
 /// Tells what became of an order.

@@ -42,7 +42,7 @@ pub(super) async fn run(context: &Context, unlock: &Unlock) -> Result<Exit, Fail
             }
             _ => {
                 let handing = async || hand_in::message(channel.clone(), &home, &outbox, id, &sealing).await;
-                still_pending(context, again_and_again(handing).await, &mut exit)?
+                still_pending(context, again_and_again(context, handing).await, &mut exit)?
             }
         };
         context.screen.object(&objects::published(id, outcome.as_ref()))?;
@@ -51,13 +51,13 @@ pub(super) async fn run(context: &Context, unlock: &Unlock) -> Result<Exit, Fail
     for entry in statements {
         let entries = [entry];
         let handing = async || hand_in::statements(channel.clone(), &home, &outbox, &entries).await;
-        let outcomes = still_pending(context, again_and_again(handing).await, &mut exit)?;
+        let outcomes = still_pending(context, again_and_again(context, handing).await, &mut exit)?;
         let [entry] = entries;
         tell_statement(context, &entry, outcomes.and_then(|mut outcomes| outcomes.pop()).as_ref())?;
     }
     for id in orders {
         let handing = async || hand_in::order(channel.clone(), &home, &outbox, id).await;
-        let outcome = still_pending(context, again_and_again(handing).await, &mut exit)?;
+        let outcome = still_pending(context, again_and_again(context, handing).await, &mut exit)?;
         erase::tell(context, id, outcome.as_ref())?;
     }
     Ok(exit)

@@ -33,6 +33,9 @@ use crate::model::identity::Name;
 
 /// How often a hub that cannot take something now is asked again before it stays in the outbox.
 const TRIES: u32 = 4;
+/// Microseconds after which no other try is begun: on a dead line each takes half a minute to find that out, and what is to go waits in
+/// the outbox as well.
+const TRIES_US: u64 = 60_000_000;
 /// The first pause between two tries; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
 /// The longest that a person is kept waiting between two tries, in milliseconds: a hub that asks for more is not waited for.
@@ -330,11 +333,15 @@ pub(super) async fn reach(
 
 /// Tries a few times, with pauses that double, as long as another try may help soon.
 pub(super) async fn again_and_again<T>(
+    context: &Context,
     hand_in: impl AsyncFn() -> Result<T, HandInError>,
 ) -> Result<T, HandInError> {
-    let mut pause = PAUSE;
+    let (mut pause, begun_us) = (PAUSE, context.clock.monotonic_us());
     for _ in 1..TRIES {
         let handed_in = hand_in().await;
+        if context.clock.monotonic_us() - begun_us > TRIES_US {
+            return handed_in;
+        }
         let wait_ms = handed_in.as_ref().err().and_then(HandInError::retry_after_ms);
         match wait_ms.filter(|wait_ms| *wait_ms <= PATIENCE_MS) {
             Some(wait_ms) => tokio::time::sleep(pause.max(Duration::from_millis(wait_ms))).await,

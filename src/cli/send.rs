@@ -38,7 +38,7 @@ pub(super) async fn send(
         };
         let sealing = context.sealing(Some(opened.unlocked.clone()));
         let handing = async || hand_in::message(channel.clone(), home, outbox, id, &sealing).await;
-        let handed_in = again_and_again(handing).await;
+        let handed_in = again_and_again(context, handing).await;
         let outcome = handed_in.map_err(|error| Failure::from(error).and(WAITS))?;
         // After the message, which waits for nothing.
         opened.rotate_when_due(context, home, channel.clone()).await;

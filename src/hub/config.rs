@@ -93,8 +93,9 @@ impl Default for Limits {
             connections_per_office_max: 100,
             // A handshake costs about 0.3 ms of a core: a second's worth of two cores takes this many twenty times over.
             handshakes_max: 256,
-            // A line of 9,600 bit/s with 2 s latency carries the 8 KiB of a post-quantum handshake in this time.
-            handshake_ms: 20_000,
+            // A post-quantum handshake takes 11 s on a line of 9,600 bit/s with 2 s latency, and more where others share it. Who
+            // has no more to do than to hold a place gives way to the next.
+            handshake_ms: 45_000,
             // One of each kind a connection.
             streams_max: 4_000,
             streams_per_office_max: 200,

@@ -30,6 +30,7 @@ use crate::host::network::Listener;
 use crate::host::tasks::Task;
 use crate::model::amendment::ENTRY_BYTES_MAX;
 use crate::model::refusal::{Reason, Refusal};
+use crate::wire::client::{PING_EVERY_MS, PING_TIMEOUT};
 use crate::wire::connection::Connection;
 use crate::wire::listener::{self, ListenerLimits};
 use crate::wire::proto::DESCRIPTORS;
@@ -46,9 +47,6 @@ use crate::wire::stranger::{Observer, Stranger};
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// And all streams of its connection together. What gRPC puts together of one call comes on top: 4 MiB at most.
 const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
-/// A caller that does not answer a ping within both is gone: below 30 s.
-const PING_EVERY: Duration = Duration::from_secs(18);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls at once on one connection beside its streams; each may make the hub hold a message of 4 MiB.
 const CALLS_PER_CONNECTION_MAX: u32 = 64;
 /// How long a call may take to come in and be answered: 256 KiB on a line of 9,600 bit/s are four minutes.
@@ -115,7 +113,7 @@ pub(super) fn serve(
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .max_concurrent_streams(streams)
-                .http2_keepalive_interval(Some(PING_EVERY))
+                .http2_keepalive_interval(Some(Duration::from_millis(PING_EVERY_MS)))
                 .http2_keepalive_timeout(Some(PING_TIMEOUT))
                 .http2_max_header_list_size(HEADER_BYTES_MAX)
                 .timeout(CALL_MAX)

@@ -173,6 +173,11 @@ impl ConnectError {
         let address = address.to_owned();
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
         match tls {
+            // The library has words for that which help nobody at the line's end.
+            None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let message = "it ended before it was agreed who is who".into();
+                Self::Cut { address, message }
+            }
             None => Self::Cut { address, message: error.to_string() },
             Some(RustlsError::InvalidCertificate(error)) => {
                 Self::NotTrusted { address, why: not_trusted(error) }

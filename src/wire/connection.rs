@@ -20,6 +20,7 @@ use tonic::transport::server::Connected;
 
 use super::certs::Serial;
 use super::fingerprint::Fingerprint;
+use super::line::Line;
 use crate::host::network::Socket;
 use crate::model::id::UnixMicros;
 use crate::model::identity::Identity;
@@ -58,7 +59,7 @@ pub struct Caller {
 
 /// A connection, ready for `tonic`'s `serve_with_incoming`.
 pub struct Connection {
-    tls: TlsStream<Socket>,
+    tls: TlsStream<Line<Socket>>,
     caller: Arc<Caller>,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -71,7 +72,7 @@ impl Connection {
     /// Keep-alive of HTTP/2 begins with those bytes, so without this a client that vanished before them would keep
     /// its place for ever.
     pub(super) fn new(
-        tls: TlsStream<Socket>,
+        tls: TlsStream<Line<Socket>>,
         caller: Caller,
         first_bytes: Duration,
         place: OwnedSemaphorePermit,

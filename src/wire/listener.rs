@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{Caller, Connection, ConnectionId};
 use super::identity::Certificate;
+use super::line::{Line, Silence};
 use super::stranger::{Observer, Stranger, StrangerReason};
 use crate::host::network::{Listener, Socket};
 use crate::host::tasks::{Task, Tasks};
@@ -51,7 +52,7 @@ const RETRY_AFTER_MS: u64 = 5_000;
 /// How much the listener takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerLimits {
-    /// Handshakes at once. A handshake over a bad line takes some round trips: 128 in 10 s leave room for all offices.
+    /// Handshakes at once. A handshake over a bad line takes some round trips: 128 in 45 s leave room for all offices.
     pub handshakes_max: usize,
     /// Milliseconds that a handshake may take; then as long again for the first bytes; and as long as a refused
     /// connection lives, so that its caller can be told.
@@ -64,7 +65,7 @@ pub struct ListenerLimits {
 
 impl Default for ListenerLimits {
     fn default() -> Self {
-        Self { handshakes_max: 128, handshake_ms: 10_000, connections_max: 1_024, streams_max: 32 }
+        Self { handshakes_max: 128, handshake_ms: 45_000, connections_max: 1_024, streams_max: 32 }
     }
 }
 
@@ -209,11 +210,16 @@ async fn greet(hall: Arc<Hall>, socket: Socket, peer: SocketAddr, under_way: Und
 }
 
 impl Hall {
-    async fn shake_hands(&self, socket: Socket, peer: SocketAddr) -> Option<TlsStream<Socket>> {
+    async fn shake_hands(&self, socket: Socket, peer: SocketAddr) -> Option<TlsStream<Line<Socket>>> {
+        let socket = Line::over(socket, Silence::default());
         let config = self.door.config.borrow().clone();
         let handshake = TlsAcceptor::from(config).accept(socket).into_fallible();
         match timeout(self.patience(), handshake).await {
-            Ok(Ok(tls)) => Some(tls),
+            Ok(Ok(mut tls)) => {
+                let (line, session) = tls.get_mut();
+                line.shaken(session);
+                Some(tls)
+            }
             Ok(Err((error, socket))) => {
                 self.door.observer.turned_away(&Stranger::of_handshake(peer, &error));
                 linger(socket).await;
@@ -227,7 +233,7 @@ impl Hall {
     }
 
     /// Gives a connection its place and says who it is.
-    fn enter(&self, tls: TlsStream<Socket>, peer: SocketAddr) -> Option<Connection> {
+    fn enter(&self, tls: TlsStream<Line<Socket>>, peer: SocketAddr) -> Option<Connection> {
         let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = Certificate::read(shown.expect("a handshake without a certificate fails"));
         let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
@@ -270,7 +276,7 @@ impl Hall {
 }
 
 /// Lets the other side read why it was turned away, then closes.
-async fn linger(mut socket: Socket) {
+async fn linger(mut socket: Line<Socket>) {
     let _ = timeout(LINGER, async {
         let _ = socket.shutdown().await;
         let _ = tokio::io::copy(&mut (&mut socket).take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await;

@@ -17,6 +17,7 @@ pub mod fingerprint;
 mod formats;
 pub mod identity;
 pub mod key_request;
+pub mod line;
 pub mod listener;
 pub mod log;
 pub mod manifest;

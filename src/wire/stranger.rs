@@ -95,7 +95,9 @@ impl Stranger {
     pub(super) fn of_handshake(peer: SocketAddr, error: &io::Error) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
         let Some(tls) = tls else {
-            return Self::new(peer, StrangerReason::Closed, &error.to_string());
+            let silent = error.kind() == io::ErrorKind::TimedOut;
+            let reason = if silent { StrangerReason::TimedOut } else { StrangerReason::Closed };
+            return Self::new(peer, reason, &error.to_string());
         };
         Self::new(peer, reason(tls), &detail(tls))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use resguardo::host::clock::SystemClock;
 use resguardo::wire::client::{ConnectLimits, connect};
 use resguardo::wire::connect_error::ConnectError;
+use resguardo::wire::line::Silence;
 use resguardo::wire::proto::audit_service_client::AuditServiceClient;
 use resguardo::wire::proto::directory_service_client::DirectoryServiceClient;
 use resguardo::wire::proto::exchange_service_client::ExchangeServiceClient;
@@ -34,8 +35,8 @@ pub(crate) async fn knock(stage: &Stage, papers: &Papers) -> Result<Channel, Con
 
 /// Connects with papers.
 pub(crate) async fn knock_at(address: &str, papers: &Papers) -> Result<Channel, ConnectError> {
-    let limits =
-        ConnectLimits { connect_ms: 60_000, keepalive_timeout_ms: 60_000, ..ConnectLimits::default() };
+    let silence = Silence { ms: 60_000, ..Silence::default() };
+    let limits = ConnectLimits { silence, ..ConnectLimits::default() };
     let credentials = papers.credentials();
     let connected = connect(address, "localhost", &credentials, limits, Arc::new(SystemClock::new()));
     within("a connection is made or refused", connected).await

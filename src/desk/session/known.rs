@@ -25,8 +25,8 @@ use crate::wire::status::CallError;
 /// How long a message is waited for after a later one of the same desk: what is not urgent comes after what is.
 pub const MISSING_PATIENCE_US: u64 = 5 * 60 * 1_000_000;
 
-/// How long an answer is waited for, where what comes is said to be erased.
-const ORDERS_PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer is waited for, where what comes is said to be erased: as long as a dead line takes to be found.
+const ORDERS_PATIENCE: Duration = Duration::from_secs(28);
 
 /// Connections on which messages wait at most for a directory that the hub does not tell. Then they are judged by what is known.
 const UNTOLD_MAX: u32 = 3;

@@ -43,8 +43,8 @@ const GATHER: Duration = Duration::from_millis(1);
 const ROUND: Duration = Duration::from_secs(1);
 /// In each so many rounds the outbox is looked at, for what other processes left there.
 const ROUNDS_TO_OUTBOX: u32 = 10;
-/// How long the hub's results are waited for at the end.
-const CLOSE_GRACE: Duration = Duration::from_secs(3);
+/// How long the hub's results are waited for at the end: at 9,600 bit/s with 2 s latency a receipt and its result take 8 s.
+const CLOSE_GRACE: Duration = Duration::from_secs(15);
 
 struct Line<'s, 'a> {
     subscription: &'s mut Subscription<'a>,
