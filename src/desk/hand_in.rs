@@ -437,7 +437,7 @@ pub(super) fn verdict(result: proto::ReceiptResult) -> Result<Result<proto::Reco
 
 /// Hands up one frame of receipts and waits for their results. What the hub delivers meanwhile is not acknowledged,
 /// and so comes again to whoever subscribes.
-async fn results(
+pub(super) async fn results(
     channel: Channel,
     home: &Home,
     outbox: &Outbox,
@@ -446,8 +446,8 @@ async fn results(
     use proto::subscribe_request::Frame;
     let start = proto::Start { credit: 1, ..proto::Start::default() };
     let (sender, frames) = mpsc::channel(2);
-    let room = "the channel has room for both and its other end is in this function";
-    sender.try_send(proto::SubscribeRequest { frame: Some(Frame::Start(start)) }).expect(room);
+    let start = proto::SubscribeRequest { frame: Some(Frame::Start(start)) };
+    sender.try_send(start).expect("the channel is empty and its other end is in this function");
     let mut down =
         client(channel).subscribe(ReceiverStream::new(frames)).await.map_err(CallError::from)?.into_inner();
     let cut = || CallError::Unreachable { message: "the hub ended the call before it answered".into() };
@@ -461,7 +461,8 @@ async fn results(
     let receipts = receipts(&told).await?;
     let wanted = receipts.len();
     let frame = Frame::Receipts(proto::Receipts { receipts });
-    sender.try_send(proto::SubscribeRequest { frame: Some(frame) }).expect(room);
+    // There is room for it; a call that has ended meanwhile takes nothing more, and its answer says why.
+    let _ = sender.try_send(proto::SubscribeRequest { frame: Some(frame) });
     let mut results = VecDeque::with_capacity(wanted);
     while results.len() < wanted {
         let frame = down.message().await.map_err(CallError::from)?.ok_or_else(cut)?;

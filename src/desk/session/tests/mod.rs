@@ -1,5 +1,6 @@
 //! What a subscription promises, against a hub that says what the test tells it to.
 
+mod cut;
 mod hub;
 mod stale;
 mod waiting;
