@@ -173,8 +173,8 @@ mod tests {
 
     use super::*;
 
-    const SHORT: Duration = Duration::from_millis(28_000);
-    const LONG: Duration = Duration::from_millis(110_000);
+    const SHORT: Duration = Duration::from_secs(28);
+    const LONG: Duration = Duration::from_secs(110);
 
     /// A line, and its other end, between which so many bytes fit.
     fn line(bytes: usize) -> (Line<DuplexStream>, DuplexStream) {

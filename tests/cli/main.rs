@@ -25,6 +25,7 @@ mod failing_disk;
 mod keys;
 mod kills;
 #[path = "../stage/line.rs"]
+#[expect(dead_code, reason = "shared with the tests of bad lines, which use all of it")]
 mod line;
 mod logs;
 mod metrics;

@@ -41,7 +41,7 @@ pub(crate) struct Running {
 }
 
 /// How long a line is waited for: only what hangs takes longer.
-const LINE: Duration = Duration::from_mins(1);
+const LINE: Duration = Duration::from_mins(10);
 
 impl Stage {
     /// Makes homes, founds the hub and starts it.
@@ -131,11 +131,16 @@ impl Stage {
     /// Leads these homes to the hub by a line of the test's.
     pub(crate) fn by_line(&self, homes: &[&str]) -> Line {
         let line = Line::to(self.hub_address());
+        self.lead(homes, &line);
+        line
+    }
+
+    /// Leads these homes to the hub by a line that is there.
+    pub(crate) fn lead(&self, homes: &[&str], line: &Line) {
+        let (hub, line) = (self.hub_address().to_string(), line.address().to_string());
         for home in homes {
-            let (hub, line) = (self.hub_address().to_string(), line.address().to_string());
             self.rewrite(&format!("{home}/desk.toml"), &hub, &line);
         }
-        line
     }
 
     /// The hub's process.
