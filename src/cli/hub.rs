@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -200,6 +201,19 @@ fn host(context: &Context) -> Host {
 
 async fn serve(context: &Context, host: &Host, home: &Path, form: LogForm) -> Result<(), Failure> {
     form.begin();
+    let descriptors = raise_descriptors();
+    if let Ok(config) = Home::at(home).config(context.disk.as_ref())
+        && let Some(allowed) = descriptors
+        && let needed = config.limits.descriptors()
+        && allowed < needed
+    {
+        tracing::warn!(
+            allowed,
+            needed,
+            "the system allows fewer open files than limits of connections and handshakes may need: raise its limit \
+             (LimitNOFILE, ulimit -n), or lower them"
+        );
+    }
     let ready = |address| {
         log::ready();
         // A closed standard output is no reason not to serve.
@@ -213,6 +227,15 @@ async fn serve(context: &Context, host: &Host, home: &Path, form: LogForm) -> Re
     }
     tracing::info!("stopped in order");
     Ok(())
+}
+
+/// Takes as many descriptors as the system allows, and gives how many; `None`: without a bound. Where there are fewer than
+/// connections may be, strangers could leave the journal without one.
+fn raise_descriptors() -> Option<u64> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Up to the maximum everybody may.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current
 }
 
 /// Has the hub look at its files at each SIGHUP, as operators expect of a service.

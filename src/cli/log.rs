@@ -9,6 +9,10 @@ use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
+/// What a library says of each client that breaks the protocol, as often as that one likes: a full disk. The hub counts
+/// such clients itself.
+const OTHERS: &str = "h2=error";
+
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogForm {
@@ -21,7 +25,10 @@ pub(super) enum LogForm {
 impl LogForm {
     /// Begins the log. `RUST_LOG` says what is told, e.g. `info,resguardo=debug` for a line at each step of a message.
     pub(super) fn begin(self) {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+        let wanted = if wanted.is_empty() { "info" } else { &wanted };
+        let filter = EnvFilter::try_new(format!("{OTHERS},{wanted}"));
+        let filter = filter.unwrap_or_else(|_| EnvFilter::new(format!("{OTHERS},info")));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
         // A second hub in one process, as tests have, keeps the first one's log.
         let _ = match self {

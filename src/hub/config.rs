@@ -58,6 +58,8 @@ pub struct Limits {
     pub handshakes_max: usize,
     /// Longest handshake, in milliseconds.
     pub handshake_ms: u64,
+    /// Handshakes a second that are computed.
+    pub handshakes_per_s: u32,
     /// Publishing streams, subscriptions and audit listings at once, all callers together.
     pub streams_max: usize,
     /// Of these, one office's or auditor's at most.
@@ -80,6 +82,18 @@ pub struct Limits {
     pub grace_ms: u64,
 }
 
+/// Descriptors beside those of connections: segments of the journal that are open for reading, the store's, tiles, files under
+/// way.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+impl Limits {
+    /// Gives how many descriptors a hub with these bounds needs at most: for connections, for those that are only told why they
+    /// are refused, for handshakes, and for its own files.
+    pub fn descriptors(&self) -> u64 {
+        (self.connections_max + 2 * self.handshakes_max) as u64 + OTHER_DESCRIPTORS
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -96,6 +110,8 @@ impl Default for Limits {
             // A post-quantum handshake takes 11 s on a line of 9,600 bit/s with 2 s latency, and more where others share it. Who
             // has no more to do than to hold a place gives way to the next.
             handshake_ms: 45_000,
+            // All thousand connections of a hub that starts anew within three seconds; less than a fifth of a core.
+            handshakes_per_s: 400,
             // One of each kind a connection.
             streams_max: 4_000,
             streams_per_office_max: 200,

@@ -19,6 +19,8 @@ pub(super) struct Connections {
 #[derive(Debug)]
 struct Open {
     caller: Weak<Caller>,
+    /// Its office or auditor.
+    own: Option<String>,
     since: UnixMicros,
 }
 
@@ -27,13 +29,15 @@ impl Connections {
     /// meanwhile then sees it.
     pub(super) fn enter(&self, caller: &Arc<Caller>, now: UnixMicros) -> usize {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(caller.connection, Open { caller: Arc::downgrade(caller), since: now });
+        let own = caller.identity.as_ref().ok().map(account);
         open.retain(|_, it| it.caller.strong_count() > 0);
-        let Ok(identity) = &caller.identity else { return 1 };
-        let own = account(identity);
-        let callers = open.values().filter_map(|it| it.caller.upgrade());
-        let callers = callers.filter(|other| !other.ended.is_cancelled());
-        callers.filter(|other| other.identity.as_ref().is_ok_and(|other| account(other) == own)).count()
+        let entered = Open { caller: Arc::downgrade(caller), own: own.clone(), since: now };
+        open.insert(caller.connection, entered);
+        if own.is_none() {
+            return 1;
+        }
+        let callers = open.values().filter(|it| it.own == own).filter_map(|it| it.caller.upgrade());
+        callers.filter(|other| !other.ended.is_cancelled()).count()
     }
 
     /// Counts those that are open, and tells of some, at most `told_max`, by who they are.

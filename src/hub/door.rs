@@ -462,6 +462,7 @@ mod tests {
     use crate::host::disk::MemoryDisk;
     use crate::hub::config::FilesConfig;
     use crate::hub::metrics::Meters;
+    use crate::hub::shares::Shares;
     use crate::ledger::store::memory::MemoryStore;
     use crate::ledger::{Ledger, Opened};
     use crate::model::id::UnixMicros;
@@ -474,7 +475,8 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UnixMicros(1)));
         let submitter = submit::Submitter::new(Arc::clone(&clock), 1_000, 1_000).0;
         let hub = "urn:resguardo:hub:dev".parse().unwrap();
-        let refusals = Refusals::new(Arc::clone(&clock), submitter, hub, Meters::new());
+        let shares = Arc::new(Shares::new(Arc::clone(&clock)));
+        let refusals = Refusals::new(Arc::clone(&clock), submitter, hub, Meters::new(), shares);
         let room = FilesConfig::default().room();
         let files = Store::open(Arc::new(MemoryDisk::new()), "/files".into(), room, UnixMicros(1)).unwrap();
         Door::new(view, refusals, files, Limits::default(), clock, Signatures::Checked)

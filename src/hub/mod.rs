@@ -29,6 +29,7 @@ mod metrics;
 pub mod open;
 mod operator;
 pub mod papers;
+mod parts;
 mod promises;
 mod rates;
 mod reader;
@@ -39,6 +40,7 @@ pub mod run;
 mod sequence;
 mod serve;
 mod session;
+mod shares;
 mod submit;
 pub mod verify;
 
@@ -63,6 +65,7 @@ use self::metrics::Meters;
 use self::papers::Papers;
 use self::promises::Promiser;
 use self::rows::ReadError;
+use self::shares::Shares;
 use self::submit::Submitter;
 use crate::host::clock::Clock;
 use crate::host::disk::Disk;
@@ -92,6 +95,8 @@ pub struct Hub {
     run: Run,
     /// Who is connected.
     connections: Connections,
+    /// What each of them has of the hub's work and memory.
+    shares: Arc<Shares>,
     /// The way in.
     submitter: Submitter,
     /// What goes on now.

@@ -12,7 +12,18 @@ use tonic::body::Body;
 use tower::Service;
 
 use super::Hub;
+use super::parts::Parts;
+use crate::model::refusal::Reason;
 use crate::wire::connection::Caller;
+
+/// Has what comes of a caller's messages counted until each is whole. Who has no identity is refused before a byte of them.
+fn parts_of(hub: &Arc<Hub>, caller: Option<&Caller>, body: Body) -> Body {
+    let Some(Ok(identity)) = caller.map(|caller| &caller.identity) else { return body };
+    let share = hub.shares.of(identity, &hub.door.limits());
+    let rooms = [Arc::clone(&share.parts), Arc::clone(&hub.shares.parts)];
+    let told = Arc::clone(hub);
+    Body::new(Parts::of(body, rooms, Box::new(move || told.door.refusals.beyond(Reason::Busy))))
+}
 
 /// Services behind the reader.
 #[derive(Clone)]
@@ -44,6 +55,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (hub, uri) = (Arc::clone(&self.hub), request.uri().clone());
         let caller = request.extensions().get::<Arc<Caller>>().map(Arc::clone);
+        let request = request.map(|body| parts_of(&hub, caller.as_deref(), body));
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await?;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::door::account;
 use super::metrics::Meters;
 use super::rates::Rates;
+use super::shares::Shares;
 use super::submit::{Submitted, Submitter};
 use crate::host::clock::Clock;
 use crate::ledger::entry::Statement;
@@ -35,6 +36,8 @@ pub(super) struct Refusals {
     clock: Arc<dyn Clock>,
     submitter: Submitter,
     meters: Meters,
+    /// Whoever is refused something pays for it.
+    shares: Arc<Shares>,
     /// The hub's own identity: it answers for summaries.
     hub: Identity,
     entries: Rates<String>,
@@ -50,17 +53,24 @@ struct Period {
 
 impl Refusals {
     /// Begins to count.
-    pub(super) fn new(clock: Arc<dyn Clock>, submitter: Submitter, hub: Identity, meters: Meters) -> Self {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        submitter: Submitter,
+        hub: Identity,
+        meters: Meters,
+        shares: Arc<Shares>,
+    ) -> Self {
         let period = Mutex::new(Period { since: clock.now(), counts: BTreeMap::new() });
         let entries = Rates::new(ENTRIES_PER_S, ENTRIES_BURST);
         let strangers = Rates::new(STRANGERS_LOGGED_PER_S, STRANGERS_LOGGED_BURST);
-        Self { clock, submitter, meters, hub, entries, strangers, period }
+        Self { clock, submitter, meters, shares, hub, entries, strangers, period }
     }
 
     /// Takes a refusal of somebody enrolled.
     pub(super) fn known(&self, identity: &Identity, call: &str, refusal: &Refusal) {
         self.meters.refused(refusal.reason.name());
         let key = account(identity);
+        self.shares.charge(&key);
         if self.entries.take(key, self.clock.monotonic_us()).is_err() || !self.write(identity, call, refusal)
         {
             self.count(format!("BEYOND_RATE_{}", refusal.reason));

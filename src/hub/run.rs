@@ -35,6 +35,7 @@ use super::promises::Promiser;
 use super::refusals::Refusals;
 use super::sequence::{BATCH_BYTES_MAX, RECEIPTS_WAIT, Sequence, SequenceError};
 use super::serve;
+use super::shares::Shares;
 use super::submit::Submitter;
 use super::{Hub, Run};
 use crate::files::DiskError;
@@ -382,8 +383,14 @@ where
     let (reads, audits, up, down) = (lane("reads")?, lane("audits")?, lane("files-up")?, lane("files-down")?);
     let (tell_fault, faults) = mpsc::channel(1);
     let identity = Identity::Hub(config.name.clone());
-    let refusals =
-        Refusals::new(Arc::clone(&host.clock), submitter.clone(), identity.clone(), meters.clone());
+    let shares = Arc::new(Shares::new(Arc::clone(&host.clock)));
+    let refusals = Refusals::new(
+        Arc::clone(&host.clock),
+        submitter.clone(),
+        identity.clone(),
+        meters.clone(),
+        Arc::clone(&shares),
+    );
     let run = Run {
         name: config.name.clone(),
         started: host.clock.now(),
@@ -402,6 +409,7 @@ where
         run,
         amending: Arc::default(),
         connections: Connections::default(),
+        shares,
         submitter,
         live,
         logs: Logs::default(),

@@ -70,10 +70,12 @@ pub(super) fn serve(
         limits: ListenerLimits {
             handshakes_max: limits.handshakes_max,
             handshake_ms: limits.handshake_ms,
+            handshakes_per_s: limits.handshakes_per_s,
             connections_max: limits.connections_max,
             streams_max: limits.streams_per_connection_max,
         },
         tasks: Arc::clone(&hub.tasks),
+        clock: Arc::clone(&hub.clock),
         observer: Arc::new(Strangers { hub: Arc::clone(hub) }),
         stop: hub.stop.clone(),
         end,
@@ -161,7 +163,9 @@ fn let_in(hub: &Hub, connection: Connection) -> Connection {
     if hub.papers.are_revoked(&caller.serial) {
         caller.ended.cancel();
     }
-    let Ok(identity) = &caller.identity else { return connection };
+    let Ok(identity) = &caller.identity else {
+        return connection.paced(hub.shares.refused()).without_place();
+    };
     let limits = hub.door.limits();
     let most = limits.connections_per_office_max;
     let refusal = match hub.door.view.policy().admit(identity) {
@@ -170,9 +174,15 @@ fn let_in(hub: &Hub, connection: Connection) -> Connection {
             let message = format!("{most} connections are open, as many as this hub takes of one office");
             Refusal::new(Reason::ConnectionsExceeded, message).retry_after_ms(CONNECTIONS_RETRY_MS)
         }
-        Ok(()) => return connection,
+        Ok(()) => {
+            let share = hub.shares.of(identity, &limits);
+            return connection.paced(Arc::clone(&share.pace));
+        }
     };
-    connection.refuse(refusal, Duration::from_millis(limits.handshake_ms))
+    connection
+        .paced(hub.shares.refused())
+        .without_place()
+        .refuse(refusal, Duration::from_millis(limits.handshake_ms))
 }
 
 /// Waits for the hub's stop, and lets go of those who watch its health.

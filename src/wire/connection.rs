@@ -1,6 +1,6 @@
 //! A connection of somebody whose certificate an authority of the hub's signed.
 //!
-//! Owns its bytes, its place among the connections and its end: cancelling its token ends it at the next poll, without
+//! Owns its bytes, how fast they are read, its place among the connections and its end: cancelling its token ends it at the next poll, without
 //! waiting for the other side. Never decides who may do what: a caller that is refused is told so call by call.
 
 use std::fmt;
@@ -21,6 +21,7 @@ use tonic::transport::server::Connected;
 use super::certs::Serial;
 use super::fingerprint::Fingerprint;
 use super::line::Line;
+use super::pace::{Pace, Scales};
 use crate::host::network::Socket;
 use crate::model::id::UnixMicros;
 use crate::model::identity::Identity;
@@ -63,7 +64,13 @@ pub struct Connection {
     caller: Arc<Caller>,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     deadline: Option<Pin<Box<Sleep>>>,
-    _place: OwnedSemaphorePermit,
+    pace: Option<Arc<Pace>>,
+    scales: Scales,
+    /// Until when nothing more is read.
+    waits: Option<Pin<Box<Sleep>>>,
+    place: OwnedSemaphorePermit,
+    /// The places of those that are only told why they are refused.
+    told: Arc<Semaphore>,
 }
 
 impl Connection {
@@ -76,15 +83,35 @@ impl Connection {
         caller: Caller,
         first_bytes: Duration,
         place: OwnedSemaphorePermit,
+        told: Arc<Semaphore>,
     ) -> Self {
         let cancelled = Box::pin(caller.ended.clone().cancelled_owned());
         let deadline = Some(Box::pin(sleep(first_bytes)));
-        Self { tls, caller: Arc::new(caller), cancelled, deadline, _place: place }
+        let (caller, scales) = (Arc::new(caller), Scales::new());
+        Self { tls, caller, cancelled, deadline, pace: None, scales, waits: None, place, told }
     }
 
     /// Who is calling.
     pub fn caller(&self) -> &Arc<Caller> {
         &self.caller
+    }
+
+    /// Has what it sends weighed, and reads no faster than this allows.
+    #[must_use]
+    pub fn paced(mut self, pace: Arc<Pace>) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// Leaves its place to others, for it is only told why it is refused: where too many are being told already, it ends
+    /// without a word.
+    #[must_use]
+    pub fn without_place(mut self) -> Self {
+        match Arc::clone(&self.told).try_acquire_owned() {
+            Ok(place) => self.place = place,
+            Err(_) => self.caller.ended.cancel(),
+        }
+        self
     }
 
     /// Has every call on this connection refused, and ends it after `told_within`: long enough to be told why.
@@ -107,6 +134,24 @@ impl Connection {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the connection had its time"));
         }
         Ok(())
+    }
+}
+
+impl Connection {
+    /// Waits until nothing is owed any more. It is asked before each read: many connections may draw on one balance, and a read of each
+    /// would overdraw it many times over.
+    fn wait_for_pace(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(waits) = &mut self.waits {
+                ready!(waits.as_mut().poll(context));
+                self.waits = None;
+            }
+            let wait = self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.take(0));
+            if wait.is_zero() {
+                return Poll::Ready(());
+            }
+            self.waits = Some(Box::pin(sleep(wait)));
+        }
     }
 }
 
@@ -137,8 +182,13 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
+        ready!(self.wait_for_pace(context));
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.tls).poll_read(context, buffer))?;
+        let units = self.scales.weigh(&buffer.filled()[before..]);
+        if let Some(pace) = &self.pace {
+            pace.take(units);
+        }
         if buffer.filled().len() > before && self.caller.identity.is_ok() {
             self.deadline = None;
         }

@@ -2,14 +2,15 @@
 //!
 //! Owns the accept loop and its bounds: handshakes at once and their time, connections in all. Never knows the
 //! directory: who may do what is decided later; never logs: who is turned away is told to an [`Observer`].
-//! One slow or hostile client holds up nobody: each handshake is a task of its own, and when all places are taken the
-//! one under way for longest gives way. A stranger who fills the places must then come anew within each other's
-//! round trip, for ever, to keep offices out; were newcomers refused instead, a handful of silent sockets would do.
+//! One slow or hostile client holds up nobody: each handshake is a task of its own, and when all places are taken, of the
+//! address that has most of them the one under way for longest gives way. Who fills the places from one address is so in
+//! his own way alone; were newcomers refused instead, a handful of silent sockets would keep offices out. What a handshake costs to
+//! compute begins when a whole hello is there, and so many do a second: one recorded hello costs a stranger nothing.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,11 +18,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -30,7 +32,9 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Caller, Connection, ConnectionId};
 use super::identity::Certificate;
 use super::line::{Line, Silence};
+use super::pace::Pace;
 use super::stranger::{Observer, Stranger, StrangerReason};
+use crate::host::clock::Clock;
 use crate::host::network::{Listener, Socket};
 use crate::host::tasks::{Task, Tasks};
 use crate::model::refusal::{Reason, Refusal};
@@ -57,6 +61,9 @@ pub struct ListenerLimits {
     /// Milliseconds that a handshake may take; then as long again for the first bytes; and as long as a refused
     /// connection lives, so that its caller can be told.
     pub handshake_ms: u64,
+    /// Handshakes a second, on average, and as many at once after a pause of two: each takes the hub's machine some tenths of a
+    /// millisecond, and all connected offices wait meanwhile.
+    pub handshakes_per_s: u32,
     /// Streams at once on one connection.
     pub streams_max: usize,
     /// Connections in all. As many as `handshakes_max` more are let in only to be told that there are too many.
@@ -65,7 +72,13 @@ pub struct ListenerLimits {
 
 impl Default for ListenerLimits {
     fn default() -> Self {
-        Self { handshakes_max: 128, handshake_ms: 45_000, connections_max: 1_024, streams_max: 32 }
+        Self {
+            handshakes_max: 128,
+            handshake_ms: 45_000,
+            handshakes_per_s: 400,
+            connections_max: 1_024,
+            streams_max: 32,
+        }
     }
 }
 
@@ -78,6 +91,8 @@ pub struct Door {
     pub limits: ListenerLimits,
     /// Starts its tasks.
     pub tasks: Arc<dyn Tasks>,
+    /// By which handshakes are paced.
+    pub clock: Arc<dyn Clock>,
     /// Is told who did not get in.
     pub observer: Arc<dyn Observer>,
     /// Cancelled: nobody is let in any more, handshakes under way end, connections go on.
@@ -106,6 +121,7 @@ pub fn listen(listener: Box<dyn Listener>, door: Door) -> (Incoming, Task) {
         connections: Arc::new(Semaphore::new(door.limits.connections_max)),
         told: Arc::new(Semaphore::new(door.limits.handshakes_max)),
         next_id: AtomicU64::new(1),
+        turn: Mutex::new(Pace::new(Arc::clone(&door.clock), door.limits.handshakes_per_s.into())),
         door,
         ready,
     });
@@ -125,7 +141,7 @@ async fn accept_all(mut listener: Box<dyn Listener>, hall: Arc<Hall>) {
         };
         match accepted {
             Ok((socket, peer)) => {
-                let under_way = handshakes.begin(stop).await;
+                let under_way = handshakes.begin(peer, stop).await;
                 let task = greet(hall.clone(), socket, peer, under_way);
                 // Its end is seen by the place that it gives back.
                 drop(hall.door.tasks.spawn("handshake", Box::pin(task)));
@@ -146,7 +162,7 @@ async fn accept_all(mut listener: Box<dyn Listener>, hall: Arc<Hall>) {
 /// The handshakes under way, in the order in which they began.
 struct Handshakes {
     places: Arc<Semaphore>,
-    begun: VecDeque<CancellationToken>,
+    begun: VecDeque<(IpAddr, CancellationToken)>,
 }
 
 /// One handshake's place. `over` cancelled: it must end. Dropped, it cancels that first and gives back the place then: a
@@ -167,18 +183,39 @@ impl Handshakes {
         Self { places: Arc::new(Semaphore::new(handshakes_max.max(1))), begun: VecDeque::new() }
     }
 
-    /// Gives a place, where there is none by ending the handshake that began first.
-    async fn begin(&mut self, stop: &CancellationToken) -> UnderWay {
-        self.begun.retain(|other| !other.is_cancelled());
+    /// Gives a place, where there is none by ending the handshake that began first of the address that has most.
+    async fn begin(&mut self, peer: SocketAddr, stop: &CancellationToken) -> UnderWay {
+        self.begun.retain(|(_, other)| !other.is_cancelled());
         if self.places.available_permits() == 0
-            && let Some(longest) = self.begun.pop_front()
+            && let Some(longest) = self.longest_of_most()
         {
             longest.cancel();
         }
         let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
         let over = stop.child_token();
-        self.begun.push_back(over.clone());
+        self.begun.push_back((whose(peer.ip()), over.clone()));
         UnderWay { over, _place: place }
+    }
+
+    fn longest_of_most(&mut self) -> Option<CancellationToken> {
+        let mut counts = HashMap::<IpAddr, usize>::new();
+        for (address, _) in &self.begun {
+            *counts.entry(*address).or_default() += 1;
+        }
+        let most = counts.values().max()?;
+        let at = self.begun.iter().position(|(address, _)| counts.get(address) == Some(most))?;
+        self.begun.remove(at).map(|(_, longest)| longest)
+    }
+}
+
+/// An address as far as it is one client's: of IPv6 the network, in which whoever has it takes any address.
+fn whose(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -188,6 +225,8 @@ struct Hall {
     connections: Arc<Semaphore>,
     told: Arc<Semaphore>,
     next_id: AtomicU64,
+    /// Whose turn it is to compute: one after the other, in the order in which their hellos came.
+    turn: Mutex<Pace>,
     ready: mpsc::Sender<Result<Connection, Infallible>>,
 }
 
@@ -212,8 +251,17 @@ async fn greet(hall: Arc<Hall>, socket: Socket, peer: SocketAddr, under_way: Und
 impl Hall {
     async fn shake_hands(&self, socket: Socket, peer: SocketAddr) -> Option<TlsStream<Line<Socket>>> {
         let socket = Line::over(socket, Silence::default());
-        let config = self.door.config.borrow().clone();
-        let handshake = TlsAcceptor::from(config).accept(socket).into_fallible();
+        let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
+        let handshake = async {
+            let begun = match (&mut hello).await {
+                Ok(begun) => begun,
+                Err(error) => return Err((error, hello.take_io())),
+            };
+            self.turn().await;
+            let config = self.door.config.borrow().clone();
+            let tls = begun.into_stream(config).into_fallible().await;
+            tls.map_err(|(error, socket)| (error, Some(socket)))
+        };
         match timeout(self.patience(), handshake).await {
             Ok(Ok(mut tls)) => {
                 let (line, session) = tls.get_mut();
@@ -222,13 +270,24 @@ impl Hall {
             }
             Ok(Err((error, socket))) => {
                 self.door.observer.turned_away(&Stranger::of_handshake(peer, &error));
-                linger(socket).await;
+                if let Some(socket) = socket {
+                    linger(socket).await;
+                }
                 None
             }
             Err(_) => {
                 self.turn_away(peer, StrangerReason::TimedOut, "");
                 None
             }
+        }
+    }
+
+    /// Waits until this handshake may be computed.
+    async fn turn(&self) {
+        let pace = self.turn.lock().await;
+        let wait = pace.take(1);
+        if !wait.is_zero() {
+            sleep(wait).await;
         }
     }
 
@@ -248,14 +307,14 @@ impl Hall {
             ended: self.door.end.child_token(),
         };
         if let Ok(place) = self.connections.clone().try_acquire_owned() {
-            return Some(Connection::new(tls, caller, self.patience(), place));
+            return Some(Connection::new(tls, caller, self.patience(), place, Arc::clone(&self.told)));
         }
         let Ok(place) = self.told.clone().try_acquire_owned() else {
             let who = certificate.identity.map_or_else(|refusal| refusal.to_string(), |who| who.to_string());
             self.turn_away(peer, StrangerReason::TooManyConnections, &who);
             return None;
         };
-        let connection = Connection::new(tls, caller, self.patience(), place);
+        let connection = Connection::new(tls, caller, self.patience(), place, Arc::clone(&self.told));
         // Who has no identity is told that; it does not pass.
         if certificate.identity.is_err() {
             return Some(connection);
@@ -290,7 +349,7 @@ mod tests {
     use tokio::runtime::Handle;
 
     use super::*;
-    use crate::host::clock::{Clock, SystemClock};
+    use crate::host::clock::SystemClock;
     use crate::host::network::Waited;
     use crate::host::tasks::TokioTasks;
     use crate::wire::certs::{Validity, issue_ca};
@@ -349,7 +408,8 @@ mod tests {
         };
         let (told, seen) = mpsc::channel(1_024);
         let door = Door {
-            config: watch::channel(server_config(&credentials, None, clock).unwrap()).1,
+            config: watch::channel(server_config(&credentials, None, Arc::clone(&clock)).unwrap()).1,
+            clock,
             limits: ListenerLimits::default(),
             tasks: Arc::new(TokioTasks::on(Handle::current())),
             observer: Arc::new(Told(told)),
@@ -394,14 +454,37 @@ mod tests {
 
     #[tokio::test]
     async fn handshake_that_gave_back_its_place_is_not_the_one_to_give_way() {
-        let stop = CancellationToken::new();
+        let (stop, peer) = (CancellationToken::new(), "192.0.2.1:1".parse().unwrap());
         let mut handshakes = Handshakes::new(2);
-        let (over, silent) = (handshakes.begin(&stop).await, handshakes.begin(&stop).await);
+        let (over, silent) = (handshakes.begin(peer, &stop).await, handshakes.begin(peer, &stop).await);
         drop(over);
-        let _next = handshakes.begin(&stop).await;
+        let _next = handshakes.begin(peer, &stop).await;
         let gives_way = async move { silent.over.cancelled().await };
-        let both = async { tokio::join!(handshakes.begin(&stop), gives_way) };
+        let both = async { tokio::join!(handshakes.begin(peer, &stop), gives_way) };
         timeout(PATIENCE, both).await.expect("the silent one gives way");
+    }
+
+    #[tokio::test]
+    async fn who_fills_the_places_from_one_network_takes_none_from_another() {
+        let stop = CancellationToken::new();
+        let mut handshakes = Handshakes::new(4);
+        let office = handshakes.begin("192.0.2.7:1".parse().unwrap(), &stop).await;
+        let mut under_way = Vec::new();
+        for (at, address) in
+            ["[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8::3:0:0:4]:1"].into_iter().enumerate()
+        {
+            under_way.push(handshakes.begin(address.parse().unwrap(), &stop).await);
+            assert!(under_way.iter().all(|it| !it.over.is_cancelled()), "{at}");
+        }
+        for _ in 0..8 {
+            let first = under_way.remove(0);
+            let gives_way = async move { first.over.cancelled().await };
+            let next = handshakes.begin("[2001:db8::5]:1".parse().unwrap(), &stop);
+            let (next, ()) =
+                timeout(PATIENCE, async { tokio::join!(next, gives_way) }).await.expect("one gives way");
+            under_way.push(next);
+            assert!(!office.over.is_cancelled(), "the office came first, and stays");
+        }
     }
 
     #[tokio::test]

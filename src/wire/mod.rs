@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod note;
 mod obligation;
 pub mod open_key;
+pub mod pace;
 pub mod pem_file;
 pub mod promise;
 pub mod proto;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use rustls::{AlertDescription, CertificateError, Error as TlsError, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, ContentType, Error as TlsError, PeerIncompatible};
 
 /// Characters of a detail at most: it can hold what a stranger chose.
 const DETAIL_CHARS_MAX: usize = 200;
@@ -118,7 +118,9 @@ fn reason(error: &TlsError) -> StrangerReason {
         TlsError::AlertReceived(AlertDescription::CloseNotify | AlertDescription::UserCanceled) => {
             StrangerReason::Closed
         }
-        TlsError::AlertReceived(_) => StrangerReason::RefusedByClient,
+        TlsError::AlertReceived(_)
+        // Where a hello was to be.
+        | TlsError::InappropriateMessage { got_type: ContentType::Alert, .. } => StrangerReason::RefusedByClient,
         _ => StrangerReason::NotTls,
     }
 }

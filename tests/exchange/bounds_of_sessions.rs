@@ -22,6 +22,26 @@ async fn counted(auditor: &Auditor, reason: &str) {
 }
 
 #[tokio::test]
+async fn who_is_refused_keeps_no_place_from_who_is_not() {
+    let limits = "connections_max = 3\nconnections_per_office_max = 1\nhandshake_ms = 120000";
+    let stage = Stage::open_with(Setup::limits(limits)).await;
+    let desk = stage.desk(HONDURAS).await;
+    let mut refused = Vec::new();
+    // Not in the directory, and one office too often: each is told so, and its connection stays for two minutes.
+    for identity in ["urn:resguardo:office:nobody:desk-1", "urn:resguardo:office:ohchr-honduras:desk-2"] {
+        for _ in 0..4 {
+            let other = Desk::connect(&stage, identity).await;
+            told(other.publish(&desk.draft(&[IACHR])).await);
+            refused.push(other);
+        }
+    }
+    for office in [IACHR, MEXICO] {
+        let other = stage.desk(office).await;
+        other.send(&other.draft(&[HONDURAS])).await;
+    }
+}
+
+#[tokio::test]
 async fn connection_beyond_the_bound_is_told_and_gets_in_when_another_has_left() {
     let stage = Stage::open_with(Setup::limits("connections_max = 3")).await;
     let mut inside = Vec::new();

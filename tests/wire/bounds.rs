@@ -1,8 +1,12 @@
 //! What strangers and clients cannot exceed.
 
+use std::sync::Arc;
+
+use resguardo::host::clock::{Clock as _, SystemClock};
 use resguardo::model::refusal::Reason;
 use resguardo::wire::connect_error::ConnectError;
 use resguardo::wire::listener::ListenerLimits;
+use resguardo::wire::pace::Pace;
 use resguardo::wire::status::CallError;
 use resguardo::wire::stranger::StrangerReason;
 use resguardo::wire::tls::client_config;
@@ -93,6 +97,37 @@ async fn connections_over_the_bound_are_told_and_far_over_it_closed() {
     timeout(PATIENCE, ended.cancelled()).await.expect("the connection ends with its channel");
     let again = hub.connect(&own).await.unwrap();
     call(&again).await.unwrap();
+}
+
+#[tokio::test]
+async fn handshakes_are_computed_no_faster_than_the_bound_and_all_in_the_end() {
+    let set = Set::new("a");
+    let hub = hub(&set, ListenerLimits { handshakes_per_s: 2, ..ListenerLimits::default() }).await;
+    let clock = SystemClock::new();
+    let own = set.credentials(&set.client(DESK));
+    // Four at once after a pause, then two a second.
+    for _ in 0..7 {
+        call(&hub.connect(&own).await.unwrap()).await.unwrap();
+    }
+    let took_us = clock.monotonic_us();
+    assert!(took_us > 1_000_000, "seven handshakes took {took_us} us");
+}
+
+#[tokio::test]
+async fn connections_on_one_pace_are_read_no_faster_than_it_and_to_the_last_call() {
+    let set = Set::new("a");
+    let clock = Arc::new(SystemClock::new());
+    let pace = Arc::new(Pace::new(clock.clone(), 100));
+    let hub = TestHub::open_paced(set.server_config(NOW), ListenerLimits::default(), pace).await;
+    let own = set.credentials(&set.client(DESK));
+    let (one, other) = (hub.connect(&own).await.unwrap(), hub.connect(&own).await.unwrap());
+    // A call weighs at least 40: two hundred are saved up, and the other three hundred take three seconds.
+    for _ in 0..6 {
+        call(&one).await.unwrap();
+        call(&other).await.unwrap();
+    }
+    let took_us = clock.monotonic_us();
+    assert!(took_us > 2_000_000, "twelve calls took {took_us} us");
 }
 
 #[tokio::test]

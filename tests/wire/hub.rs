@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rcgen::{CertificateParams, Issuer, KeyPair, SanType, date_time_ymd};
-use resguardo::host::clock::{Clock, ManualClock};
+use resguardo::host::clock::{Clock, ManualClock, SystemClock};
 use resguardo::host::tasks::{Task, Tasks, TokioTasks};
 use resguardo::model::id::UnixMicros;
 use resguardo::wire::certs::{HubAddress, Issued, Validity, issue_ca, issue_client, issue_server};
@@ -14,6 +14,7 @@ use resguardo::wire::client::{ConnectLimits, connect};
 use resguardo::wire::connect_error::ConnectError;
 use resguardo::wire::connection::Caller;
 use resguardo::wire::listener::{Door, Incoming, ListenerLimits, listen};
+use resguardo::wire::pace::Pace;
 use resguardo::wire::pem_file::PemFile;
 use resguardo::wire::status::{self, CallError};
 use resguardo::wire::stranger::{Observer, Stranger};
@@ -23,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Server};
@@ -137,6 +139,7 @@ impl TestDoor {
             config: watched,
             limits,
             tasks: Arc::new(TokioTasks::on(Handle::current())),
+            clock: Arc::new(SystemClock::new()),
             observer: Arc::new(Told(told)),
             stop: stop.clone(),
             end: end.clone(),
@@ -168,7 +171,18 @@ impl TestHub {
     }
 
     pub(crate) async fn open_with(config: Arc<ServerConfig>, limits: ListenerLimits) -> Self {
+        let free = Pace::new(Arc::new(SystemClock::new()), u64::MAX / 1_000_000);
+        Self::open_paced(config, limits, Arc::new(free)).await
+    }
+
+    /// One that reads all its connections together at this pace.
+    pub(crate) async fn open_paced(
+        config: Arc<ServerConfig>,
+        limits: ListenerLimits,
+        pace: Arc<Pace>,
+    ) -> Self {
         let (door, incoming) = TestDoor::open(config, limits).await;
+        let incoming = incoming.map(move |it| it.map(|connection| connection.paced(Arc::clone(&pace))));
         let callers = Arc::<Mutex<Vec<Arc<Caller>>>>::default();
         let seen = callers.clone();
         let (_, health) = tonic_health::server::health_reporter();

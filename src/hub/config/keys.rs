@@ -92,6 +92,12 @@ pub const KEYS: &[Key] = &[
     key("limits.handshakes_max", Number("", 1, 10_000), NextStart, "TLS handshakes at once."),
     key("limits.handshake_ms", Number("milliseconds", 100, 120_000), NextStart, "Longest handshake."),
     key(
+        "limits.handshakes_per_s",
+        Number("a second", 1, 100_000),
+        NextStart,
+        "Handshakes computed, on average; twice as many at once after a pause.",
+    ),
+    key(
         "limits.streams_max",
         Number("", 1, 100_000),
         NextStart,

@@ -56,6 +56,7 @@ impl Teller {
                 config,
                 limits: ListenerLimits::default(),
                 tasks: Arc::new(TokioTasks::on(Handle::current())),
+                clock: Arc::new(SystemClock::new()),
                 observer: Arc::new(Nobody),
                 stop: CancellationToken::new(),
                 end: CancellationToken::new(),
