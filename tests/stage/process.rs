@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -11,6 +12,9 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::PROGRAM;
 use super::wait::{until, within};
+
+/// Another build of the program, for tests in which speed counts: they set it before they start a hub.
+pub(crate) static OTHER_BUILD: OnceLock<PathBuf> = OnceLock::new();
 
 /// A hub that listens. Dropped, it is killed.
 pub(crate) struct HubProcess {
@@ -107,6 +111,11 @@ impl HubProcess {
         within("the hub is killed", child.kill()).await.expect("it can be killed");
     }
 
+    /// Its number with the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// The port that it says it listens on.
     pub(crate) fn port(&self) -> u16 {
         self.port
@@ -128,7 +137,7 @@ impl HubProcess {
 
     /// Bytes of memory that it holds, from `/proc`.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        let id = self.child.id().expect("it runs");
+        let id = self.id();
         let status = fs::read_to_string(format!("/proc/{id}/status")).expect("Linux tells of processes");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
         let kilobytes = line.trim().trim_end_matches(" kB");
@@ -166,7 +175,7 @@ impl HubProcess {
 }
 
 fn hub_run(home: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(OTHER_BUILD.get().map_or(Path::new(PROGRAM), PathBuf::as_path));
     command.args(["hub", "run", "--home"]).arg(home);
     command
 }
