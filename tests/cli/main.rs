@@ -33,6 +33,9 @@ mod months;
 mod objects;
 mod obligations;
 mod operator;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[path = "../stage/other_clock.rs"]
+mod other_clock;
 mod packet_cuts;
 mod packet_memory;
 mod packets;
@@ -49,3 +52,5 @@ mod restore;
 mod stage;
 mod unread;
 mod watch;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod wrong_clocks;

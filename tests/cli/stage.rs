@@ -24,6 +24,8 @@ pub(crate) struct Stage {
     pub(crate) logs: (Vec<&'static str>, &'static str),
     /// Where a service manager listens.
     pub(crate) notify: Option<PathBuf>,
+    /// What stands in the environment of all programs, beside the usual.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 /// What a command left.
@@ -53,9 +55,14 @@ impl Stage {
 
     /// As [`Stage::set`], with certificates that end after so many days.
     pub(crate) fn ending_in(days: &str) -> Self {
-        let mut stage = Self::made(&["--days", days]);
+        let mut stage = Self::without_hub_ending_in(days);
         stage.start_hub();
         stage
+    }
+
+    /// As [`Stage::ending_in`], and nobody listens.
+    pub(crate) fn without_hub_ending_in(days: &str) -> Self {
+        Self::made(&["--days", days])
     }
 
     /// Makes homes and founds the hub; nobody listens.
@@ -66,8 +73,9 @@ impl Stage {
     /// A copy of all its homes while nobody listens, for something else to happen there.
     pub(crate) fn copied(&self) -> Self {
         assert!(self.hub.is_none(), "a hub that runs changes what is copied");
-        let copy =
-            Self { dir: tempfile::tempdir().unwrap(), hub: None, logs: self.logs.clone(), notify: None };
+        let dir = tempfile::tempdir().unwrap();
+        let (logs, environment) = (self.logs.clone(), self.environment.clone());
+        let copy = Self { dir, hub: None, logs, notify: None, environment };
         let copied = run(Command::new("cp").arg("-a").arg(self.path("")).arg(copy.dir.path()));
         assert_eq!(copied.code, 0, "{copied:?}");
         let address = self.hub_address().to_string();
@@ -87,7 +95,8 @@ impl Stage {
 
     fn made(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let stage = Self { dir, hub: None, logs: (Vec::new(), "info"), notify: None };
+        let stage =
+            Self { dir, hub: None, logs: (Vec::new(), "info"), notify: None, environment: Vec::new() };
         let made = run(Command::new(PROGRAM)
             .args(["certs", "dev", "--listen", "127.0.0.1:1", "--dir"])
             .arg(stage.path(""))
@@ -103,7 +112,7 @@ impl Stage {
         self.rewrite("hub/hub.toml", "127.0.0.1:1\"", "127.0.0.1:0\"");
         let mut command = Command::new(PROGRAM);
         command.args(["hub", "run", "--home"]).arg(self.path("hub")).stdout(Stdio::piped());
-        command.args(&self.logs.0).env("RUST_LOG", self.logs.1);
+        command.args(&self.logs.0).env("RUST_LOG", self.logs.1).envs(self.environment.iter().cloned());
         if let Some(path) = &self.notify {
             command.env("NOTIFY_SOCKET", path);
         }
@@ -178,6 +187,7 @@ impl Stage {
         let mut command = Command::new(PROGRAM);
         command.arg("--home").arg(self.path(home)).args(arguments).env_remove("RESGUARDO_HOME");
         command.env("LANG", "es_HN.UTF-8").env_remove("LC_ALL").env_remove("LANGUAGE").stdin(Stdio::null());
+        command.envs(self.environment.iter().cloned());
         command
     }
 
