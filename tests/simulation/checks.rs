@@ -42,6 +42,8 @@ pub(crate) fn found(world: &World) {
 pub(crate) fn hub(world: &World, anew: bool) -> u64 {
     beside(|| {
         let machine = world.machine(HUB);
+        // What was to strike the hub is not for who looks at it.
+        machine.disk().mend();
         let mut host = machine::host(machine);
         if anew {
             host.disk = Arc::new(machine.disk().crash(CrashStyle::ProcessEnd));

@@ -107,6 +107,11 @@ impl MemoryDisk {
         self.state().recorded.clone().unwrap_or_default()
     }
 
+    /// Takes back all faults that have not struck.
+    pub fn mend(&self) {
+        self.state().faults.clear();
+    }
+
     /// Injects a fault.
     pub fn inject(&self, fault: Fault) {
         self.state().faults.push(fault);
