@@ -4,6 +4,7 @@
 //! Never acknowledges before its own disk has it; never states `read` or any other person's stage by itself.
 //! At a crash: what was acknowledged is in the inbox, what was handed in is in the outbox; the rest comes again.
 
+mod clocks;
 pub mod compose;
 pub mod confirmed;
 pub mod content;
