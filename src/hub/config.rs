@@ -199,9 +199,14 @@ impl FilesConfig {
 /// Why a `hub.toml` is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Not TOML, an unknown key, a wrong type; with line and column.
-    #[error("hub.toml: {0}")]
-    Form(#[from] toml::de::Error),
+    /// Not TOML, an unknown key, a wrong type.
+    #[error("hub.toml, line {line}: {message}")]
+    Form {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
     /// A value that may not stand at its key.
     #[error("hub.toml{}: {key} is {found}; {expected} expected", line.map(|line| format!(", line {line}")).unwrap_or_default())]
     Value {
@@ -220,9 +225,13 @@ impl Config {
     /// Reads and checks a `hub.toml`.
     ///
     /// # Errors
-    /// [`ConfigError::Form`] with line and column, [`ConfigError::Value`] with the key and its line.
+    /// [`ConfigError::Form`] with the line, [`ConfigError::Value`] with the key and its line.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)?;
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            ConfigError::Form { line, message: error.message().replace('\n', " ") }
+        })?;
         let wrong = |key, found: &dyn ToString, expected: &dyn ToString| {
             let (line, found, expected) = (line_of(text, key), found.to_string(), expected.to_string());
             Err(ConfigError::Value { line, key, found, expected })
@@ -296,6 +305,7 @@ mod tests {
             ("name = 'Dev'\nlisten = '127.0.0.1:0'", "not a name"),
             ("name = 'dev'\nlisten = 'here'", "line 2"),
             (&format!("{head}[limits]\npayload = 3"), "unknown field `payload`"),
+            (&format!("{head}limits.grace_ms = 500\n[limits]"), "hub.toml, line 4: duplicate key"),
             (&format!("{head}[limits]\npublishes_per_s = '9'"), "line 4"),
             (
                 &format!("{head}[limits]\n\ngrace_ms = 1"),

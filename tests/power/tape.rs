@@ -88,15 +88,14 @@ impl Tape {
         tape.unlock().expect("the tape can be unlocked");
     }
 
-    /// Reads what is on it.
+    /// Reads what is on it. Of a program that was killed, the last record may be there in part: it is left out.
     ///
     /// # Panics
     /// Where a program changed files in a way that the recorder does not know.
     pub(crate) fn records(&self) -> Vec<Record> {
         let tape = Bytes::from(fs::read(&self.path).expect("the tape is there"));
         let (mut records, mut at) = (Vec::new(), 0);
-        while at < tape.len() {
-            let (record, bytes) = read(&tape.slice(at..));
+        while let Some((record, bytes)) = read(&tape.slice(at..)) {
             records.push(record);
             at += bytes;
         }
@@ -104,12 +103,19 @@ impl Tape {
     }
 }
 
-fn read(rest: &Bytes) -> (Record, usize) {
+/// The next record and its length; `None` where no whole one follows.
+fn read(rest: &Bytes) -> Option<(Record, usize)> {
+    if rest.len() < HEAD_BYTES {
+        return None;
+    }
     let number = |at: usize| u64::from_le_bytes(rest[at..at + 8].try_into().expect("eight bytes"));
     let size = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().expect("four bytes"));
     let (inode, value) = (number(8), number(16));
     let behind_path = HEAD_BYTES + size(4) as usize;
     let end = behind_path + usize::try_from(number(24)).expect("it was written");
+    if rest.len() < end {
+        return None;
+    }
     let name = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
     let path = name(&rest[HEAD_BYTES..behind_path]);
     let bytes = rest.slice(behind_path..end);
@@ -128,7 +134,7 @@ fn read(rest: &Bytes) -> (Record, usize) {
         UNFORESEEN => panic!("a program called {}: the recorder must learn it", path.display()),
         kind => panic!("a record of kind {kind}"),
     };
-    (record, end)
+    Some((record, end))
 }
 
 /// The recorder, compiled.
