@@ -12,6 +12,7 @@ use tonic::transport::Channel;
 
 use super::{Event, SessionError, Subscription};
 use crate::desk::erasure;
+use crate::desk::home::{HomeError, TrustFileError};
 use crate::desk::inbox::hold;
 use crate::desk::members::{Members, MembersError};
 use crate::desk::sealer::Unlocked;
@@ -178,6 +179,11 @@ impl Subscription<'_> {
         match Members::fetch(channel, home, host.clock.now()).await {
             Ok(members) => writer.follow(Arc::new(members.policy().clone())),
             Err(MembersError::Store(error)) => return Err(error.into()),
+            Err(MembersError::Home(error)) => return Err(error.into()),
+            // Nothing is said of a message by a disk that fails.
+            Err(MembersError::Trust(TrustFileError::Disk { path, source })) => {
+                return Err(HomeError::Disk { path, source }.into());
+            }
             Err(MembersError::Call(error)) => return Ok(Asked::Untold(error)),
             Err(error) => {
                 self.observer.tell(Event::Directory(&error))?;

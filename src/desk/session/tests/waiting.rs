@@ -1,9 +1,12 @@
 //! What waits at a desk: its outbox, and its commands.
 
+use std::io::ErrorKind;
+
 use bytes::Bytes;
 
 use super::*;
 use crate::desk::outbox::{Outgoing, Stand, StatementEntry};
+use crate::host::disk::{Fault, FaultPoint};
 use crate::model::epoch::EpochId;
 
 fn outgoing(seed: u64) -> Outgoing {
@@ -244,4 +247,25 @@ async fn a_directory_that_is_refused_for_good_ends_no_subscription() {
         })
         .await;
     assert_eq!((end.unwrap(), desk.told.count("Directory")), (End::Stopped, 1));
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_while_the_directory_is_asked_for_makes_no_message_unreadable() {
+    let (desk, mut hub) = (newcomer(), FakeHub::start().await);
+    hub.tell_directory(policy().as_ref().clone());
+    let (end, ()) = desk
+        .run(hub.way(), Plan::default(), async {
+            let (call, _) = hub.subscribed().await;
+            desk.disk.inject(Fault {
+                point: FaultPoint::Read,
+                after: 0,
+                error: ErrorKind::Other,
+                carried_out: false,
+            });
+            call.deliver(vec![delivery(5)]).await;
+            call.ended().await;
+        })
+        .await;
+    assert!(matches!(end, Err(SessionError::Home(HomeError::Disk { .. }))), "{end:?}");
+    assert_eq!((desk.told.count("Unreadable"), desk.told.count("Directory")), (0, 0));
 }
