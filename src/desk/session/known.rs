@@ -179,6 +179,10 @@ impl Subscription<'_> {
         match Members::fetch(channel, home, host.clock.now()).await {
             Ok(members) => writer.follow(Arc::new(members.policy().clone())),
             Err(MembersError::Store(error)) => return Err(error.into()),
+            // Another process of the home has it: that passes, as a line that broke does.
+            Err(MembersError::Home(error @ HomeError::Busy { .. })) => {
+                return Ok(Asked::Untold(CallError::Unreachable { message: error.to_string() }));
+            }
             Err(MembersError::Home(error)) => return Err(error.into()),
             // Nothing is said of a message by a disk that fails.
             Err(MembersError::Trust(TrustFileError::Disk { path, source })) => {

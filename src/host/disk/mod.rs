@@ -4,18 +4,6 @@
 //! At a crash of the machine: contents since the last [`DiskFile::sync_data`] and names since the last
 //! [`Disk::sync_dir`] may be there, wholly, in part or not at all; all before is there.
 
-/// Whether the system says by this that the disk failed, rather than that what was asked for is not there or may not be had: at the
-/// next try it may be over.
-pub fn is_failure(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{
-        FileTooLarge, InvalidFilename, IsADirectory, NotADirectory, NotFound, PermissionDenied,
-    };
-    !matches!(
-        kind,
-        NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidFilename | FileTooLarge
-    )
-}
-
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
@@ -49,6 +37,18 @@ pub enum OpenMode {
     CreateNew,
     /// A new one, or an existing one emptied, for reading and writing.
     Replace,
+}
+
+/// Whether the system says by this that the disk failed, rather than that what was asked for is not there or may not be had: at the
+/// next try it may be over.
+pub fn is_failure(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        FileTooLarge, InvalidFilename, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+    };
+    !matches!(
+        kind,
+        NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidFilename | FileTooLarge
+    )
 }
 
 /// A disk: names. New files and folders are open to their owner alone.

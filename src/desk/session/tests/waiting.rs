@@ -269,3 +269,27 @@ async fn a_disk_that_fails_while_the_directory_is_asked_for_makes_no_message_unr
     assert!(matches!(end, Err(SessionError::Home(HomeError::Disk { .. }))), "{end:?}");
     assert_eq!((desk.told.count("Unreadable"), desk.told.count("Directory")), (0, 0));
 }
+
+#[tokio::test]
+async fn a_home_that_another_process_holds_makes_no_message_unreadable() {
+    let (desk, mut hub) = (newcomer(), FakeHub::start().await);
+    hub.tell_directory(policy().as_ref().clone());
+    let (end, ()) = desk
+        .run(hub.way(), Plan::default(), async {
+            let (call, _) = hub.subscribed().await;
+            let held = desk.home.lock().await.unwrap();
+            call.deliver(vec![delivery(5)]).await;
+            call.ended().await;
+            drop(held);
+            let (mut call, _) = hub.subscribed().await;
+            call.deliver(vec![delivery(5)]).await;
+            let receipts = read(&call.receipts().await);
+            assert_eq!((receipts[0].stage, indexes(&receipts[0])), (Stage::Received, vec![5]));
+            call.record([20]).await;
+            desk.stop.cancel();
+            call.ended().await;
+        })
+        .await;
+    assert_eq!(end.unwrap(), End::Stopped);
+    assert_eq!((desk.told.count("message 5"), desk.told.count("Unreadable")), (1, 0));
+}
