@@ -32,6 +32,13 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// The same in memory of its own: its bytes are parts of what a connection read at once, several times as much, which stays
+    /// as long as any part of it.
+    fn by_itself(self) -> Self {
+        let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        Self { statement: copy(&self.statement), payload: self.payload.as_ref().map(copy), ..self }
+    }
+
     /// What it weighs, in bytes.
     pub(super) fn bytes(&self) -> usize {
         // The constant stands for the item itself and its handles.
@@ -61,6 +68,7 @@ impl Live {
     pub(super) fn keep(&self, items: impl IntoIterator<Item = Item>) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
         for item in items {
+            let item = item.by_itself();
             recent.bytes += item.bytes();
             recent.items.push_back(item);
         }
