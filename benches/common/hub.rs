@@ -28,7 +28,7 @@ pub(crate) const SENDER: &str = "ohchr-honduras";
 /// Who checks at the end.
 const AUDITOR_HOME: &str = "auditor-ohchr";
 /// The hub's configuration: bounds on one office that this load would meet are out of its way, all others stand.
-const CONFIG: &str = "name = \"dev\"\nlisten = \"127.0.0.1:0\"\n[limits]\nstreams_per_connection_max = 10000\n\
+const CONFIG: &str = "name = \"dev\"\nlisten = \"127.0.0.1:0\"\n[limits]\nconnections_max = 2000\nstreams_per_connection_max = 10000\n\
     deliveries_in_flight_max = 65536\npublishes_per_s = 10000000\npublishes_burst = 10000000\n\
     [files]\ndisk_reserve_bytes = 67108864\n";
 /// Ticks a second in which Linux counts a process's time for other programs: the same on every architecture.
@@ -250,8 +250,7 @@ impl Hub {
 
     /// Nanoseconds of a processor that one of its threads has used, by the thread's name.
     pub(crate) fn thread_ns(&self, name: &str) -> Result<u64> {
-        let threads = Path::new("/proc").join(self.child.id().to_string()).join("task");
-        for thread in fs::read_dir(threads).context("the hub has ended")? {
+        for thread in fs::read_dir(self.threads()).context("the hub has ended")? {
             let thread = thread?.path();
             if fs::read_to_string(thread.join("comm"))?.trim_end() == name {
                 let used = fs::read_to_string(thread.join("schedstat"))?;
@@ -260,6 +259,20 @@ impl Hub {
             }
         }
         anyhow::bail!("the hub has no thread {name}")
+    }
+
+    /// Nanoseconds of a processor that all its threads have used.
+    pub(crate) fn cpu_ns(&self) -> Result<u64> {
+        let mut ns = 0;
+        for thread in fs::read_dir(self.threads()).context("the hub has ended")? {
+            let used = fs::read_to_string(thread?.path().join("schedstat"))?;
+            ns += used.split(' ').next().context("a field of schedstat")?.parse::<u64>()?;
+        }
+        Ok(ns)
+    }
+
+    fn threads(&self) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join("task")
     }
 
     pub(crate) fn usage(&self) -> Result<Usage> {

@@ -31,6 +31,11 @@ impl Latency {
         self.0.len()
     }
 
+    /// The longest, in milliseconds.
+    pub(crate) fn longest_ms(&self) -> f64 {
+        self.quantile_ms(1.0)
+    }
+
     pub(crate) fn quantiles(&self) -> Quantiles {
         let of = |quantile| self.quantile_ms(quantile);
         Quantiles { p50_ms: of(0.5), p99_ms: of(0.99), p999_ms: of(0.999) }

@@ -30,7 +30,7 @@ use crate::common::stopwatch::Stopwatch;
 /// Bytes of a payload that nobody sealed.
 pub(crate) const PAYLOAD_BYTES: usize = 1024;
 /// The stream that they belong to: the one of urgent alerts.
-const STREAM: &str = "monitoring-protection";
+pub(crate) const STREAM: &str = "monitoring-protection";
 /// The tag and length that stand before the id at the start of every envelope (field 1, 16 bytes).
 const ID_HEAD: [u8; 2] = [0x0a, 16];
 /// Where in an id the message's number stands: RFC 9562 has random bits there.
@@ -201,8 +201,15 @@ pub(crate) struct Audience {
 }
 
 impl Audience {
-    /// Takes the stream's members from the directory, without the sender.
+    /// Takes the stream's six members from the directory, without the sender.
     pub(crate) fn of(told: &DescribeDirectoryResponse, dev: &DevSet) -> Result<Self> {
+        let all = Self::all(told, dev)?;
+        ensure!(all.offices.len() == 6, "{} offices receive the stream; six expected", all.offices.len());
+        Ok(all)
+    }
+
+    /// Takes the stream's members from the directory, however many, without the sender.
+    pub(crate) fn all(told: &DescribeDirectoryResponse, dev: &DevSet) -> Result<Self> {
         let trust = Home::open(Arc::new(OsDisk), &dev.office_home(SENDER))?.trust()?;
         let policy = amendment::follow(trust, Policy::default(), &told.entries)
             .map_err(|refusal| anyhow!("the directory: {}", refusal.message))?;
@@ -213,9 +220,19 @@ impl Audience {
             let key_id = Bytes::copy_from_slice(&key);
             recipients.push(Recipient { office: office.to_string(), key_id, number: 1 });
         }
-        ensure!(recipients.len() == 6, "{} offices receive the stream; six expected", recipients.len());
         let offices = recipients.iter().map(|it| it.office.clone()).collect();
         Ok(Self { offices, policy: Arc::new(policy), recipients, key: Some(dev.attended(SENDER)?) })
+    }
+
+    /// Divides it so that no part has more than so many offices.
+    pub(crate) fn in_parts(&self, most: usize) -> Vec<Self> {
+        let parts = self.recipients.chunks(most).zip(self.offices.chunks(most));
+        let part = |(recipients, offices): (&[Recipient], &[String])| Self {
+            recipients: recipients.to_vec(),
+            offices: offices.to_vec(),
+            ..self.clone()
+        };
+        parts.map(part).collect()
     }
 
     /// The same, for messages that nobody signs.

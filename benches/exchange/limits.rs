@@ -21,7 +21,7 @@ use crate::common::sync::{self, BYTES};
 use crate::echo;
 
 /// Echoes before those that count: the connection's first calls grow its buffers.
-const WARM_UP_ECHOES: u32 = 200;
+pub(crate) const WARM_UP_ECHOES: u32 = 200;
 
 /// Measures the limits, over and over.
 pub(crate) struct Limits {
@@ -76,20 +76,25 @@ impl Limits {
 
     pub(crate) async fn probe(&self) -> Result<Limit> {
         let sync = sync::probe(&self.file, self.samples, self.watch)?;
-        Ok(Limit { sync: sync.quantiles(), echo: self.echo().await?.quantiles() })
+        let echoes = echoes(self.client.clone(), (WARM_UP_ECHOES, 2 * self.samples), self.watch).await?;
+        Ok(Limit { sync: sync.quantiles(), echo: echoes.quantiles() })
     }
+}
 
-    async fn echo(&self) -> Result<Latency> {
-        let (mut client, bytes) = (self.client.clone(), Bytes::from_static(&[7; BYTES]));
-        let mut latency = Latency::new();
-        for number in 0..WARM_UP_ECHOES + 2 * self.samples {
-            let from = self.watch.ns();
-            let back = echo::call(&mut client, bytes.clone()).await?;
-            if number >= WARM_UP_ECHOES {
-                latency.record_ns(self.watch.ns() - from);
-            }
-            ensure!(back.len() == BYTES, "an echo of {} bytes; {BYTES} were sent", back.len());
+/// Times echoes, the first of which do not count.
+pub(crate) async fn echoes(
+    mut client: Grpc<Channel>,
+    (warm_up, samples): (u32, u32),
+    watch: Stopwatch,
+) -> Result<Latency> {
+    let (bytes, mut latency) = (Bytes::from_static(&[7; BYTES]), Latency::new());
+    for number in 0..warm_up + samples {
+        let from = watch.ns();
+        let back = echo::call(&mut client, bytes.clone()).await?;
+        if number >= warm_up {
+            latency.record_ns(watch.ns() - from);
         }
-        Ok(latency)
+        ensure!(back.len() == BYTES, "an echo of {} bytes; {BYTES} were sent", back.len());
     }
+    Ok(latency)
 }

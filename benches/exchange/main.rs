@@ -16,7 +16,9 @@ mod operations;
 mod options;
 mod point;
 mod primitives;
+mod raw;
 mod report;
+mod steps;
 mod supply;
 mod unchecked;
 
@@ -36,12 +38,17 @@ use crate::limits::{Limit, Limits};
 use crate::operations::Operation;
 use crate::options::Options;
 use crate::point::{Content, Measured, Point};
+use crate::steps::Steps;
 use crate::supply::Supply;
 
 /// Its name in the marks of a document.
 const NAME: &str = "the benchmark";
 /// The name of its part about the logs.
 const LOGS_NAME: &str = "the benchmark of the logs";
+/// The name of its part about the steps of a message's way.
+const STEPS_NAME: &str = "the benchmark of the steps";
+/// Echoes of each step that count.
+const STEP_ECHOES: u32 = 4_000;
 /// Seconds for which bare hashes are measured.
 const HASHES_S: f64 = 0.5;
 
@@ -53,7 +60,10 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
     match (&options.bare_server, &options.unchecked_hub) {
-        (Some(home), _) => runtime.block_on(echo::serve(home)),
+        (Some(home), _) => match options.raw {
+            Some(raw) => runtime.block_on(raw::serve(home, raw)),
+            None => runtime.block_on(echo::serve(home, options.appended.as_deref())),
+        },
         (None, Some(home)) => runtime.block_on(unchecked::serve(home)),
         (None, None) => runtime.block_on(run(&options)),
     }
@@ -73,14 +83,23 @@ async fn run(options: &Options) -> Result<()> {
     say(&machine)?;
     let rounds = measure(options, folder.path(), watch).await?;
     for name in options.names() {
-        let report = if name == NAME {
-            format!("{}\n\n{}", options.summary(), report::table(&rounds))
-        } else {
-            format!("{}\n{}", options.turns_summary(), appending::table(&rounds.appending, rounds.hashes_us))
+        let report = match name {
+            NAME => format!("{}\n\n{}", options.summary(), report::table(&rounds)),
+            STEPS_NAME => format!("{}\n\n{}", options.summary(), steps::table(&rounds.steps)),
+            _ => format!(
+                "{}\n{}",
+                options.turns_summary(),
+                appending::table(&rounds.appending, rounds.hashes_us)
+            ),
         };
         say(&report)?;
         if let Some(path) = &options.write {
             document::write(path, name, &format!("{machine}\n\n{report}"))?;
+            if name == STEPS_NAME {
+                let drawn = path.with_file_name("steps.svg");
+                std::fs::write(&drawn, steps::draw(&rounds.steps))
+                    .with_context(|| drawn.display().to_string())?;
+            }
         }
     }
     say(&format!("{:.0} s in all", watch.seconds()))
@@ -101,6 +120,8 @@ struct Rounds {
     appending: Vec<Vec<appending::Turn>>,
     /// What the bare hashes of a signed message's entry take, and of an opaque one's, in microseconds.
     hashes_us: [f64; 2],
+    /// Of each round the steps of a message's way.
+    steps: Vec<Steps>,
 }
 
 async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<Rounds> {
@@ -125,7 +146,7 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
             }
             rounds.operations.push(operations);
         }
-        if options.points().is_empty() && options.more_than_turns() {
+        if options.points().is_empty() && options.names().contains(&NAME) {
             let limit = limits.probe().await?;
             say(&format!("round {round}  {limit}"))?;
             rounds.limits.push(limit);
@@ -136,6 +157,12 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
             say(&format!("round {round}  {limit}  {point}  {measured}"))?;
             rounds.limits.push(limit);
             rounds.points.push((point, limit, measured));
+        }
+        if options.steps() {
+            let samples = if options.quick { 50 } else { STEP_ECHOES };
+            let steps = steps::measure((&dev, &supply), folder, options.load(), samples, watch).await?;
+            say(&format!("round {round}\n{}", steps::table(std::slice::from_ref(&steps))))?;
+            rounds.steps.push(steps);
         }
         if let Some(turns) = options.turns() {
             let connections = options.load().connections;

@@ -7,8 +7,9 @@ use clap::{Parser, ValueEnum};
 use crate::appending::Turns;
 use crate::common::callers::Mode;
 use crate::point::{Content, Exchange, Load, Point};
+use crate::raw::Raw;
 use crate::supply::Made;
-use crate::{LOGS_NAME, NAME};
+use crate::{LOGS_NAME, NAME, STEPS_NAME};
 
 /// Signed messages that are made for each second of load: more than the hub takes; the bare exchange may run out of them.
 const SIGNED_PER_S: f64 = 20_000.0;
@@ -56,6 +57,12 @@ pub(crate) struct Options {
     /// Be the server of echo and bare exchange, with the TLS files of this home.
     #[arg(long, hide = true)]
     pub(crate) bare_server: Option<PathBuf>,
+    /// Be the server of an echo below gRPC instead.
+    #[arg(long, hide = true)]
+    pub(crate) raw: Option<Raw>,
+    /// Have the echo append to this file, and sync, before it answers.
+    #[arg(long, hide = true)]
+    pub(crate) appended: Option<PathBuf>,
     /// Be a hub that looks at no signature, with this home.
     #[arg(long, hide = true)]
     pub(crate) unchecked_hub: Option<PathBuf>,
@@ -79,6 +86,8 @@ enum Only {
     Logs,
     /// The machine's limits, without the hub
     Limits,
+    /// The steps of one caller's message, from bare TCP to the hub
+    Steps,
 }
 
 impl Options {
@@ -103,14 +112,15 @@ impl Options {
         matches!(self.only, None | Some(Only::Operations)).then_some(seconds)
     }
 
-    /// Whether anything is measured beside the turns with logs and without.
-    pub(crate) fn more_than_turns(&self) -> bool {
-        self.only != Some(Only::Logs)
+    /// Whether the steps of a message's way are measured.
+    pub(crate) fn steps(&self) -> bool {
+        matches!(self.only, None | Some(Only::Steps))
     }
 
     /// The marks of a document between which what is measured is written.
     pub(crate) fn names(&self) -> Vec<&'static str> {
-        let names = [(self.more_than_turns(), NAME), (self.turns().is_some(), LOGS_NAME)];
+        let all = !matches!(self.only, Some(Only::Logs | Only::Steps));
+        let names = [(all, NAME), (self.steps(), STEPS_NAME), (self.turns().is_some(), LOGS_NAME)];
         names.into_iter().filter_map(|(measured, name)| measured.then_some(name)).collect()
     }
 
@@ -147,7 +157,9 @@ impl Options {
                 reason = "some seconds of messages"
             )]
             let count = if self.quick { quick } else { ((warm_up_s + seconds) * per_s) as u64 };
-            self.points().iter().any(|point| point.content == content).then_some(count)
+            let points = self.points().iter().any(|point| point.content == content);
+            // Of the steps the last is with signatures.
+            (points || self.steps() && content == Content::Signed).then_some(count)
         };
         let signed = of(Content::Signed, SIGNED_PER_S, QUICK_SIGNED);
         let in_turns = self.turns().map(|turns| turns.signed().max(QUICK_SIGNED));
@@ -160,7 +172,7 @@ impl Options {
             None => &[Mode::Calls, Mode::Stream],
             Some(Only::Calls) => &[Mode::Calls],
             Some(Only::Stream) => &[Mode::Stream],
-            Some(Only::Operations | Only::Files | Only::Logs | Only::Limits) => &[],
+            Some(Only::Operations | Only::Files | Only::Logs | Only::Limits | Only::Steps) => &[],
         };
         let callers = self.callers.as_deref().unwrap_or(&[1, 64]);
         let mut points = Vec::new();

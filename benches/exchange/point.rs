@@ -200,7 +200,7 @@ pub(crate) async fn measure(
 }
 
 /// Starts what is measured.
-fn start(point: Point, dev: &DevSet) -> Result<Hub> {
+pub(crate) fn start(point: Point, dev: &DevSet) -> Result<Hub> {
     let mut command = Command::new(std::env::current_exe()?);
     match (point.exchange, point.content) {
         (Exchange::Bare, _) => dev.stand_in(command.arg("--bare-server").arg(dev.hub_home())),

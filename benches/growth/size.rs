@@ -22,8 +22,8 @@ use crate::common::sync;
 use crate::say;
 
 /// Callers that fill the hub, and their connections.
-const CALLERS: u32 = 64;
-const CONNECTIONS: usize = 4;
+pub(crate) const CALLERS: u32 = 64;
+pub(crate) const CONNECTIONS: usize = 4;
 /// Points of the curve.
 const CURVE_POINTS: u64 = 50;
 /// Messages a second for which there is room in the phases that last some seconds.

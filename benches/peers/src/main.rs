@@ -65,7 +65,7 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
     match (&options.bare_server, &options.unchecked_hub) {
-        (Some(home), _) => runtime.block_on(echo::serve(home)),
+        (Some(home), _) => runtime.block_on(echo::serve(home, None)),
         (None, Some(home)) => runtime.block_on(unchecked::serve(home)),
         (None, None) => {
             let provider = rustls::crypto::aws_lc_rs::default_provider();
