@@ -39,6 +39,8 @@ use crate::common::sync::BYTES;
 
 /// Appends for which there is room in the file, which is there before they come.
 const APPENDS: u64 = 16 * 1024;
+/// Appends that wait.
+const APPENDS_WAITING_MAX: usize = 64;
 
 const PATH: PathAndQuery = PathAndQuery::from_static("/echo.Echo/Echo");
 
@@ -79,14 +81,14 @@ pub(crate) async fn call(client: &mut Grpc<Channel>, bytes: Bytes) -> Result<Byt
 type Append = (Bytes, oneshot::Sender<()>);
 
 /// Starts a thread that appends and syncs, one after the other.
-fn appends(path: &Path) -> Result<mpsc::UnboundedSender<Append>> {
+fn appends(path: &Path) -> Result<mpsc::Sender<Append>> {
     let file = File::create(path)?;
     for number in 0..APPENDS {
         file.write_all_at(&[0; BYTES], number * BYTES as u64)?;
     }
     file.sync_all()?;
-    let (appends, mut waiting) = mpsc::unbounded_channel::<Append>();
-    std::thread::spawn(move || {
+    let (appends, mut waiting) = mpsc::channel::<Append>(APPENDS_WAITING_MAX);
+    std::thread::Builder::new().name("appends".into()).spawn(move || {
         let mut number = 0;
         while let Some((bytes, synced)) = waiting.blocking_recv() {
             let at = number % APPENDS * BYTES as u64;
@@ -97,13 +99,13 @@ fn appends(path: &Path) -> Result<mpsc::UnboundedSender<Append>> {
             // Who asked may have gone.
             let _ = synced.send(());
         }
-    });
+    })?;
     Ok(appends)
 }
 
 #[derive(Clone)]
 struct Echo {
-    appends: Option<mpsc::UnboundedSender<Append>>,
+    appends: Option<mpsc::Sender<Append>>,
 }
 
 impl NamedService for Echo {
@@ -142,7 +144,8 @@ impl UnaryService<Bytes> for Same {
             if let Some(appends) = appends {
                 let (synced, done) = oneshot::channel();
                 let failed = |_| Status::internal("it was not appended");
-                appends.send((bytes.clone(), synced)).map_err(|_| Status::internal("nobody appends"))?;
+                let nobody = |_| Status::internal("nobody appends");
+                appends.send((bytes.clone(), synced)).await.map_err(nobody)?;
                 done.await.map_err(failed)?;
             }
             Ok(Response::new(bytes))

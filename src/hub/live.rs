@@ -179,6 +179,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_keeps_nothing_else_in_memory() {
+        let read = Bytes::from(vec![7; 1_000]);
+        let (live, payload) = (Live::default(), Some(read.slice(10..20)));
+        live.keep([Item { statement: read.slice(..10), payload, ..item(1, 0) }]);
+        assert!(read.is_unique(), "what a connection read at once is let go");
+        let found = live.find(&[Index(1)]).remove(0).unwrap();
+        assert_eq!((found.statement.len(), found.payload), (10, Some(read.slice(10..20))));
+    }
+
+    #[test]
     fn a_bell_is_heard_by_its_office_alone() {
         let live = Live::default();
         let (one, two) = (live.listen(OfficeNumber(3)), live.listen(OfficeNumber(1)));
