@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use resguardo::wire::proto::directory_service_client::DirectoryServiceClient;
@@ -31,6 +31,7 @@ use crate::common::latency::{Latency, Quantiles};
 use crate::common::messages::{self, Audience, Author, Flights};
 use crate::common::stopwatch::Stopwatch;
 use crate::common::subscribers::Subscribers;
+use crate::common::sync::{self, PIECE_BYTES};
 
 /// Alerts a second: a pause after each, in which the line is idle.
 const ALERTS_PER_S: f64 = 10.0;
@@ -42,8 +43,6 @@ const PHASES: usize = 3;
 pub(crate) const FILES_PER_S: f64 = 40.0 * 1024.0 * 1024.0;
 /// Transfers at once, each with a connection of its own.
 const TRANSFERS: usize = 2;
-/// Bytes of a piece on its way up.
-const PIECE_BYTES: usize = 64 * 1024;
 /// Pieces of a file.
 const PIECES: u64 = 512;
 /// Bytes of a file: 32 MiB, so that beginnings and ends of files are among what is measured.
@@ -99,32 +98,76 @@ impl fmt::Display for Measured {
     }
 }
 
+/// Files as fast as they go, and the disk alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlatOut {
+    /// MiB a second up to the hub, each file whole and synced there; down from it; and of the same files written and synced one
+    /// after the other by this process.
+    pub(crate) up: f64,
+    pub(crate) down: f64,
+    pub(crate) disk: f64,
+}
+
+impl fmt::Display for FlatOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { up, down, disk } = self;
+        write!(f, "files as fast as they go: {up:.0} MiB/s up, {down:.0} down; the disk alone {disk:.0}")
+    }
+}
+
+/// Measures files as fast as they go, with no alert, and what the disk takes alone.
+pub(crate) async fn flat_out(each: u64, dev: &DevSet, watch: Stopwatch) -> Result<FlatOut> {
+    let hub = dev.start_hub()?;
+    let mut exchange = Exchange::over(hub, dev, (1, 0), watch).await?;
+    #[expect(clippy::cast_precision_loss, reason = "some GiB are exact in an f64")]
+    let mib = (TRANSFERS as u64 * each * FILE_BYTES) as f64 / 1024.0 / 1024.0;
+    let files = files(each);
+
+    let disk_s = sync::write_files(&dev.hub_home().join("alone"), (TRANSFERS as u64 * each, PIECES), watch)?;
+    let (moving, began_s) = (Moving::begin(f64::INFINITY, watch), watch.seconds());
+    let mut up = JoinSet::new();
+    for files in files {
+        up.spawn(hand_up(exchange.file_client(SENDER).await?, files, Arc::clone(&moving)));
+    }
+    while let Some(ended) = up.join_next().await {
+        ended??;
+    }
+    let up_s = watch.seconds() - began_s;
+    let whole = moving.whole.lock().map(|whole| whole.clone()).unwrap_or_default();
+    let packet = exchange.publish(&whole).await?;
+    let (moving, began_s) = (Moving::begin(f64::INFINITY, watch), watch.seconds());
+    let mut down = JoinSet::new();
+    for (transfer, files) in whole.chunks(whole.len() / TRANSFERS).enumerate() {
+        let client = exchange.file_client(&exchange.offices[transfer]).await?;
+        down.spawn(fetch(client, packet.clone(), files.to_vec(), Arc::clone(&moving)));
+    }
+    while let Some(ended) = down.join_next().await {
+        ended??;
+    }
+    let down_s = watch.seconds() - began_s;
+    exchange.hub.stop()?;
+    Ok(FlatOut { up: mib / up_s, down: mib / down_s, disk: mib / disk_s })
+}
+
+/// Files of each transfer, made before anything is measured: digests take their time.
+fn files(each: u64) -> Vec<Vec<File>> {
+    let of = |transfer| (0..each).map(|it| File::of(transfer * each + it)).collect();
+    (0..TRANSFERS as u64).map(of).collect()
+}
+
 /// Measures alerts beside nothing, beside files on their way up, and beside these on their way down.
 pub(crate) async fn measure(alerts: u32, dev: &DevSet, watch: Stopwatch) -> Result<Vec<Measured>> {
     let hub = dev.start_hub()?;
     let per_phase = usize::try_from(alerts + WARM_UP)?;
-    let flights = Arc::new(Flights::new(watch, PHASES * per_phase + 1));
-    let channel = hub.connect(&dev.office_home(SENDER)).await?;
-    let directory = DirectoryServiceClient::new(channel.clone())
-        .describe_directory(DescribeDirectoryRequest::default())
-        .await?;
-    let audience = Audience::of(&directory.into_inner(), dev)?;
-    let author = Author::new(&audience, 1);
-    let client = ExchangeServiceClient::new(channel);
-    let offices = audience.offices;
-    let mut exchange =
-        Exchange { dev, hub, flights, watch, offices, author, client, alerts, acknowledged: 0 };
+    let mut exchange = Exchange::over(hub, dev, (PHASES * per_phase + 1, alerts), watch).await?;
 
-    // Made before anything is measured: digests take their time.
     let seconds = f64::from(alerts + WARM_UP) / ALERTS_PER_S;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some GiB")]
     let each = (seconds * FILES_PER_S) as u64 / FILE_BYTES / TRANSFERS as u64 + 2;
-    let files: Vec<Vec<File>> = (0..TRANSFERS as u64)
-        .map(|transfer| (0..each).map(|it| File::of(transfer * each + it)).collect())
-        .collect();
+    let files = files(each);
 
-    let idle = exchange.phase(Beside::Nothing, JoinSet::new(), &Moving::begin(watch)).await?;
-    let moving = Moving::begin(watch);
+    let idle = exchange.phase(Beside::Nothing, JoinSet::new(), &Moving::begin(FILES_PER_S, watch)).await?;
+    let moving = Moving::begin(FILES_PER_S, watch);
     let mut up = JoinSet::new();
     for files in &files {
         up.spawn(hand_up(exchange.file_client(SENDER).await?, files.clone(), Arc::clone(&moving)));
@@ -132,7 +175,7 @@ pub(crate) async fn measure(alerts: u32, dev: &DevSet, watch: Stopwatch) -> Resu
     let beside_up = exchange.phase(Beside::FilesUp, up, &moving).await?;
     let whole = moving.whole.lock().map(|whole| whole.clone()).unwrap_or_default();
     let packet = exchange.publish(&whole).await?;
-    let moving = Moving::begin(watch);
+    let moving = Moving::begin(FILES_PER_S, watch);
     let mut down = JoinSet::new();
     for transfer in 0..TRANSFERS {
         let client = exchange.file_client(&exchange.offices[transfer]).await?;
@@ -157,7 +200,21 @@ struct Exchange<'a> {
     acknowledged: u64,
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
+    /// Begins at a hub, with room for so many messages.
+    async fn over(hub: Hub, dev: &'a DevSet, (room, alerts): (usize, u32), watch: Stopwatch) -> Result<Self> {
+        let flights = Arc::new(Flights::new(watch, room));
+        let channel = hub.connect(&dev.office_home(SENDER)).await?;
+        let directory = DirectoryServiceClient::new(channel.clone())
+            .describe_directory(DescribeDirectoryRequest::default())
+            .await?;
+        let audience = Audience::of(&directory.into_inner(), dev)?;
+        let author = Author::new(&audience, 1);
+        let client = ExchangeServiceClient::new(channel);
+        let offices = audience.offices;
+        Ok(Self { dev, hub, flights, watch, offices, author, client, alerts, acknowledged: 0 })
+    }
+
     async fn file_client(&self, office: &str) -> Result<FileServiceClient<Channel>> {
         Ok(FileServiceClient::new(self.hub.connect_for_files(&self.dev.office_home(office)).await?))
     }
@@ -219,6 +276,8 @@ impl Exchange<'_> {
 struct Moving {
     watch: Stopwatch,
     began_s: f64,
+    /// Bytes a second, of all transfers together.
+    per_s: f64,
     stop: CancellationToken,
     bytes: AtomicU64,
     /// Files that the hub has whole.
@@ -226,9 +285,9 @@ struct Moving {
 }
 
 impl Moving {
-    fn begin(watch: Stopwatch) -> Arc<Self> {
+    fn begin(per_s: f64, watch: Stopwatch) -> Arc<Self> {
         let (stop, bytes, whole) = (CancellationToken::new(), AtomicU64::new(0), Mutex::default());
-        Arc::new(Self { watch, began_s: watch.seconds(), stop, bytes, whole })
+        Arc::new(Self { watch, began_s: watch.seconds(), per_s, stop, bytes, whole })
     }
 
     /// Counts bytes of one transfer that has moved so many until now, and waits until they are due.
@@ -236,7 +295,7 @@ impl Moving {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         *moved += bytes as u64;
         #[expect(clippy::cast_precision_loss, reason = "some GiB are exact in an f64")]
-        let due_s = self.began_s + *moved as f64 / (FILES_PER_S / TRANSFERS as f64);
+        let due_s = self.began_s + *moved as f64 / (self.per_s / TRANSFERS as f64);
         let early_s = due_s - self.watch.seconds();
         if early_s > 0.0 {
             sleep(Duration::from_secs_f64(early_s)).await;
@@ -295,11 +354,12 @@ async fn hand_up(
         while !down.message().await?.context("the hub ended an upload")?.whole {}
         moving.whole.lock().unwrap_or_else(PoisonError::into_inner).push(reference);
     }
-    ensure!(moving.stop.is_cancelled(), "the files were handed up too soon");
+    let paced = moving.per_s.is_finite();
+    ensure!(!paced || moving.stop.is_cancelled(), "the files were handed up too soon");
     Ok(())
 }
 
-/// Fetches a packet's files, one after the other and again from the first, until it is stopped.
+/// Fetches a packet's files, one after the other; at a pace again from the first, until it is stopped.
 async fn fetch(
     mut client: FileServiceClient<Channel>,
     packet: MessageRef,
@@ -307,7 +367,8 @@ async fn fetch(
     moving: Arc<Moving>,
 ) -> Result<()> {
     let mut moved = 0;
-    for file in files.iter().cycle() {
+    let rounds = if moving.per_s.is_finite() { usize::MAX } else { 1 };
+    for file in (0..rounds).flat_map(|_| &files) {
         let request =
             DownloadRequest { message: Some(packet.clone()), sha256: file.sha256.clone(), from_bytes: 0 };
         let mut down = client.download(request).await?.into_inner();
@@ -321,5 +382,6 @@ async fn fetch(
         }
         ensure!(came == file.bytes, "{came} of {} bytes of a file came", file.bytes);
     }
-    bail!("the packet has no file")
+    ensure!(rounds == 1, "the packet has no file");
+    Ok(())
 }

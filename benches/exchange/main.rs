@@ -116,6 +116,8 @@ struct Rounds {
     points: Vec<(Point, Limit, Measured)>,
     /// Of each round its phases.
     beside: Vec<Vec<beside::Measured>>,
+    /// Of each round files without alerts.
+    flat_out: Vec<beside::FlatOut>,
     /// Of each round its turns with logs and without.
     appending: Vec<Vec<appending::Turn>>,
     /// What the bare hashes of a signed message's entry take, and of an opaque one's, in microseconds.
@@ -176,6 +178,9 @@ async fn measure(options: &Options, folder: &Path, watch: Stopwatch) -> Result<R
                 say(&format!("round {round}  {phase}"))?;
             }
             rounds.beside.push(phases);
+            let flat_out = beside::flat_out(options.files_flat_out(), &dev, watch).await?;
+            say(&format!("round {round}  {flat_out}"))?;
+            rounds.flat_out.push(flat_out);
         }
     }
     Ok(rounds)

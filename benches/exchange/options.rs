@@ -106,6 +106,11 @@ impl Options {
         matches!(self.only, None | Some(Only::Files)).then_some(alerts)
     }
 
+    /// Files of each transfer, where these go as fast as they can.
+    pub(crate) fn files_flat_out(&self) -> u64 {
+        if self.quick { 1 } else { 12 }
+    }
+
     /// Seconds for which each of seal, open, sign and verify is measured, where that is.
     pub(crate) fn operations_s(&self) -> Option<f64> {
         let seconds = if self.quick { 0.01 } else { 0.5 };

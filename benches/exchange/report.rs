@@ -63,6 +63,18 @@ pub(crate) fn table(rounds: &Rounds) -> String {
         text.push_str(&row(point, &of_point(point), &bare));
     }
     text.push_str(&beside_files(&rounds.beside));
+    if !rounds.flat_out.is_empty() {
+        let of = |value: fn(&beside::FlatOut) -> f64| median(rounds.flat_out.iter().map(value));
+        let _ = writeln!(
+            text,
+            "\nFiles as fast as they go, with no alert: {:.0} MiB/s up ({:.2} of the disk alone), {:.0} MiB/s down. The disk alone, \
+             the same files written and synced one after the other: {:.0} MiB/s.",
+            of(|it| it.up),
+            of(|it| it.up / it.disk),
+            of(|it| it.down),
+            of(|it| it.disk)
+        );
+    }
     text
 }
 

@@ -8,6 +8,7 @@
 #[path = "../../exchange/bare.rs"]
 mod bare;
 mod bars;
+#[expect(dead_code, reason = "another benchmark measures files without alerts, too")]
 #[path = "../../exchange/beside.rs"]
 mod beside;
 mod bulk;
