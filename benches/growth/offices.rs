@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use resguardo::wire::proto::DescribeDirectoryRequest;
 use resguardo::wire::proto::directory_service_client::DirectoryServiceClient;
 use resguardo::wire::proto::exchange_service_client::ExchangeServiceClient;
+use resguardo::wire::proto::{DescribeDirectoryRequest, DescribeDirectoryResponse};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 
 use crate::common::hub::{DevSet, SENDER};
 use crate::common::latency::{Latency, Quantiles};
@@ -55,14 +56,13 @@ pub(crate) async fn measure(
     let channel = hub.connect(&dev.office_home(SENDER)).await?;
     let mut directory = DirectoryServiceClient::new(channel.clone());
     let mut client = ExchangeServiceClient::new(channel);
-    let all = directory.describe_directory(DescribeDirectoryRequest::default()).await?.into_inner();
+    let all = whole(&mut directory).await?;
     let mut enrolled = Enrolled::begin(dev, &Audience::of(&all, dev)?.offices)?;
     let mut measured = Vec::new();
     for &count in counts {
         ensure!(count >= enrolled.offices.len(), "{count} offices; ascending, and 6 at least, expected");
         enrolled.enrol(&hub, count).await?;
-        let all = directory.describe_directory(DescribeDirectoryRequest::default()).await?.into_inner();
-        let audience = Audience::all(&all, dev)?;
+        let audience = Audience::all(&whole(&mut directory).await?, dev)?;
         ensure!(audience.offices.len() == count, "{} offices of {count}", audience.offices.len());
         let parts = audience.in_parts(RECIPIENTS_MAX);
         let mut authors: Vec<_> = parts.iter().zip(1..).map(|(part, seed)| Author::new(part, seed)).collect();
@@ -120,6 +120,17 @@ pub(crate) async fn measure(
     }
     hub.stop()?;
     Ok(measured)
+}
+
+/// Fetches the directory, which comes in several answers where it is long.
+async fn whole(directory: &mut DirectoryServiceClient<Channel>) -> Result<DescribeDirectoryResponse> {
+    let mut all = directory.describe_directory(DescribeDirectoryRequest::default()).await?.into_inner();
+    while (all.entries.len() as u64) < all.version {
+        let after_version = all.entries.len() as u64;
+        let more = directory.describe_directory(DescribeDirectoryRequest { after_version }).await?;
+        all.entries.extend(more.into_inner().entries);
+    }
+    Ok(all)
 }
 
 /// Waits until the hub has recorded of every session that it has so many alerts.

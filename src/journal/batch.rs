@@ -8,6 +8,7 @@ use crc32c::crc32c_append;
 use super::error::{JournalError, Wrong};
 use super::frame::{FrameHeader, FrameKind, Seed, frame_bytes, push_frame, u32_at, u64_at};
 use super::segment::PointTrack;
+use crate::model::amendment::ENTRY_BYTES_MAX;
 use crate::model::entry::{Batch, BatchName, Entry, EntryKind, Mark, NONCE_BYTES, Payload, Proposal};
 use crate::model::id::{Index, Position, UnixMicros};
 
@@ -16,6 +17,8 @@ pub const IDENTITY_BYTES_MAX: usize = 255;
 
 /// The longest statement: an envelope to a thousand offices with two signatures has about 100 KB.
 pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
+// What is taken in must have room here: the longest is an entry of the directory.
+const _: () = assert!(ENTRY_BYTES_MAX <= STATEMENT_BYTES_MAX);
 
 /// The longest payload that the format takes; what is allowed is set far below it (256 KiB by default).
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;

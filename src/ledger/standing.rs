@@ -13,7 +13,7 @@ use crate::model::entry::Mark;
 use crate::model::id::{Index, Position, UnixMicros};
 
 /// The format of the rows. A ledger of another one is built anew from the journal.
-pub(super) const FORMAT: u32 = 9;
+pub(super) const FORMAT: u32 = 10;
 
 /// How much the ledger took in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

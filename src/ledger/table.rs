@@ -61,10 +61,9 @@ impl Table {
     /// Reads a value that may be longer than a row.
     pub(super) fn long(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         let Some(first) = self.row(key)? else { return Ok(None) };
-        match first.first() {
-            None => Err(StoreError::Damaged(format!("the row of key {} is empty", hex(key)))),
-            Some(0) => Ok(Some(first.slice(1..))),
-            Some(_) => self.parts(key),
+        match parts_of(key, &first)? {
+            (0, _) => Ok(Some(first.slice(COUNT_BYTES..))),
+            _ => self.parts(key),
         }
     }
 
@@ -76,10 +75,10 @@ impl Table {
             None => self.store.row(key),
         };
         let Some(first) = row(key)? else { return Ok(None) };
-        let more = first.first().copied().unwrap_or(0);
-        let mut whole = first.get(1..).unwrap_or_default().to_vec();
+        let (more, head) = parts_of(key, &first)?;
+        let mut whole = head.to_vec();
         for part in 1..=more {
-            let key = [key, &[part]].concat();
+            let key = [key, &part.to_be_bytes()].concat();
             let missing = || StoreError::Damaged(format!("the row of key {} is missing", hex(&key)));
             whole.extend_from_slice(&row(&key)?.ok_or_else(missing)?);
         }
@@ -178,20 +177,29 @@ impl Table {
     }
 }
 
+/// Bytes in front of a value that may be longer than a row: how many further parts it has.
+const COUNT_BYTES: usize = size_of::<u16>();
+
 /// Puts a value that may be longer than a row into a batch: in parts, the further ones under the key and their number.
 ///
 /// A value put under the same key before must not have had more parts.
 pub(super) fn put_long(rows: &mut RowBatch, key: &[u8], value: &[u8]) {
-    let (head, tail) = value.split_at(value.len().min(VALUE_BYTES_MAX - 1));
+    let (head, tail) = value.split_at(value.len().min(VALUE_BYTES_MAX - COUNT_BYTES));
     let parts = tail.chunks(VALUE_BYTES_MAX);
-    let more = u8::try_from(parts.len()).expect("no value that the ledger keeps comes near a mebibyte");
-    let mut first = Vec::with_capacity(head.len() + 1);
-    first.push(more);
-    first.extend_from_slice(head);
+    let more = u16::try_from(parts.len()).expect("no value that the ledger keeps comes near 256 MiB");
+    let first = [&more.to_be_bytes(), head].concat();
     rows.insert(Bytes::copy_from_slice(key), Some(first.into()));
-    for (part, number) in parts.zip(1_u8..) {
-        rows.insert([key, &[number]].concat().into(), Some(Bytes::copy_from_slice(part)));
+    for (part, number) in parts.zip(1..=more) {
+        rows.insert([key, &number.to_be_bytes()].concat().into(), Some(Bytes::copy_from_slice(part)));
     }
+}
+
+/// Reads how many further parts a value has, and what of it is in its first.
+fn parts_of<'a>(key: &[u8], first: &'a [u8]) -> Result<(u16, &'a [u8]), StoreError> {
+    let split = first.split_first_chunk();
+    let (count, head) =
+        split.ok_or_else(|| StoreError::Damaged(format!("the row of key {} is too short", hex(key))))?;
+    Ok((u16::from_be_bytes(*count), head))
 }
 
 /// Writes bytes in hex.
@@ -265,8 +273,10 @@ mod tests {
     #[test]
     fn long_values_read_back_and_their_parts_fit_rows() {
         let table = Table::over(Arc::new(MemoryStore::default()));
-        for (stage, length) in (1..).zip([0, 1, 4095, 4096, 4097, 8191, 8192, 100_000]) {
-            let value: Vec<u8> = (0..length).map(|place: u32| place.to_be_bytes()[3]).collect();
+        // A row of a directory's entry has up to two mebibytes.
+        let lengths = [0, 1, 4094, 4095, 4096, 4097, 8190, 8191, 8192, 100_000, 1 << 20, 2 << 20];
+        for (stage, length) in (1..).zip(lengths) {
+            let value: Vec<u8> = (0..length).map(|place: u32| place.to_be_bytes()[2]).collect();
             let mut rows = RowBatch::new();
             put_long(&mut rows, b"key", &value);
             assert!(rows.values().flatten().all(|part| part.len() <= VALUE_BYTES_MAX));
@@ -276,7 +286,7 @@ mod tests {
             assert_eq!(table.long(b"key").unwrap().unwrap(), value, "{length}");
         }
         assert_eq!(table.long(b"other").unwrap(), None);
-        let part = Bytes::from_static(b"key\x01");
+        let part = Bytes::from_static(b"key\0\x01");
         table.write(99, &[(part, None)].into()).unwrap();
         assert!(matches!(table.long(b"key"), Err(StoreError::Damaged(_))));
     }

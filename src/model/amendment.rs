@@ -17,8 +17,8 @@ pub const FACTS_MAX: usize = 4_096;
 /// Signatures of one entry at most.
 pub const SIGNATURES_MAX: usize = 16;
 
-/// Bytes of an entry at most, with its signatures: a founding of some hundred offices and their desks.
-pub const ENTRY_BYTES_MAX: usize = 3 * 1024 * 1024;
+/// Bytes of an entry at most, with its signatures: a founding of two hundred offices and their desks. More come by amendments.
+pub const ENTRY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes at most of what a rotation carries for other desks: some forty of them.
 pub const HANDOVER_BYTES_MAX: usize = 64 * 1024;

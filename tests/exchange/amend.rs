@@ -36,9 +36,14 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) async fn open() -> Self {
+        Self::open_with(Setup::default()).await
+    }
+
+    /// The same on another stage, whoever is on it.
+    pub(crate) async fn open_with(setup: Setup) -> Self {
         let founding = Founding::default().with_operator("stage");
         let exact = founding.signed();
-        let stage = Stage::open_with(Setup { founding, ..Setup::default() }).await;
+        let stage = Stage::open_with(Setup { founding, ..setup }).await;
         let operator = Desk::connect(&stage, "urn:resguardo:operator:stage").await;
         let trust = Trust::of(&amendment::read(&exact).expect("a step of the test"));
         // Signatures are other ones each time: what the hub has is the one that counts.

@@ -4,6 +4,7 @@
 mod stage;
 
 mod amend;
+mod amend_long;
 mod audit_rights;
 mod audit_watch;
 mod bad_frames;

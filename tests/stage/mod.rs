@@ -58,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) limits: String,
     /// Lines of `[files]` in `hub.toml`.
     pub(crate) files: String,
+    /// Segments as large as they usually are: on a stage they are small, so that tests come to the next one.
+    pub(crate) usual_segments: bool,
     /// Who is who; by default the seven founding offices.
     pub(crate) founding: Founding,
 }
@@ -234,13 +236,14 @@ impl Stage {
     }
 
     fn write_config(&self) {
-        let Setup { limits, files, .. } = &self.setup;
+        let Setup { limits, files, usual_segments, .. } = &self.setup;
+        let segments = if *usual_segments { "" } else { "segment_bytes = 1048576\n" };
         // A machine that tests may have less free than a hub in use keeps.
         let reserve =
             if files.contains("disk_reserve_bytes") { "" } else { "disk_reserve_bytes = 67108864\n" };
         let text = format!(
             "name = \"stage\"\nlisten = \"127.0.0.1:{}\"\n\n[limits]\n{limits}\n\n[files]\n{reserve}{files}\n\n\
-            [journal]\nsegment_bytes = 1048576\n",
+            [journal]\n{segments}",
             self.port
         );
         fs::write(self.home().join("hub.toml"), text).expect("hub.toml written");
