@@ -46,9 +46,9 @@ pub(crate) async fn measure(counts: &[u64], dev: &DevSet, watch: Stopwatch) -> R
     let mut measured = Vec::new();
     for &count in counts {
         let from = flights.count();
-        let mut callers =
-            Callers::new(channels.clone(), Arc::clone(&flights), Source::Written(audience.clone()), from);
         let at_once = u32::try_from(count).unwrap_or(CALLERS).min(CALLERS);
+        let used = channels.iter().take(usize::try_from(at_once)?).cloned().collect();
+        let mut callers = Callers::new(used, Arc::clone(&flights), Source::Written(audience.clone()), from);
         callers.run(Mode::Stream, at_once, flights.reach(from + count)).await?;
         subscribers.drain(flights.count()).await?;
         let owed = flights.count() - from;
