@@ -172,7 +172,7 @@ pub(crate) fn draw(rounds: &[Steps]) -> String {
                 x(to) - x(from)
             );
         }
-        svg::text(&mut svg, x(*p50) + 6.0, y + 12.0, "start", &format!("{p50:.3} (+{:.3})", p50 - before));
+        svg::text(&mut svg, x(*p50) + 6.0, y + 12.0, "start", &format!("{p50:.3} ({:+.3})", p50 - before));
         y += STEP;
     }
     svg::end(svg)
