@@ -66,9 +66,10 @@ struct Recent {
 impl Live {
     /// Keeps new items, in the order of the journal; the oldest make room.
     pub(super) fn keep(&self, items: impl IntoIterator<Item = Item>) {
+        // Before the lock: who delivers waits for that.
+        let items: Vec<_> = items.into_iter().map(Item::by_itself).collect();
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
         for item in items {
-            let item = item.by_itself();
             recent.bytes += item.bytes();
             recent.items.push_back(item);
         }
