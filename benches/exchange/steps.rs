@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Result;
+use resguardo::wire::client::ConnectLimits;
 use tonic::client::Grpc;
 
 use crate::common::callers::{Callers, Mode};
@@ -23,7 +24,6 @@ use crate::limits;
 use crate::point::{self, Content, Exchange, Load, Point, ROOM_PER_S};
 use crate::raw::{self, Raw};
 use crate::supply::Supply;
-use resguardo::wire::client::ConnectLimits;
 
 /// Where a step's name ends and its bar begins.
 const LEFT: f64 = 330.0;

@@ -15,9 +15,9 @@ use crate::model::id::{Index, Position, UnixMicros};
 /// The longest identity: its length is one byte. A certificate's URI has some 60 bytes.
 pub const IDENTITY_BYTES_MAX: usize = 255;
 
-/// The longest statement: an envelope to a thousand offices with two signatures has about 100 KB.
+/// The longest statement: an entry of the directory with the keys of two hundred offices. An envelope has 20 KiB at most.
 pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
-// What is taken in must have room here: the longest is an entry of the directory.
+// What is taken in must have room here.
 const _: () = assert!(ENTRY_BYTES_MAX <= STATEMENT_BYTES_MAX);
 
 /// The longest payload that the format takes; what is allowed is set far below it (256 KiB by default).

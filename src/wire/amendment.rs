@@ -24,6 +24,14 @@ use crate::seal::SigningKey;
 /// bytes that cannot be a signature.
 pub fn read(bytes: &Bytes) -> Result<SignedEntry, Refusal> {
     use proto::directory_entry::Entry as Wire;
+    if bytes.len() > ENTRY_BYTES_MAX {
+        let message = format!(
+            "the entry has {} bytes; at most {ENTRY_BYTES_MAX} are taken, the keys of some two hundred offices: say the rest in \
+             further amendments",
+            bytes.len()
+        );
+        return Err(Refusal::new(Reason::TooLarge, message));
+    }
     let wire: proto::DirectoryEntry = decode("entry", bytes, ENTRY_BYTES_MAX)?;
     let signed = |bytes: &Bytes| decode::<proto::Signed>("entry", bytes, ENTRY_BYTES_MAX);
     let (proto::Signed { statement, signatures }, entry) = match &wire.entry {

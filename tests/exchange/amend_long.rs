@@ -35,11 +35,13 @@ async fn entry_that_is_nearly_as_long_as_may_be_is_taken_in_and_is_there_after_a
     let exact = |facts: Vec<Fact>| exchange.written(facts, &REGISTRARS);
     let one = exact(office(0, &random)).len();
     let each = exact([office(0, &random), office(1, &random)].concat()).len() - one;
-    let facts: Vec<_> = (0..ENTRY_BYTES_MAX / each - 2).flat_map(|number| office(number, &random)).collect();
-    let long = exact(facts);
+    let of = |count: usize| exact((0..count).flat_map(|number| office(number, &random)).collect());
+    let (long, longer) = (of(ENTRY_BYTES_MAX / each - 2), of(ENTRY_BYTES_MAX / each + 2));
     assert!((ENTRY_BYTES_MAX - 4 * each..=ENTRY_BYTES_MAX).contains(&long.len()), "{} bytes", long.len());
 
     let operator = exchange.operator.clone();
+    let refused = exchange.amend(&operator, longer).await.expect_err("it is too long");
+    assert!(refused.message().contains("say the rest in further amendments"), "{refused}");
     let version = exchange.amend(&operator, long.clone()).await.expect("it is taken in");
     exchange.stage.restart().await;
     let operator = Desk::connect(&exchange.stage, "urn:resguardo:operator:stage").await;
