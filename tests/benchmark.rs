@@ -26,8 +26,13 @@ fn exchange_finds_nothing_lost_or_outstanding_and_writes_its_table() {
         "signed: publishing stream | ",
         "opaque: single calls | ",
         "opaque: publishing stream | ",
+        // Step by step.
+        "TCP, between two programs | ",
+        "+ HTTP/2 and gRPC | ",
+        "+ until an office has it | ",
     ];
-    written("exchange", &["the benchmark", "the benchmark of the logs"], &rows);
+    let names = ["the benchmark", "the benchmark of the logs", "the benchmark of the steps"];
+    written("exchange", &names, "steps.svg", &rows).expect("the steps are drawn beside their table");
 }
 
 #[test]
@@ -42,21 +47,32 @@ fn year_finds_its_evidence_in_the_tree_and_writes_its_table() {
         "an export: messages; entries; MiB | 20; ",
         "as many entries as all days have, at that rate: GiB; making, h; verifying, h | ",
     ];
-    written("year", &["the benchmark of a year"], &rows);
+    assert_eq!(written("year", &["the benchmark of a year"], "year.svg", &rows), None, "nothing to draw");
 }
 
 #[test]
 fn growth_finds_nothing_lost_or_outstanding_and_writes_its_table_and_curve() {
-    let rows = ["messages stored | 500 | 2000 |", "start after SIGKILL", "start without a ledger"];
-    let curve = written("growth", &["the growth benchmark"], &rows).expect("a curve is beside the table");
-    assert!(curve.starts_with("<svg ") && curve.ends_with("</svg>\n"), "{curve}");
+    let rows = [
+        "messages stored | 500 | 2000 |",
+        "start after SIGKILL",
+        "start without a ledger",
+        "offices, each with a session | 6 | 20 | 210 |",
+        "messages that an alert to all takes | 1 | 1 | 2 |",
+        "messages outstanding when an office comes back | ",
+    ];
+    let names = [
+        "the growth benchmark",
+        "the growth benchmark of offices",
+        "the growth benchmark of what is outstanding",
+    ];
+    let curve = written("growth", &names, "growth.svg", &rows).expect("a curve is beside the table");
     let points = curve.matches(" points=\"").count();
     assert_eq!(points, 2, "a line for the rate and one for the memory: {curve}");
 }
 
 /// Runs a benchmark shortly, with a document that has the marks of all these parts; gives the picture that it drew beside its table,
 /// if it did.
-fn written(benchmark: &str, names: &[&str], rows: &[&str]) -> Option<String> {
+fn written(benchmark: &str, names: &[&str], picture: &str, rows: &[&str]) -> Option<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let document = folder.path().join("performance.md");
     let mark = |name: &str, it: &str| format!("<!-- measured by {name}: {it} -->");
@@ -78,5 +94,7 @@ fn written(benchmark: &str, names: &[&str], rows: &[&str]) -> Option<String> {
     }
     assert!(written.starts_with("# Before\n") && written.ends_with("\nafter\n"), "{written}");
     assert!(!written.contains("old"), "{written}");
-    fs::read_to_string(folder.path().join("growth.svg")).ok()
+    let drawn = fs::read_to_string(folder.path().join(picture)).ok()?;
+    assert!(drawn.starts_with("<svg ") && drawn.ends_with("</svg>\n"), "{drawn}");
+    Some(drawn)
 }
