@@ -90,6 +90,28 @@ pub struct Partial {
     digested: Digested,
 }
 
+/// A sync of a file that grows, of the bytes that were there when it was asked for.
+pub struct Sync {
+    disk: Arc<dyn Disk>,
+    open: Arc<dyn DiskFile>,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Sync {
+    /// Waits for the disk; gives how many bytes are there for good.
+    ///
+    /// # Errors
+    /// [`DiskError`]: nothing of the file counts any more.
+    pub fn run(&self) -> Result<u64, DiskError> {
+        let Err(source) = self.open.sync_data() else { return Ok(self.bytes) };
+        // What was not synced may be read back from memory and never come to the disk, whatever is synced later. A disk that
+        // does not do this either is told by the error.
+        let _ = self.open.set_len(0).or_else(|_| self.disk.remove(&self.path));
+        Err(at(&self.path)(source))
+    }
+}
+
 /// What is known of a file's beginning from before.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -165,11 +187,23 @@ impl Partial {
         Ok(self.digested.bytes == self.have)
     }
 
-    /// Appends bytes, and syncs now and then; tells whether it did. All that was there must have been digested.
+    /// Appends bytes, and syncs now and then. All that was there must have been digested.
     ///
     /// # Errors
     /// [`PartialError::Disk`], [`PartialError::TooLong`]; nothing was appended, as far as anybody is told.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<bool, PartialError> {
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), PartialError> {
+        self.write(bytes)?;
+        if self.have - self.synced >= SYNC_BYTES {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// The same, for who syncs by itself.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), PartialError> {
         let have = self.have + bytes.len() as u64;
         if have > self.file.bytes {
             return Err(PartialError::TooLong { found: have, expected: self.file.bytes });
@@ -178,11 +212,7 @@ impl Partial {
         self.open.write_all_at(bytes, self.have).map_err(at(&path))?;
         self.digested.take(bytes);
         self.have = have;
-        let due = self.have - self.synced >= SYNC_BYTES;
-        if due {
-            self.sync()?;
-        }
-        Ok(due)
+        Ok(())
     }
 
     /// Makes what is there durable.
@@ -190,16 +220,26 @@ impl Partial {
     /// # Errors
     /// [`DiskError`]: nothing counts any more, the file begins anew.
     pub fn sync(&mut self) -> Result<(), DiskError> {
-        let Err(source) = self.open.sync_data() else {
-            self.synced = self.have;
-            return Ok(());
-        };
-        // What was not synced may be read back from memory and never come to the disk, whatever is synced later.
-        (self.have, self.synced, self.digested) = (0, 0, Digested::nothing());
+        match self.sync_beside().run() {
+            Ok(bytes) => self.synced = bytes,
+            Err(error) => {
+                (self.have, self.synced, self.digested) = (0, 0, Digested::nothing());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives what makes durable, beside what is appended meanwhile, all that is there now.
+    pub fn sync_beside(&self) -> Sync {
         let path = part_path(&self.dir, &self.file.digest);
-        // A disk that does not do this either is told by the error.
-        let _ = self.open.set_len(0).or_else(|_| self.disk.remove(&path));
-        Err(at(&path)(source))
+        let (disk, open) = (Arc::clone(&self.disk), Arc::clone(&self.open));
+        Sync { disk, open, path, bytes: self.have }
+    }
+
+    /// Hears that so many bytes are there for good.
+    pub fn synced_to(&mut self, bytes: u64) {
+        self.synced = self.synced.max(bytes.min(self.have));
     }
 
     /// Makes it whole, once all of it is there: when this returns it has its name, for good.
@@ -215,7 +255,9 @@ impl Partial {
             return Err(PartialError::Mismatch { bytes: self.have, found, expected: self.file.digest });
         }
         // Contents before the name: a name that is there says that the file is whole.
-        self.sync()?;
+        if self.synced < self.have || self.have == 0 {
+            self.sync()?;
+        }
         let whole = self.dir.join(self.file.digest.to_string());
         self.disk.rename(&path, &whole).map_err(at(&whole))?;
         self.disk.sync_dir(&self.dir).map_err(at(&self.dir))?;

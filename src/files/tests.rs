@@ -263,10 +263,12 @@ fn what_goes_on_for_long_stops_before_the_reserve() {
     let piece = content(10, usize::try_from(SYNC_BYTES).unwrap());
     let file = FileRef { digest: FileDigest([1; 32]), bytes: 10 * SYNC_BYTES };
     let mut upload = begin_upload(&store, file);
-    assert_eq!(upload.take(&piece).unwrap(), Some(SYNC_BYTES));
+    upload.take(&piece).unwrap();
+    assert_eq!(upload.sync().unwrap().run().unwrap(), SYNC_BYTES);
     // Somebody else has filled the disk.
     disk.set_capacity_bytes(disk_used(&disk) + SYNC_BYTES + 999);
-    assert_eq!(reason(upload.take(&piece)), Reason::DiskReserve);
+    upload.take(&piece).unwrap();
+    assert_eq!(reason(upload.sync().unwrap().run()), Reason::DiskReserve);
     drop(upload);
     assert_eq!(reason(store.begin(&iachr(), file, NOW)), Reason::DiskReserve);
 }
@@ -384,24 +386,67 @@ fn a_sync_that_failed_leaves_the_file_unfinished() {
 
 #[test]
 fn what_a_failed_sync_left_is_never_taken_for_written() {
-    let content = content(21, usize::try_from(SYNC_BYTES).unwrap() + 10);
+    let content = content(21, 5_000);
     let file = file_of(&content);
-    // Of the first piece, then of the end.
-    for after in [0, 1] {
+    let error = std::io::ErrorKind::Other;
+    // A sync beside what comes; one that is waited for when all has come; one at the end.
+    for (came, beside) in [(3_000, true), (5_000, true), (5_000, false)] {
         let disk = MemoryDisk::new();
         let store = open(&disk, ROOMY, NOW);
         let mut upload = begin_upload(&store, file);
-        let error = std::io::ErrorKind::Other;
-        disk.inject(Fault { point: FaultPoint::Sync, after, error, carried_out: false });
-        let taken = upload.take(&content);
-        let failed = taken.is_err() || upload.finish().is_err();
-        assert!(failed, "the sync {after} of the file fails");
+        upload.take(&content[..came]).unwrap();
+        disk.inject(Fault { point: FaultPoint::Sync, after: 0, error, carried_out: false });
+        if beside {
+            let sync = upload.sync().unwrap();
+            upload.take(&content[came..]).unwrap();
+            assert!(matches!(sync.run(), Err(StoreError::Disk(_))));
+            assert_eq!(reason(upload.take(b"")), Reason::Busy, "it does not go on");
+        }
+        assert!(upload.finish().is_err(), "{came} bytes");
         let have = store.begin(&iachr(), file, NOW).unwrap();
-        assert_eq!((have.bytes, have.whole), (0, false), "sync {after}: what is not known to be there");
+        assert_eq!((have.bytes, have.whole), (0, false), "{came} bytes: what is not known to be there");
+        assert_eq!(
+            open(&disk, ROOMY, NOW).begin(&iachr(), file, NOW).unwrap().bytes,
+            0,
+            "nor for the next run"
+        );
         hand_up(&store, &content);
         let left = disk.crash(CrashStyle::DropUnsynced);
-        assert_eq!(whole(&open(&left, ROOMY, NOW), &file), Some(content.clone()), "sync {after}");
+        assert_eq!(whole(&open(&left, ROOMY, NOW), &file), Some(content.clone()), "{came} bytes");
     }
+}
+
+#[test]
+fn what_came_is_not_gone_on_from_while_it_may_turn_out_not_to_be_there() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk, ROOMY, NOW);
+    let file = file_of(b"whole");
+    let mut upload = begin_upload(&store, file);
+    upload.take(b"who").unwrap();
+    let sync = upload.sync().unwrap();
+    drop(upload);
+    assert_eq!(store.begin(&iachr(), file, NOW).unwrap().bytes, 3);
+    assert_eq!(reason(store.upload(&iachr(), file, 3)), Reason::Busy);
+    assert_eq!(sync.run().unwrap(), 3);
+    let mut upload = begin_upload(&store, file);
+    upload.take(b"le").unwrap();
+    upload.finish().unwrap();
+    assert_eq!(whole(&store, &file).unwrap(), b"whole");
+}
+
+#[test]
+fn a_sync_is_good_for_what_had_come_when_it_began() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk, ROOMY, NOW);
+    let file = file_of(b"whole");
+    let mut upload = begin_upload(&store, file);
+    upload.take(b"who").unwrap();
+    let sync = upload.sync().unwrap();
+    upload.take(b"le").unwrap();
+    upload.synced_to(sync.run().unwrap()).unwrap();
+    assert_eq!(upload.unsynced(), 2);
+    upload.finish().unwrap();
+    assert_eq!(whole(&open(&disk.crash(CrashStyle::DropUnsynced), ROOMY, NOW), &file).unwrap(), b"whole");
 }
 
 #[test]

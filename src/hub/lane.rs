@@ -52,12 +52,23 @@ impl Lane {
         &self,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LaneEnded> {
+        self.begin(read).await?.await.map_err(|_| LaneEnded)
+    }
+
+    /// Has something run in the lane, and gives where it will tell what it gave; it is run also when nobody waits there.
+    ///
+    /// # Errors
+    /// [`LaneEnded`]
+    pub(super) async fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, LaneEnded> {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move || {
             // Who asked may have gone.
-            let _ = tell.send(read());
+            let _ = tell.send(work());
         });
         self.jobs.send(job).await.map_err(|_| LaneEnded)?;
-        told.await.map_err(|_| LaneEnded)
+        Ok(told)
     }
 }

@@ -380,7 +380,8 @@ where
         started.push((name, task));
         Ok::<_, RunError>(lane)
     };
-    let (reads, audits, up, down) = (lane("reads")?, lane("audits")?, lane("files-up")?, lane("files-down")?);
+    let (reads, audits) = (lane("reads")?, lane("audits")?);
+    let moving = [lane("files-up")?, lane("files-sync")?, lane("files-down")?];
     let (tell_fault, faults) = mpsc::channel(1);
     let identity = Identity::Hub(config.name.clone());
     let shares = Arc::new(Shares::new(Arc::clone(&host.clock)));
@@ -416,7 +417,7 @@ where
         promiser,
         reads,
         audits,
-        transfers: Transfers::new(store, up, down, config.files.transfers_per_office_max),
+        transfers: Transfers::new(store, moving, config.files.transfers_per_office_max),
         faults: tell_fault,
         journal: reader,
         disk: Arc::clone(&host.disk),

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -137,6 +138,8 @@ pub(super) struct Submitter {
     room: Arc<Semaphore>,
     bytes_max: usize,
     submission_bytes_max: usize,
+    /// When something other than receipts was last handed in, by the monotonic clock.
+    last_us: Arc<AtomicU64>,
 }
 
 impl Submitter {
@@ -149,14 +152,24 @@ impl Submitter {
         let (receipts, waiting_receipts) = mpsc::channel(SUBMISSIONS_WAITING_MAX);
         let (others, waiting_others) = mpsc::channel(SUBMISSIONS_WAITING_MAX);
         let room = Arc::new(Semaphore::new(bytes_max));
+        let last_us = Arc::default();
         (
-            Self { clock, receipts, others, room, bytes_max, submission_bytes_max },
+            Self { clock, receipts, others, room, bytes_max, submission_bytes_max, last_us },
             Waiting { receipts: waiting_receipts, others: waiting_others },
         )
     }
 
     fn queue(&self, submission: &Submission) -> &mpsc::Sender<Submission> {
-        if submission.is_of_receipts() { &self.receipts } else { &self.others }
+        if submission.is_of_receipts() {
+            return &self.receipts;
+        }
+        self.last_us.store(submission.since_us, Ordering::Relaxed);
+        &self.others
+    }
+
+    /// Tells whether something other than receipts was handed in within the last so many microseconds, or the hub is as new as that.
+    pub(super) fn is_in_use(&self, within_us: u64) -> bool {
+        self.clock.monotonic_us().saturating_sub(self.last_us.load(Ordering::Relaxed)) < within_us
     }
 
     /// Hands things in if there is room now.

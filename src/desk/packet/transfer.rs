@@ -339,7 +339,7 @@ impl Journey for Down<'_> {
         let mut down = FileServiceClient::new(channel).download(request).await?.into_inner();
         while let Some(frame) = down.message().await? {
             match partial.append(&frame.chunk) {
-                Ok(_) => {}
+                Ok(()) => {}
                 Err(PartialError::Disk(error)) => return Err(error.into()),
                 Err(_) => return Err(TransferError::Other(self.file.digest)),
             }

@@ -10,7 +10,7 @@
 //! files/<office>/<digest>.since   a mark: not known to be of a message; its size, and since when
 //! ```
 //!
-//! All that changes the disk is called from one thread at a time, the hub's; what only asks may be called from any.
+//! All that changes the disk is called from one thread at a time, the hub's; a sync, and what only asks, from any.
 
 mod upload;
 
@@ -28,7 +28,7 @@ use crate::model::id::UnixMicros;
 use crate::model::identity::Name;
 use crate::model::refusal::{Reason, Refusal};
 
-pub use self::upload::Upload;
+pub use self::upload::{Upload, UploadSync};
 
 /// How long a file may be at the hub without a message: a day, in microseconds.
 pub const ORPHAN_US: u64 = 86_400_000_000;
@@ -36,6 +36,8 @@ pub const ORPHAN_US: u64 = 86_400_000_000;
 pub const UNPUBLISHED_MAX: usize = 256;
 /// When to come again when there is no room, in milliseconds: a person must make some.
 const ROOM_RETRY_MS: u64 = 60_000;
+/// When to come again where a sync is under way, in milliseconds.
+const SYNCING_RETRY_MS: u64 = 100;
 /// Largest mark, in bytes.
 const MARK_BYTES_MAX: u64 = 64;
 
@@ -83,6 +85,8 @@ enum Stand {
         have: u64,
         digested: Option<Digested>,
         turn: u64,
+        /// Whether a sync of it is under way.
+        syncing: bool,
     },
 }
 
@@ -146,7 +150,7 @@ impl Store {
                     let have = self.length(&path)?;
                     let entry = index.files.entry(key).or_insert_with(|| Entry::announced(have, now));
                     if !matches!(entry.stand, Stand::Whole) {
-                        entry.stand = Stand::Growing { have, digested: None, turn: 0 };
+                        entry.stand = Stand::Growing { have, digested: None, turn: 0, syncing: false };
                     }
                 }
                 "since" => {
@@ -213,7 +217,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Reason::FileMissing`] for one that was not, [`Reason::FieldInvalid`] where it does not begin at what is here,
-    /// [`Reason::DiskReserve`]; [`StoreError::Disk`].
+    /// [`Reason::Busy`] while a sync of it is under way, [`Reason::DiskReserve`]; [`StoreError::Disk`].
     pub fn upload(
         self: &Arc<Self>,
         office: &Name,
@@ -231,9 +235,14 @@ impl Store {
         };
         let entry =
             index.files.get_mut(&key).filter(|entry| entry.bytes == file.bytes).ok_or_else(not_announced)?;
-        let Stand::Growing { have, digested, turn: of_upload } = &mut entry.stand else {
+        let Stand::Growing { have, digested, turn: of_upload, syncing } = &mut entry.stand else {
             return Err(Refusal::new(Reason::FieldInvalid, "the file is whole already").into());
         };
+        if *syncing {
+            // Were it to fail, this one would go on from what is not there.
+            let message = "what came of this file is being made durable: call BeginUpload again";
+            return Err(Refusal::new(Reason::Busy, message).retry_after_ms(SYNCING_RETRY_MS).into());
+        }
         if *have != from_bytes {
             let message = format!("the next byte wanted is {have}, not {from_bytes}: call BeginUpload again");
             return Err(Refusal::field("start.from_bytes", message).into());
@@ -418,7 +427,7 @@ impl Store {
 
 impl Entry {
     fn announced(bytes: u64, now: UnixMicros) -> Self {
-        let stand = Stand::Growing { have: 0, digested: None, turn: 0 };
+        let stand = Stand::Growing { have: 0, digested: None, turn: 0, syncing: false };
         Self { bytes, since: Some(now), stand, pins: 0 }
     }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{Entry, Key, Stand, Store, StoreError};
-use crate::files::partial::{Partial, PartialError};
+use crate::files::partial::{Partial, PartialError, Sync};
 use crate::model::refusal::{Reason, Refusal};
 
 /// Bytes of a file on their way to the hub.
@@ -27,16 +27,16 @@ impl Upload {
         Ok(self.partial()?.catch_up()?)
     }
 
-    /// Takes the next bytes; gives how many are there for good, if that has changed.
+    /// Takes the next bytes, which are not there for good before a sync.
     ///
     /// # Errors
-    /// [`Reason::Busy`] where a newer upload has its turn, [`Reason::FileMismatch`] for more bytes than were announced,
-    /// [`Reason::DiskReserve`]; [`StoreError::Disk`].
-    pub fn take(&mut self, bytes: &[u8]) -> Result<Option<u64>, StoreError> {
+    /// [`Reason::Busy`] where a newer upload has its turn, [`Reason::FileMismatch`] for more bytes than were announced;
+    /// [`StoreError::Disk`].
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let partial = self.partial()?;
-        let appended = partial.append(bytes);
-        let (have, durable) = (partial.have(), partial.synced());
-        let came = if appended.is_ok() { bytes.len() as u64 } else { 0 };
+        let written = partial.write(bytes);
+        let have = partial.have();
+        let came = if written.is_ok() { bytes.len() as u64 } else { 0 };
         self.left -= came;
         let mut index = self.store.index();
         index.in_flight_bytes -= came;
@@ -45,12 +45,35 @@ impl Upload {
             *known = have;
         }
         drop(index);
-        let synced = appended.map_err(of_partial)?;
-        if synced {
-            // Others write to the same disk meanwhile.
-            self.store.has_reserve(0)?;
+        written.map_err(of_partial)
+    }
+
+    /// Bytes that have come and are not known to be there for good.
+    pub fn unsynced(&self) -> u64 {
+        self.partial.as_ref().map_or(0, |partial| partial.have() - partial.synced())
+    }
+
+    /// Begins a sync of what has come, to be run beside what comes next; one at a time.
+    ///
+    /// # Errors
+    /// [`Reason::Busy`] where a newer upload has its turn.
+    pub fn sync(&mut self) -> Result<UploadSync, StoreError> {
+        let sync = self.partial()?.sync_beside();
+        if let Some(Entry { stand: Stand::Growing { syncing, .. }, .. }) =
+            self.store.index().files.get_mut(&self.key)
+        {
+            *syncing = true;
         }
-        Ok(synced.then_some(durable))
+        Ok(UploadSync { store: Arc::clone(&self.store), key: self.key.clone(), sync })
+    }
+
+    /// Hears what came of a sync: so many bytes are there for good.
+    ///
+    /// # Errors
+    /// [`Reason::Busy`] where a newer upload has its turn.
+    pub fn synced_to(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.partial()?.synced_to(bytes);
+        Ok(())
     }
 
     /// Makes the file whole, once all of it has come.
@@ -69,7 +92,7 @@ impl Upload {
         let stand = match &finished {
             Ok(()) => Stand::Whole,
             // Other bytes, or a disk of which it is not known what it has.
-            Err(_) => Stand::Growing { have: 0, digested: None, turn: self.turn },
+            Err(_) => Stand::Growing { have: 0, digested: None, turn: self.turn, syncing: false },
         };
         if let Some(entry) = self.store.index().files.get_mut(&self.key) {
             entry.stand = stand;
@@ -106,6 +129,47 @@ impl Drop for Upload {
             && *turn == self.turn
         {
             *digested = Some(partial.digested());
+        }
+    }
+}
+
+/// A sync of what an upload has brought. Until it is dropped no other upload of this file begins.
+pub struct UploadSync {
+    store: Arc<Store>,
+    key: Key,
+    sync: Sync,
+}
+
+impl UploadSync {
+    /// Waits for the disk; gives how many bytes are there for good.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`]: the file begins anew, and whatever upload of it goes on ends; [`Reason::DiskReserve`], for others
+    /// write to the same disk meanwhile.
+    pub fn run(self) -> Result<u64, StoreError> {
+        let synced = self.sync.run();
+        if synced.is_err() {
+            let mut index = self.store.index();
+            index.turn += 1;
+            let now = index.turn;
+            if let Some(Entry { stand: Stand::Growing { have, digested, turn, .. }, .. }) =
+                index.files.get_mut(&self.key)
+            {
+                (*have, *digested, *turn) = (0, None, now);
+            }
+        }
+        let bytes = synced?;
+        self.store.has_reserve(0)?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for UploadSync {
+    fn drop(&mut self) {
+        if let Some(Entry { stand: Stand::Growing { syncing, .. }, .. }) =
+            self.store.index().files.get_mut(&self.key)
+        {
+            *syncing = false;
         }
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Transfers {
     pub(super) store: Arc<Store>,
     /// Where all that changes them waits.
     up: Lane,
+    /// Where what came up waits for the disk, one sync after the other.
+    sync: Lane,
     /// Where reading waits.
     down: Lane,
     places: Arc<Places>,
@@ -74,9 +76,9 @@ struct Place {
 
 impl Transfers {
     /// Moves the files of a store; `most` of one office at once.
-    pub(super) fn new(store: Arc<Store>, up: Lane, down: Lane, most: usize) -> Self {
+    pub(super) fn new(store: Arc<Store>, [up, sync, down]: [Lane; 3], most: usize) -> Self {
         let places = Arc::new(Places { most: most.into(), taken: Mutex::default() });
-        Self { store, up, down, places }
+        Self { store, up, sync, down, places }
     }
 
     /// Does in the lane of what changes files something else that waits for the disk; `None` when the hub stops.

@@ -1,20 +1,33 @@
-//! One file on its way up: its frames, in order, each in its turn on the lane.
+//! One file on its way up: its frames, in order, each in its turn on the lane, and beside them its syncs.
 //!
-//! Owns the order of frames. Never has more of a file in memory than what the line has on its way and one piece.
+//! Owns the order of frames, and how much of a file waits for the disk at once: little while messages come, whose syncs wait
+//! behind that. Never has more of a file in memory than what the line has on its way and one piece.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
 use tonic::{Status, Streaming};
 
 use super::{CHUNK_UP_BYTES_MAX, NotDone, STALL_MAX};
 use crate::files::store::{StoreError, Upload};
 use crate::hub::Hub;
+use crate::hub::submit::stopping;
 use crate::model::identity::{Identity, Name};
 use crate::model::refusal::{Reason, Refusal};
 use crate::wire::convert;
 use crate::wire::proto::upload_request::Frame;
 use crate::wire::proto::{UploadRequest, UploadResponse, UploadStart};
+
+/// Bytes that one sync makes durable where messages came lately: a disk of 500 MiB/s has them in half a millisecond.
+const SYNC_BYTES_IN_USE: u64 = 256 * 1024;
+/// The same where none came, and nobody waits behind it. As much again may have come meanwhile.
+const SYNC_BYTES_QUIET: u64 = 4 * 1024 * 1024;
+/// For how long after a message others are thought to come, in microseconds.
+const IN_USE_US: u64 = 1_000_000;
+/// How long what came is not made durable where little comes, in microseconds: on a slow line that is a piece.
+const SYNC_WAIT_US: u64 = 1_000_000;
 
 /// Takes one file up.
 pub(super) async fn take_file(
@@ -30,27 +43,35 @@ pub(super) async fn take_file(
             return Err(Refusal::new(Reason::FrameUnexpected, message).into());
         };
         let (mut upload, mut left) = begin(hub, office, start).await?;
-        while left > 0 {
-            let chunk = match next_frame(hub, caller, &mut up).await? {
-                Some(Frame::Chunk(chunk)) if (1..=CHUNK_UP_BYTES_MAX).contains(&chunk.len()) => chunk,
-                Some(Frame::Chunk(chunk)) => {
-                    let message =
-                        format!("a chunk has 1 to {CHUNK_UP_BYTES_MAX} bytes; this has {}", chunk.len());
-                    return Err(Refusal::field("chunk", message).into());
+        let mut syncs = Syncs::default();
+        syncs.came(hub, upload.unsynced());
+        while left > 0 || syncs.are_left() {
+            let most = sync_bytes(hub);
+            if syncs.under_way.is_none() && (left == 0 || syncs.waiting_bytes >= most) {
+                syncs.begin(hub, &mut upload).await?;
+            }
+            tokio::select! {
+                frame = next_frame(hub, caller, &mut up), if left > 0 && syncs.waiting_bytes < most => {
+                    let Ok(Some(frame)) = frame else {
+                        // What came stays; the next upload goes on from there.
+                        if syncs.under_way.is_none() && syncs.waiting_bytes > 0 {
+                            syncs.begin(hub, &mut upload).await?;
+                        }
+                        return frame.map(drop);
+                    };
+                    let chunk = chunk_of(frame)?;
+                    left = left.saturating_sub(chunk.len() as u64);
+                    syncs.came(hub, chunk.len() as u64);
+                    upload = in_turn(hub, upload, move |upload| upload.take(&chunk)).await?.0;
                 }
-                Some(Frame::Start(_)) => {
-                    let message = "a start comes first, and once";
-                    return Err(Refusal::new(Reason::FrameUnexpected, message).into());
-                }
-                // What came stays; the next upload goes on from there.
-                None => return Ok(()),
-            };
-            left = left.saturating_sub(chunk.len() as u64);
-            let (back, synced) = in_turn(hub, upload, move |upload| upload.take(&chunk)).await?;
-            upload = back;
-            if let Some(synced_bytes) = synced {
-                // Who does not read how far it is loses nothing by it.
-                let _ = down.try_send(Ok(UploadResponse { synced_bytes, whole: false }));
+                synced = syncs.next(hub) => match synced? {
+                    Some(synced_bytes) => {
+                        upload.synced_to(synced_bytes)?;
+                        // Who does not read how far it is loses nothing by it.
+                        let _ = down.try_send(Ok(UploadResponse { synced_bytes, whole: false }));
+                    }
+                    None => syncs.begin(hub, &mut upload).await?,
+                },
             }
         }
         hub.in_up_lane(move |_| upload.finish()).await?;
@@ -59,6 +80,69 @@ pub(super) async fn take_file(
         Ok(())
     };
     taking.await.map_err(|error: NotDone| hub.not_done(caller, "Upload", error))
+}
+
+/// The syncs of a file, one at a time.
+#[derive(Default)]
+struct Syncs {
+    /// Tells how many bytes are there for good.
+    under_way: Option<oneshot::Receiver<Result<u64, StoreError>>>,
+    /// Bytes that came and are in none.
+    waiting_bytes: u64,
+    /// When these are due, however few they are, by the monotonic clock.
+    due_us: u64,
+}
+
+impl Syncs {
+    fn are_left(&self) -> bool {
+        self.under_way.is_some() || self.waiting_bytes > 0
+    }
+
+    fn came(&mut self, hub: &Hub, bytes: u64) {
+        if self.waiting_bytes == 0 {
+            self.due_us = hub.clock.monotonic_us() + SYNC_WAIT_US;
+        }
+        self.waiting_bytes += bytes;
+    }
+
+    async fn begin(&mut self, hub: &Hub, upload: &mut Upload) -> Result<(), NotDone> {
+        let sync = upload.sync()?;
+        self.waiting_bytes = 0;
+        self.under_way = Some(hub.transfers.sync.begin(move || sync.run()).await.map_err(|_| stopping())?);
+        Ok(())
+    }
+
+    /// Waits for the one under way and gives how many bytes are there for good; or, where none is, until one is due.
+    async fn next(&mut self, hub: &Hub) -> Result<Option<u64>, NotDone> {
+        match &mut self.under_way {
+            Some(told) => {
+                let synced = told.await;
+                self.under_way = None;
+                Ok(Some(synced.map_err(|_| stopping())??))
+            }
+            None if self.waiting_bytes > 0 => {
+                let left_us = self.due_us.saturating_sub(hub.clock.monotonic_us());
+                tokio::time::sleep(Duration::from_micros(left_us)).await;
+                Ok(None)
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn sync_bytes(hub: &Hub) -> u64 {
+    if hub.submitter.is_in_use(IN_USE_US) { SYNC_BYTES_IN_USE } else { SYNC_BYTES_QUIET }
+}
+
+fn chunk_of(frame: Frame) -> Result<Bytes, Refusal> {
+    match frame {
+        Frame::Chunk(chunk) if (1..=CHUNK_UP_BYTES_MAX).contains(&chunk.len()) => Ok(chunk),
+        Frame::Chunk(chunk) => {
+            let message = format!("a chunk has 1 to {CHUNK_UP_BYTES_MAX} bytes; this has {}", chunk.len());
+            Err(Refusal::field("chunk", message))
+        }
+        Frame::Start(_) => Err(Refusal::new(Reason::FrameUnexpected, "a start comes first, and once")),
+    }
 }
 
 /// Begins an upload, with what was there before digested; gives how many bytes have yet to come.
