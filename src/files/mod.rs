@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use crate::host::disk::{Disk, DiskFile, OpenMode};
 
-/// Bytes of a file that a desk writes before it makes them durable, and that are written over when one is erased: small, so that
-/// a sync of something else on the same disk (an alert's) never waits behind much.
+/// Bytes of a file that a desk or a backup writes before it makes them durable, and that are written over when one is erased:
+/// small, so that a sync of something else on the same disk (an alert's) never waits behind much.
 pub const SYNC_BYTES: u64 = 1024 * 1024;
 
 /// The disk did not do what was asked of a file.

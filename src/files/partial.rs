@@ -91,25 +91,31 @@ pub struct Partial {
 }
 
 /// A sync of a file that grows, of the bytes that were there when it was asked for.
-pub struct Sync {
+pub struct PartialSync {
     disk: Arc<dyn Disk>,
     open: Arc<dyn DiskFile>,
     path: PathBuf,
     bytes: u64,
 }
 
-impl Sync {
-    /// Waits for the disk; gives how many bytes are there for good.
+impl PartialSync {
+    /// Waits for the disk; gives how many bytes are there for good. Where it fails `first` is done, and then the file is cut to
+    /// nothing.
     ///
     /// # Errors
     /// [`DiskError`]: nothing of the file counts any more.
-    pub fn run(&self) -> Result<u64, DiskError> {
+    pub fn run(&self, first: impl FnOnce()) -> Result<u64, DiskError> {
         let Err(source) = self.open.sync_data() else { return Ok(self.bytes) };
-        // What was not synced may be read back from memory and never come to the disk, whatever is synced later. A disk that
-        // does not do this either is told by the error.
-        let _ = self.open.set_len(0).or_else(|_| self.disk.remove(&self.path));
+        first();
+        cut(self.disk.as_ref(), self.open.as_ref(), &self.path);
         Err(at(&self.path)(source))
     }
+}
+
+/// Drops all that a file has after a sync of it failed: it may be read back from memory and never come to the disk, whatever is
+/// synced later. A disk that does not do this either has told of itself by that sync.
+fn cut(disk: &dyn Disk, open: &dyn DiskFile, path: &Path) {
+    let _ = open.set_len(0).or_else(|_| disk.remove(path));
 }
 
 /// What is known of a file's beginning from before.
@@ -220,21 +226,25 @@ impl Partial {
     /// # Errors
     /// [`DiskError`]: nothing counts any more, the file begins anew.
     pub fn sync(&mut self) -> Result<(), DiskError> {
-        match self.sync_beside().run() {
-            Ok(bytes) => self.synced = bytes,
-            Err(error) => {
-                (self.have, self.synced, self.digested) = (0, 0, Digested::nothing());
-                return Err(error);
-            }
+        let synced = self.sync_beside().run(|| {});
+        if synced.is_err() {
+            (self.have, self.digested) = (0, Digested::nothing());
         }
-        Ok(())
+        self.synced = *synced.as_ref().unwrap_or(&0);
+        synced.map(drop)
     }
 
     /// Gives what makes durable, beside what is appended meanwhile, all that is there now.
-    pub fn sync_beside(&self) -> Sync {
+    pub fn sync_beside(&self) -> PartialSync {
         let path = part_path(&self.dir, &self.file.digest);
         let (disk, open) = (Arc::clone(&self.disk), Arc::clone(&self.open));
-        Sync { disk, open, path, bytes: self.have }
+        PartialSync { disk, open, path, bytes: self.have }
+    }
+
+    /// Drops what came, as far as the disk does that: a sync of it has failed, beside which it was written.
+    pub fn drop_what_came(&mut self) {
+        (self.have, self.synced, self.digested) = (0, 0, Digested::nothing());
+        cut(self.disk.as_ref(), self.open.as_ref(), &part_path(&self.dir, &self.file.digest));
     }
 
     /// Hears that so many bytes are there for good.

@@ -1,5 +1,7 @@
 //! What is told of a file holds through crashes, faults, bounds and time.
 
+mod syncs;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -382,71 +384,6 @@ fn a_sync_that_failed_leaves_the_file_unfinished() {
     });
     assert!(matches!(upload.finish(), Err(StoreError::Disk(_))));
     assert!(store.pin(&iachr(), &[file]).is_err() && whole(&store, &file).is_none());
-}
-
-#[test]
-fn what_a_failed_sync_left_is_never_taken_for_written() {
-    let content = content(21, 5_000);
-    let file = file_of(&content);
-    let error = std::io::ErrorKind::Other;
-    // A sync beside what comes; one that is waited for when all has come; one at the end.
-    for (came, beside) in [(3_000, true), (5_000, true), (5_000, false)] {
-        let disk = MemoryDisk::new();
-        let store = open(&disk, ROOMY, NOW);
-        let mut upload = begin_upload(&store, file);
-        upload.take(&content[..came]).unwrap();
-        disk.inject(Fault { point: FaultPoint::Sync, after: 0, error, carried_out: false });
-        if beside {
-            let sync = upload.sync().unwrap();
-            upload.take(&content[came..]).unwrap();
-            assert!(matches!(sync.run(), Err(StoreError::Disk(_))));
-            assert_eq!(reason(upload.take(b"")), Reason::Busy, "it does not go on");
-        }
-        assert!(upload.finish().is_err(), "{came} bytes");
-        let have = store.begin(&iachr(), file, NOW).unwrap();
-        assert_eq!((have.bytes, have.whole), (0, false), "{came} bytes: what is not known to be there");
-        assert_eq!(
-            open(&disk, ROOMY, NOW).begin(&iachr(), file, NOW).unwrap().bytes,
-            0,
-            "nor for the next run"
-        );
-        hand_up(&store, &content);
-        let left = disk.crash(CrashStyle::DropUnsynced);
-        assert_eq!(whole(&open(&left, ROOMY, NOW), &file), Some(content.clone()), "{came} bytes");
-    }
-}
-
-#[test]
-fn what_came_is_not_gone_on_from_while_it_may_turn_out_not_to_be_there() {
-    let disk = MemoryDisk::new();
-    let store = open(&disk, ROOMY, NOW);
-    let file = file_of(b"whole");
-    let mut upload = begin_upload(&store, file);
-    upload.take(b"who").unwrap();
-    let sync = upload.sync().unwrap();
-    drop(upload);
-    assert_eq!(store.begin(&iachr(), file, NOW).unwrap().bytes, 3);
-    assert_eq!(reason(store.upload(&iachr(), file, 3)), Reason::Busy);
-    assert_eq!(sync.run().unwrap(), 3);
-    let mut upload = begin_upload(&store, file);
-    upload.take(b"le").unwrap();
-    upload.finish().unwrap();
-    assert_eq!(whole(&store, &file).unwrap(), b"whole");
-}
-
-#[test]
-fn a_sync_is_good_for_what_had_come_when_it_began() {
-    let disk = MemoryDisk::new();
-    let store = open(&disk, ROOMY, NOW);
-    let file = file_of(b"whole");
-    let mut upload = begin_upload(&store, file);
-    upload.take(b"who").unwrap();
-    let sync = upload.sync().unwrap();
-    upload.take(b"le").unwrap();
-    upload.synced_to(sync.run().unwrap()).unwrap();
-    assert_eq!(upload.unsynced(), 2);
-    upload.finish().unwrap();
-    assert_eq!(whole(&open(&disk.crash(CrashStyle::DropUnsynced), ROOMY, NOW), &file).unwrap(), b"whole");
 }
 
 #[test]

@@ -260,6 +260,9 @@ where
     if let Ok(Err(error)) = tokio::time::timeout(grace, logs).await {
         tracing::error!(%error, "the logs were not kept to the end");
     }
+    if tokio::time::timeout(grace, hub.transfers.settle()).await.is_err() {
+        tracing::warn!(grace_ms, "files are still being written: the disk is slow");
+    }
     drop(lock);
     // Why a part or the rows ended says more than that the sequence could not go on.
     ended.part.unwrap_or(Ok(())).and(rows).and(sequence)

@@ -163,11 +163,11 @@ impl Submitter {
         if submission.is_of_receipts() {
             return &self.receipts;
         }
-        self.last_us.store(submission.since_us, Ordering::Relaxed);
+        self.last_us.store(self.clock.monotonic_us(), Ordering::Relaxed);
         &self.others
     }
 
-    /// Tells whether something other than receipts was handed in within the last so many microseconds, or the hub is as new as that.
+    /// Tells whether something other than receipts was handed in within the last so many microseconds.
     pub(super) fn is_in_use(&self, within_us: u64) -> bool {
         self.clock.monotonic_us().saturating_sub(self.last_us.load(Ordering::Relaxed)) < within_us
     }

@@ -10,7 +10,8 @@
 //! files/<office>/<digest>.since   a mark: not known to be of a message; its size, and since when
 //! ```
 //!
-//! All that changes the disk is called from one thread at a time, the hub's; a sync, and what only asks, from any.
+//! All that changes the disk is called from one thread at a time, the hub's; what only asks may be called from any, and a sync
+//! runs on any: one that fails cuts its file to nothing, beside whatever is written to it.
 
 mod upload;
 
@@ -85,8 +86,8 @@ enum Stand {
         have: u64,
         digested: Option<Digested>,
         turn: u64,
-        /// Whether a sync of it is under way.
-        syncing: bool,
+        /// Held by each sync of it that is under way, too.
+        syncs: Arc<()>,
     },
 }
 
@@ -150,7 +151,7 @@ impl Store {
                     let have = self.length(&path)?;
                     let entry = index.files.entry(key).or_insert_with(|| Entry::announced(have, now));
                     if !matches!(entry.stand, Stand::Whole) {
-                        entry.stand = Stand::Growing { have, digested: None, turn: 0, syncing: false };
+                        entry.stand = Stand::Growing { have, digested: None, turn: 0, syncs: Arc::default() };
                     }
                 }
                 "since" => {
@@ -235,17 +236,19 @@ impl Store {
         };
         let entry =
             index.files.get_mut(&key).filter(|entry| entry.bytes == file.bytes).ok_or_else(not_announced)?;
-        let Stand::Growing { have, digested, turn: of_upload, syncing } = &mut entry.stand else {
+        let Stand::Growing { have, digested, turn: of_upload, syncs } = &mut entry.stand else {
             return Err(Refusal::new(Reason::FieldInvalid, "the file is whole already").into());
         };
-        if *syncing {
+        if Arc::strong_count(syncs) > 1 {
             // Were it to fail, this one would go on from what is not there.
             let message = "what came of this file is being made durable: call BeginUpload again";
             return Err(Refusal::new(Reason::Busy, message).retry_after_ms(SYNCING_RETRY_MS).into());
         }
         if *have != from_bytes {
             let message = format!("the next byte wanted is {have}, not {from_bytes}: call BeginUpload again");
-            return Err(Refusal::field("start.from_bytes", message).into());
+            let refusal = Refusal::field("start.from_bytes", message);
+            // A sync may have failed since that was told.
+            return Err(refusal.retry_after_ms(SYNCING_RETRY_MS).into());
         }
         *of_upload = turn;
         let digested = digested.take();
@@ -427,7 +430,7 @@ impl Store {
 
 impl Entry {
     fn announced(bytes: u64, now: UnixMicros) -> Self {
-        let stand = Stand::Growing { have: 0, digested: None, turn: 0, syncing: false };
+        let stand = Stand::Growing { have: 0, digested: None, turn: 0, syncs: Arc::default() };
         Self { bytes, since: Some(now), stand, pins: 0 }
     }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{Entry, Key, Stand, Store, StoreError};
-use crate::files::partial::{Partial, PartialError, Sync};
+use crate::files::partial::{Partial, PartialError, PartialSync};
 use crate::model::refusal::{Reason, Refusal};
 
 /// Bytes of a file on their way to the hub.
@@ -40,11 +40,19 @@ impl Upload {
         self.left -= came;
         let mut index = self.store.index();
         index.in_flight_bytes -= came;
-        if let Some(Entry { stand: Stand::Growing { have: known, .. }, .. }) = index.files.get_mut(&self.key)
-        {
-            *known = have;
-        }
+        let newest = match index.files.get_mut(&self.key).map(|entry| &mut entry.stand) {
+            Some(Stand::Growing { have: known, turn, .. }) if *turn == self.turn => {
+                *known = have;
+                true
+            }
+            _ => false,
+        };
         drop(index);
+        if !newest {
+            // A sync that failed meanwhile has cut the file, perhaps before this was written.
+            self.partial.iter_mut().for_each(Partial::drop_what_came);
+            return Err(superseded());
+        }
         written.map_err(of_partial)
     }
 
@@ -53,27 +61,26 @@ impl Upload {
         self.partial.as_ref().map_or(0, |partial| partial.have() - partial.synced())
     }
 
-    /// Begins a sync of what has come, to be run beside what comes next; one at a time.
+    /// Begins a sync of what has come, to be run beside what comes next.
     ///
     /// # Errors
     /// [`Reason::Busy`] where a newer upload has its turn.
     pub fn sync(&mut self) -> Result<UploadSync, StoreError> {
         let sync = self.partial()?.sync_beside();
-        if let Some(Entry { stand: Stand::Growing { syncing, .. }, .. }) =
-            self.store.index().files.get_mut(&self.key)
-        {
-            *syncing = true;
+        let index = self.store.index();
+        let Some(Entry { stand: Stand::Growing { syncs, turn, .. }, .. }) = index.files.get(&self.key) else {
+            return Err(superseded());
+        };
+        if *turn != self.turn {
+            return Err(superseded());
         }
-        Ok(UploadSync { store: Arc::clone(&self.store), key: self.key.clone(), sync })
+        let (store, key, syncs) = (Arc::clone(&self.store), self.key.clone(), Arc::clone(syncs));
+        Ok(UploadSync { store, key, sync, syncs })
     }
 
-    /// Hears what came of a sync: so many bytes are there for good.
-    ///
-    /// # Errors
-    /// [`Reason::Busy`] where a newer upload has its turn.
-    pub fn synced_to(&mut self, bytes: u64) -> Result<(), StoreError> {
-        self.partial()?.synced_to(bytes);
-        Ok(())
+    /// Hears that a sync has made so many bytes durable.
+    pub fn synced_to(&mut self, bytes: u64) {
+        self.partial.iter_mut().for_each(|partial| partial.synced_to(bytes));
     }
 
     /// Makes the file whole, once all of it has come.
@@ -89,13 +96,12 @@ impl Upload {
             return Err(Refusal::new(Reason::FileMismatch, message).into());
         }
         let finished = partial.finish();
-        let stand = match &finished {
-            Ok(()) => Stand::Whole,
-            // Other bytes, or a disk of which it is not known what it has.
-            Err(_) => Stand::Growing { have: 0, digested: None, turn: self.turn, syncing: false },
-        };
-        if let Some(entry) = self.store.index().files.get_mut(&self.key) {
-            entry.stand = stand;
+        if let Some(Entry { stand, .. }) = self.store.index().files.get_mut(&self.key) {
+            match stand {
+                // Other bytes, or a disk of which it is not known what it has.
+                Stand::Growing { have, digested, .. } if finished.is_err() => (*have, *digested) = (0, None),
+                _ => *stand = Stand::Whole,
+            }
         }
         finished.map_err(of_partial)
     }
@@ -110,11 +116,7 @@ impl Upload {
         drop(index);
         match &mut self.partial {
             Some(partial) if newest => Ok(partial),
-            _ => {
-                let message =
-                    "a newer upload of this file has begun, or it was cleared: call BeginUpload again";
-                Err(Refusal::new(Reason::Busy, message).retry_after_ms(1).into())
-            }
+            _ => Err(superseded()),
         }
     }
 }
@@ -137,41 +139,40 @@ impl Drop for Upload {
 pub struct UploadSync {
     store: Arc<Store>,
     key: Key,
-    sync: Sync,
+    sync: PartialSync,
+    /// The file's.
+    syncs: Arc<()>,
 }
 
 impl UploadSync {
     /// Waits for the disk; gives how many bytes are there for good.
     ///
     /// # Errors
-    /// [`StoreError::Disk`]: the file begins anew, and whatever upload of it goes on ends; [`Reason::DiskReserve`], for others
+    /// [`StoreError::Disk`]: the file begins anew, and the upload of it that goes on ends; [`Reason::DiskReserve`], for others
     /// write to the same disk meanwhile.
     pub fn run(self) -> Result<u64, StoreError> {
-        let synced = self.sync.run();
-        if synced.is_err() {
-            let mut index = self.store.index();
-            index.turn += 1;
-            let now = index.turn;
-            if let Some(Entry { stand: Stand::Growing { have, digested, turn, .. }, .. }) =
-                index.files.get_mut(&self.key)
-            {
-                (*have, *digested, *turn) = (0, None, now);
-            }
-        }
-        let bytes = synced?;
+        let bytes = self.sync.run(|| self.begin_anew())?;
         self.store.has_reserve(0)?;
         Ok(bytes)
     }
-}
 
-impl Drop for UploadSync {
-    fn drop(&mut self) {
-        if let Some(Entry { stand: Stand::Growing { syncing, .. }, .. }) =
-            self.store.index().files.get_mut(&self.key)
+    /// Forgets what came of the file, if it is there still, and ends the upload of it.
+    fn begin_anew(&self) {
+        let mut index = self.store.index();
+        index.turn += 1;
+        let now = index.turn;
+        if let Some(Entry { stand: Stand::Growing { have, digested, turn, syncs }, .. }) =
+            index.files.get_mut(&self.key)
+            && Arc::ptr_eq(syncs, &self.syncs)
         {
-            *syncing = false;
+            (*have, *digested, *turn) = (0, None, now);
         }
     }
+}
+
+fn superseded() -> StoreError {
+    let message = "a newer upload of this file has begun, or it was cleared: call BeginUpload again";
+    Refusal::new(Reason::Busy, message).retry_after_ms(1).into()
 }
 
 fn of_partial(error: PartialError) -> StoreError {

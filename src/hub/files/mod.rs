@@ -89,6 +89,14 @@ impl Transfers {
         self.up.run(work).await.ok()
     }
 
+    /// Waits until what changes files has ended: nobody else may have them before that.
+    pub(super) async fn settle(&self) {
+        for lane in [&self.up, &self.sync] {
+            // One that has ended does nothing any more.
+            let _ = lane.run(|| ()).await;
+        }
+    }
+
     /// Takes up another bound.
     pub(super) fn adopt(&self, most: usize) {
         self.places.most.store(most, Ordering::Relaxed);

@@ -20,13 +20,14 @@ use crate::wire::convert;
 use crate::wire::proto::upload_request::Frame;
 use crate::wire::proto::{UploadRequest, UploadResponse, UploadStart};
 
-/// Bytes that one sync makes durable where messages came lately: a disk of 500 MiB/s has them in half a millisecond.
+/// Bytes of a file after which a sync begins where messages came lately: a disk of 500 MiB/s has them in half a millisecond.
+/// As much again may come until it does.
 const SYNC_BYTES_IN_USE: u64 = 256 * 1024;
-/// The same where none came, and nobody waits behind it. As much again may have come meanwhile.
+/// The same where none came, and nobody waits behind it.
 const SYNC_BYTES_QUIET: u64 = 4 * 1024 * 1024;
 /// For how long after a message others are thought to come, in microseconds.
 const IN_USE_US: u64 = 1_000_000;
-/// How long what came is not made durable where little comes, in microseconds: on a slow line that is a piece.
+/// After how long a sync begins where little comes, in microseconds: on a slow line that is a piece.
 const SYNC_WAIT_US: u64 = 1_000_000;
 
 /// Takes one file up.
@@ -48,29 +49,30 @@ pub(super) async fn take_file(
         while left > 0 || syncs.are_left() {
             let most = sync_bytes(hub);
             if syncs.under_way.is_none() && (left == 0 || syncs.waiting_bytes >= most) {
-                syncs.begin(hub, &mut upload).await?;
+                upload = syncs.begin(hub, upload).await?;
             }
             tokio::select! {
-                frame = next_frame(hub, caller, &mut up), if left > 0 && syncs.waiting_bytes < most => {
-                    let Ok(Some(frame)) = frame else {
-                        // What came stays; the next upload goes on from there.
-                        if syncs.under_way.is_none() && syncs.waiting_bytes > 0 {
-                            syncs.begin(hub, &mut upload).await?;
+                chunk = next_chunk(hub, caller, &mut up), if left > 0 && syncs.waiting_bytes < most => match chunk {
+                    Ok(Some(chunk)) => {
+                        left = left.saturating_sub(chunk.len() as u64);
+                        syncs.came(hub, chunk.len() as u64);
+                        upload = in_turn(hub, upload, move |upload| upload.take(&chunk)).await?.0;
+                    }
+                    ended => {
+                        // What came stays, and the next upload goes on from there: no more of it is to be lost than must be.
+                        if syncs.waiting_bytes > 0 {
+                            let _ = syncs.begin(hub, upload).await;
                         }
-                        return frame.map(drop);
-                    };
-                    let chunk = chunk_of(frame)?;
-                    left = left.saturating_sub(chunk.len() as u64);
-                    syncs.came(hub, chunk.len() as u64);
-                    upload = in_turn(hub, upload, move |upload| upload.take(&chunk)).await?.0;
-                }
+                        return ended.map(drop);
+                    }
+                },
                 synced = syncs.next(hub) => match synced? {
                     Some(synced_bytes) => {
-                        upload.synced_to(synced_bytes)?;
+                        upload.synced_to(synced_bytes);
                         // Who does not read how far it is loses nothing by it.
                         let _ = down.try_send(Ok(UploadResponse { synced_bytes, whole: false }));
                     }
-                    None => syncs.begin(hub, &mut upload).await?,
+                    None => upload = syncs.begin(hub, upload).await?,
                 },
             }
         }
@@ -105,11 +107,12 @@ impl Syncs {
         self.waiting_bytes += bytes;
     }
 
-    async fn begin(&mut self, hub: &Hub, upload: &mut Upload) -> Result<(), NotDone> {
-        let sync = upload.sync()?;
+    /// Begins one of all that waits.
+    async fn begin(&mut self, hub: &Arc<Hub>, upload: Upload) -> Result<Upload, NotDone> {
+        let (upload, sync) = in_turn(hub, upload, Upload::sync).await?;
         self.waiting_bytes = 0;
         self.under_way = Some(hub.transfers.sync.begin(move || sync.run()).await.map_err(|_| stopping())?);
-        Ok(())
+        Ok(upload)
     }
 
     /// Waits for the one under way and gives how many bytes are there for good; or, where none is, until one is due.
@@ -134,21 +137,12 @@ fn sync_bytes(hub: &Hub) -> u64 {
     if hub.submitter.is_in_use(IN_USE_US) { SYNC_BYTES_IN_USE } else { SYNC_BYTES_QUIET }
 }
 
-fn chunk_of(frame: Frame) -> Result<Bytes, Refusal> {
-    match frame {
-        Frame::Chunk(chunk) if (1..=CHUNK_UP_BYTES_MAX).contains(&chunk.len()) => Ok(chunk),
-        Frame::Chunk(chunk) => {
-            let message = format!("a chunk has 1 to {CHUNK_UP_BYTES_MAX} bytes; this has {}", chunk.len());
-            Err(Refusal::field("chunk", message))
-        }
-        Frame::Start(_) => Err(Refusal::new(Reason::FrameUnexpected, "a start comes first, and once")),
-    }
-}
-
 /// Begins an upload, with what was there before digested; gives how many bytes have yet to come.
 async fn begin(hub: &Arc<Hub>, office: &Name, start: UploadStart) -> Result<(Upload, u64), NotDone> {
     let file = convert::file_ref("start.file.sha256", &start.file.unwrap_or_default())?;
     let (office, from) = (office.clone(), start.from_bytes);
+    // What a connection that was cut has brought is there for good, or is not there.
+    hub.transfers.sync.run(|| ()).await.map_err(|_| stopping())?;
     let mut upload = hub.in_up_lane(move |hub| hub.transfers.store.upload(&office, file, from)).await?;
     // A piece at a time: others take their turns in between.
     loop {
@@ -166,6 +160,25 @@ async fn in_turn<T: Send + 'static>(
     work: impl FnOnce(&mut Upload) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<(Upload, T), NotDone> {
     hub.in_up_lane(move |_| work(&mut upload).map(|done| (upload, done))).await
+}
+
+/// Takes the next bytes; `None`: the line has ended.
+async fn next_chunk(
+    hub: &Hub,
+    caller: &Identity,
+    up: &mut Streaming<UploadRequest>,
+) -> Result<Option<Bytes>, NotDone> {
+    match next_frame(hub, caller, up).await? {
+        Some(Frame::Chunk(chunk)) if (1..=CHUNK_UP_BYTES_MAX).contains(&chunk.len()) => Ok(Some(chunk)),
+        Some(Frame::Chunk(chunk)) => {
+            let message = format!("a chunk has 1 to {CHUNK_UP_BYTES_MAX} bytes; this has {}", chunk.len());
+            Err(Refusal::field("chunk", message).into())
+        }
+        Some(Frame::Start(_)) => {
+            Err(Refusal::new(Reason::FrameUnexpected, "a start comes first, and once").into())
+        }
+        None => Ok(None),
+    }
 }
 
 async fn next_frame(
