@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use resguardo::host::random::SeededRandom;
+use serde_json::Value;
 
 use super::stage::{Stage, objects, until};
 
@@ -46,10 +47,12 @@ fn what_a_killed_watch_acknowledged_is_in_its_inbox_and_everything_comes_once() 
     assert_eq!(stage.run("iachr", &["inbox"]).code, 0);
 }
 
-/// What is in the inbox.
+/// What is in the inbox; after a quarter of an hour it also has notices, of what nobody has read.
 pub(crate) fn kept(stage: &Stage) -> BTreeSet<String> {
-    let inbox = stage.objects("iachr", &["inbox", "--limit", "1000"]);
-    inbox.iter().map(|it| it["message_id"].as_str().unwrap().to_owned()).collect()
+    let mut inbox = stage.objects("iachr", &["inbox", "--limit", "2000"]);
+    inbox.retain(|it| it["object"] != "notice");
+    let id = |it: &Value| it["message_id"].as_str().unwrap_or_else(|| panic!("no message: {it}")).to_owned();
+    inbox.iter().map(id).collect()
 }
 
 /// What the hub calls received.
