@@ -65,17 +65,15 @@ impl Upload {
     ///
     /// # Errors
     /// [`Reason::Busy`] where a newer upload has its turn.
-    pub fn sync(&mut self) -> Result<UploadSync, StoreError> {
-        let sync = self.partial()?.sync_beside();
+    pub fn sync(&self) -> Result<UploadSync, StoreError> {
         let index = self.store.index();
-        let Some(Entry { stand: Stand::Growing { syncs, turn, .. }, .. }) = index.files.get(&self.key) else {
-            return Err(superseded());
-        };
-        if *turn != self.turn {
-            return Err(superseded());
+        match (&self.partial, index.files.get(&self.key).map(|entry| &entry.stand)) {
+            (Some(partial), Some(Stand::Growing { syncs, turn, .. })) if *turn == self.turn => {
+                let (store, key, syncs) = (Arc::clone(&self.store), self.key.clone(), Arc::clone(syncs));
+                Ok(UploadSync { store, key, sync: partial.sync_beside(), syncs })
+            }
+            _ => Err(superseded()),
         }
-        let (store, key, syncs) = (Arc::clone(&self.store), self.key.clone(), Arc::clone(syncs));
-        Ok(UploadSync { store, key, sync, syncs })
     }
 
     /// Hears that a sync has made so many bytes durable.

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::{NOW, ROOMY, begin_upload, content, file_of, hand_up, iachr, open, reason, whole};
-use crate::files::store::{Store, StoreError};
+use crate::files::store::{Store, StoreError, Upload};
 use crate::host::disk::{CrashStyle, Disk, DiskFile, Fault, FaultPoint, Lock, MemoryDisk, OpenMode};
+use crate::model::envelope::FileRef;
 use crate::model::refusal::Reason;
 
 const BROKEN: Fault =
@@ -70,13 +71,23 @@ fn a_sync_that_fails_in_the_midst_of_a_write_leaves_nothing_of_it() {
     }
 }
 
-#[test]
-fn what_came_is_not_gone_on_from_while_it_may_turn_out_not_to_be_there() {
-    let disk = MemoryDisk::new();
-    let store = open(&disk, ROOMY, NOW);
+/// A store with an upload of which `who` has come and `le` has not.
+fn begun(disk: impl Disk + 'static) -> (Arc<Store>, FileRef, Upload) {
+    let store = Store::open(Arc::new(disk), "/hub/files".into(), ROOMY, NOW).unwrap();
     let file = file_of(b"whole");
     let mut upload = begin_upload(&store, file);
     upload.take(b"who").unwrap();
+    (store, file, upload)
+}
+
+fn end(mut upload: Upload) {
+    upload.take(b"le").unwrap();
+    upload.finish().unwrap();
+}
+
+#[test]
+fn what_came_is_not_gone_on_from_while_it_may_turn_out_not_to_be_there() {
+    let (store, file, upload) = begun(MemoryDisk::new());
     let [first, second] = [upload.sync().unwrap(), upload.sync().unwrap()];
     drop(upload);
     assert_eq!(store.begin(&iachr(), file, NOW).unwrap().bytes, 3);
@@ -84,23 +95,32 @@ fn what_came_is_not_gone_on_from_while_it_may_turn_out_not_to_be_there() {
     assert_eq!(first.run().unwrap(), 3);
     assert_eq!(reason(store.upload(&iachr(), file, 3).map(drop)), Reason::Busy);
     assert_eq!(second.run().unwrap(), 3);
-    let mut upload = begin_upload(&store, file);
-    upload.take(b"le").unwrap();
-    upload.finish().unwrap();
+    end(begin_upload(&store, file));
     assert_eq!(whole(&store, &file).unwrap(), b"whole");
+}
+
+#[test]
+fn nothing_of_a_file_counts_any_more_when_a_failed_sync_cuts_it() {
+    let memory = MemoryDisk::new();
+    let disk = Between { disk: memory.clone(), written_first: false, then: Arc::default() };
+    let (store, file, upload) = begun(disk.clone());
+    let sync = upload.sync().unwrap();
+    memory.inject(BROKEN);
+    *disk.then.lock().unwrap() =
+        Some(Box::new(move || assert_eq!(store.begin(&iachr(), file, NOW).unwrap().bytes, 0)));
+    assert!(sync.run().is_err());
+    assert!(disk.then.lock().unwrap().is_none(), "it was cut");
 }
 
 #[test]
 fn a_sync_is_good_for_what_had_come_when_it_began() {
     let disk = MemoryDisk::new();
-    let store = open(&disk, ROOMY, NOW);
-    let file = file_of(b"whole");
-    let mut upload = begin_upload(&store, file);
-    upload.take(b"who").unwrap();
+    let (_, file, mut upload) = begun(disk.clone());
     let sync = upload.sync().unwrap();
-    upload.take(b"le").unwrap();
+    upload.take(b"l").unwrap();
     upload.synced_to(sync.run().unwrap());
-    assert_eq!(upload.unsynced(), 2);
+    assert_eq!(upload.unsynced(), 1);
+    upload.take(b"e").unwrap();
     upload.finish().unwrap();
     assert_eq!(whole(&open(&disk.crash(CrashStyle::DropUnsynced), ROOMY, NOW), &file).unwrap(), b"whole");
 }
@@ -108,24 +128,20 @@ fn a_sync_is_good_for_what_had_come_when_it_began() {
 #[test]
 fn a_failed_sync_of_a_file_that_was_cleared_ends_no_other() {
     let disk = MemoryDisk::new();
-    let store = open(&disk, ROOMY, NOW);
-    let file = file_of(b"whole");
-    let mut upload = begin_upload(&store, file);
-    upload.take(b"who").unwrap();
+    let (store, file, upload) = begun(disk.clone());
     let sync = upload.sync().unwrap();
     store.forget(&iachr(), &file.digest, || Ok::<_, super::DiskError>(false)).unwrap();
     let mut upload = begin_upload(&store, file);
     upload.take(b"who").unwrap();
     disk.inject(BROKEN);
     assert!(sync.run().is_err());
-    upload.take(b"le").unwrap();
-    upload.finish().unwrap();
+    end(upload);
     assert_eq!(whole(&store, &file).unwrap(), b"whole");
 }
 
 type Then = Box<dyn FnOnce() + Send>;
 
-/// A disk in which something happens once just before or just after a write.
+/// A disk in which something happens once just before or just after a write, or just before a file is cut.
 #[derive(Clone)]
 struct Between {
     disk: MemoryDisk,
@@ -201,6 +217,7 @@ impl DiskFile for BetweenFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.1.happen();
         self.0.set_len(len)
     }
 }

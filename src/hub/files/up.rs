@@ -109,7 +109,7 @@ impl Syncs {
 
     /// Begins one of all that waits.
     async fn begin(&mut self, hub: &Arc<Hub>, upload: Upload) -> Result<Upload, NotDone> {
-        let (upload, sync) = in_turn(hub, upload, Upload::sync).await?;
+        let (upload, sync) = in_turn(hub, upload, |upload| upload.sync()).await?;
         self.waiting_bytes = 0;
         self.under_way = Some(hub.transfers.sync.begin(move || sync.run()).await.map_err(|_| stopping())?);
         Ok(upload)
