@@ -349,3 +349,29 @@ pub(super) fn clear_orphans(hub: Arc<Hub>) -> SendFuture {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+    use crate::files::store::Room;
+    use crate::host::disk::MemoryDisk;
+    use crate::host::tasks::TokioTasks;
+    use crate::model::id::UnixMicros;
+
+    #[tokio::test]
+    async fn who_waits_until_files_have_settled_waits_for_a_sync_that_is_under_way() {
+        let tasks = TokioTasks::on(tokio::runtime::Handle::current());
+        let lanes = ["up", "sync", "down"].map(|name| Lane::start(&tasks, name).unwrap().0);
+        let room = Room { office_bytes_max: 1, disk_reserve_bytes: 0 };
+        let store = Store::open(Arc::new(MemoryDisk::new()), "/files".into(), room, UnixMicros(1)).unwrap();
+        let transfers = Transfers::new(store, lanes, 1);
+        let (end, ended) = sync_channel(1);
+        let mut synced = transfers.sync.begin(move || ended.recv()).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(50), transfers.settle()).await.is_err());
+        end.send(()).unwrap();
+        transfers.settle().await;
+        assert_eq!(synced.try_recv().unwrap(), Ok(()));
+    }
+}
